@@ -1,0 +1,130 @@
+// One op: a prepared change of one key, as it stands in a batch, in every log and on every link.
+// Owns: the op's byte form. What the payload means is the merge type's business (src/merge).
+//
+//   varint length of the rest
+//   u8     flags: 1 producer, 2 caller's key, 4 trace, 8 schema, 16 extensions; higher bits are refused
+//   varint index into the batch's collection table; 0 = control op (origins' life, see control.ts)
+//   text   key
+//   blob   payload (first byte: the merge type's effect)
+//   then, in the order of the flags: u48 producer + varint seq | text caller's key | 25 bytes trace | varint schema |
+//   varint count of extensions, each varint tag + blob. An even tag may be skipped by who does not know it, an odd
+//   tag makes the op undecodable for such a node (which quarantines the stream: it never guesses).
+
+import { ByteReader, ByteWriter, MalformedBytes } from './bytes.ts';
+import { KEY_BYTES_MAX, type StateKey } from './ids.ts';
+
+/** Merge types and their codes in records. A code is never used again for something else. */
+export const MERGE_TYPE_CODES = {
+  'register-lww': 1,
+  'register-mv': 2,
+  'counter-pn': 3,
+  'set-aw': 4,
+  'map-lww': 5,
+} as const;
+
+export type MergeTypeName = keyof typeof MERGE_TYPE_CODES;
+
+const MERGE_TYPE_NAMES = new Map<number, MergeTypeName>(
+  Object.entries(MERGE_TYPE_CODES).map(([name, code]) => [code, name as MergeTypeName]),
+);
+
+export function mergeTypeOfCode(code: number): MergeTypeName | undefined {
+  return MERGE_TYPE_NAMES.get(code);
+}
+
+/** A collection as records name it. (namespace, name, id) fixes the merge type for ever; the type travels along, so that
+ *  a region can apply ops of a collection whose definition it has not seen. */
+export interface CollectionRef {
+  readonly namespace: string;
+  readonly name: string;
+  /** 1 for collections of the config; chosen at creation otherwise. */
+  readonly id: number;
+  readonly type: MergeTypeName;
+}
+
+export function stateKeyPrefix(collection: CollectionRef): string {
+  return `${collection.namespace}\u0000${collection.name}#${collection.id}\u0000`;
+}
+
+export function stateKey(collection: CollectionRef, key: string): StateKey {
+  return (stateKeyPrefix(collection) + key) as StateKey;
+}
+
+/** What makes a retry recognisable. */
+export type Idempotency =
+  | { readonly kind: 'producer'; /** random, 48 bits */ readonly producer: number; readonly seq: number }
+  | { readonly kind: 'key'; /** e.g. `order-17/batch-4`, at most 128 bytes */ readonly key: string };
+
+export const IDEMPOTENCY_KEY_BYTES_MAX = 128;
+export const TRACE_BYTES = 25; // 16 trace id, 8 span id, 1 flags (W3C trace context)
+
+export interface Op {
+  /** undefined: a control op. */
+  readonly collection: CollectionRef | undefined;
+  readonly key: string;
+  readonly payload: Uint8Array;
+  readonly idempotency?: Idempotency | undefined;
+  readonly trace?: Uint8Array | undefined;
+  readonly schemaId?: number | undefined;
+}
+
+const FLAG_PRODUCER = 1;
+const FLAG_KEY = 2;
+const FLAG_TRACE = 4;
+const FLAG_SCHEMA = 8;
+const FLAG_EXTENSIONS = 16;
+const FLAGS_KNOWN = 31;
+
+const scratch = new ByteWriter(1024);
+
+export function writeOp(into: ByteWriter, op: Op, collectionIndex: number): void {
+  scratch.reset();
+  let flags = 0;
+  if (op.idempotency !== undefined) flags |= op.idempotency.kind === 'producer' ? FLAG_PRODUCER : FLAG_KEY;
+  if (op.trace !== undefined) flags |= FLAG_TRACE;
+  if (op.schemaId !== undefined) flags |= FLAG_SCHEMA;
+  scratch.u8(flags).varint(collectionIndex).text(op.key).blob(op.payload);
+  if (op.idempotency?.kind === 'producer') scratch.u48(op.idempotency.producer).varint(op.idempotency.seq);
+  if (op.idempotency?.kind === 'key') scratch.text(op.idempotency.key);
+  if (op.trace !== undefined) scratch.raw(op.trace);
+  if (op.schemaId !== undefined) scratch.varint(op.schemaId);
+  into.blob(scratch.view());
+}
+
+export function readOp(reader: ByteReader, collections: readonly CollectionRef[]): Op {
+  const end = reader.varint();
+  if (end > reader.left) throw new MalformedBytes(`an op of ${end} bytes where ${reader.left} are left`);
+  const leftAfter = reader.left - end;
+  const flags = reader.u8();
+  if ((flags & ~FLAGS_KNOWN) !== 0) throw new MalformedBytes(`op flags ${flags} are of a newer format`);
+  if ((flags & FLAG_PRODUCER) !== 0 && (flags & FLAG_KEY) !== 0) throw new MalformedBytes('an op with two idempotency keys');
+  const index = reader.varint();
+  const collection = index === 0 ? undefined : collections[index - 1];
+  if (index !== 0 && collection === undefined) throw new MalformedBytes(`an op of collection ${index} of ${collections.length}`);
+  const key = reader.text();
+  if (key.length > KEY_BYTES_MAX) throw new MalformedBytes(`a key of ${key.length} characters`);
+  const payload = reader.blob();
+  let idempotency: Idempotency | undefined;
+  if ((flags & FLAG_PRODUCER) !== 0) {
+    idempotency = { kind: 'producer', producer: reader.u48(), seq: reader.varint() };
+  } else if ((flags & FLAG_KEY) !== 0) {
+    idempotency = { kind: 'key', key: reader.text() };
+    if (idempotency.key.length > IDEMPOTENCY_KEY_BYTES_MAX) throw new MalformedBytes('an idempotency key that is too long');
+  }
+  const trace = (flags & FLAG_TRACE) !== 0 ? reader.raw(TRACE_BYTES) : undefined;
+  const schemaId = (flags & FLAG_SCHEMA) !== 0 ? reader.varint() : undefined;
+  if ((flags & FLAG_EXTENSIONS) !== 0) skipExtensions(reader, 'op');
+  if (reader.left !== leftAfter) throw new MalformedBytes('an op whose length and content disagree');
+  return { collection, key, payload, idempotency, trace, schemaId };
+}
+
+/** Reads past extensions that this version does not know, or refuses those that must be known. */
+export function skipExtensions(reader: ByteReader, what: string): void {
+  const count = reader.varint();
+  if (count > reader.left) throw new MalformedBytes(`${count} extensions in ${reader.left} bytes`);
+  for (let i = 0; i < count; i++) {
+    const tag = reader.varint();
+    reader.blob();
+    if (tag % 2 === 1) throw new MalformedBytes(`${what} extension ${tag} must be understood and is not known here`);
+  }
+}

@@ -1,0 +1,100 @@
+// What a node is made of: settings that were checked elsewhere, and ports that were constructed elsewhere (compose.ts, the simulator).
+
+import type { Log } from '../log/log.ts';
+import type { Ownership } from '../ownership/ownership.ts';
+import type { RegionId } from '../record/ids.ts';
+import type { CollectionRef } from '../record/op.ts';
+import type { Transport } from '../replication/transport.ts';
+import type { Store } from '../store/store.ts';
+import type { System } from '../system/system.ts';
+
+export interface PlacementSettings {
+  /** 1 to 65535; stands in every batch. */
+  readonly id: number;
+  readonly name: string;
+  /** Slices of the key space, 1 to 1024. */
+  readonly shards: number;
+  /** Members. */
+  readonly regions: readonly RegionId[];
+}
+
+export interface PeerSettings {
+  readonly region: RegionId;
+  /** `host:port` of the peer's replication listener; several for a region of several nodes. */
+  readonly addresses: readonly string[];
+}
+
+export interface NodeSettings {
+  readonly region: RegionId;
+  readonly node: string;
+  readonly version: string;
+  readonly clusterId: string;
+  readonly settingsHash: string;
+  readonly placements: readonly PlacementSettings[];
+  readonly namespaces: readonly { readonly name: string; readonly placementId: number }[];
+  readonly collections: readonly CollectionRef[];
+  /** Other regions; one that shares no placement with this one may be left out. */
+  readonly peers: readonly PeerSettings[];
+  /** A remote stamp further ahead than this holds its stream (I5). Default 2000. Equal everywhere. */
+  readonly maxSkewMs: number;
+  /** How long a lease of stamps is, ms; shorter than maxSkewMs. Default 1000. */
+  readonly leaseMs: number;
+  /** Between heartbeats, ms. Default 100. */
+  readonly heartbeatMs: number;
+  /** The operator says: start taking writes with a new or damaged log although no member could be asked. */
+  readonly allowFreshStart: boolean;
+  readonly limits: NodeLimits;
+}
+
+/** Every bound has a name; what happens at it stands in docs/OPERATIONS.md and beside its use. */
+export interface NodeLimits {
+  /** Ops of one write request. Beyond: TOO_LARGE. */
+  readonly opsPerRequestMax: number;
+  /** Bytes of ops sequenced and not yet durable, all shards. Beyond: OVERLOADED with retry pushback. */
+  readonly inFlightBytesMax: number;
+  /** Per batch; what arrives beyond waits for the next. */
+  readonly batchOpsMax: number;
+  readonly batchBytesMax: number;
+  /** Per shard, of remote batches that wait for deps or a gap. Beyond: dropped and asked for again. */
+  readonly parkedBytesMax: number;
+  /** Decoded key states kept in memory, all shards, by bytes of their encoding. Beyond: least recently used first. */
+  readonly stateCacheBytesMax: number;
+  /** Entries of the idempotency table per shard: producers × window, and callers' keys. Beyond: oldest first, see docs/PROTOCOL.md. */
+  readonly idempotencyProducersMax: number;
+  readonly idempotencyWindow: number;
+  readonly idempotencyKeysMax: number;
+  /** Conflicts kept for reading, newest. */
+  readonly conflictsMax: number;
+  /** Per link: bytes of batches under way. */
+  readonly linkWindowBytes: number;
+}
+
+export const DEFAULT_LIMITS: NodeLimits = {
+  opsPerRequestMax: 10_000,
+  inFlightBytesMax: 64 * 1024 * 1024,
+  batchOpsMax: 4096,
+  batchBytesMax: 4 * 1024 * 1024,
+  parkedBytesMax: 8 * 1024 * 1024,
+  stateCacheBytesMax: 256 * 1024 * 1024,
+  idempotencyProducersMax: 256,
+  idempotencyWindow: 8192,
+  idempotencyKeysMax: 65_536,
+  conflictsMax: 1000,
+  linkWindowBytes: 8 * 1024 * 1024,
+};
+
+export interface NodePorts {
+  readonly log: Log;
+  readonly store: Store;
+  readonly transport: Transport;
+  readonly ownership: Ownership;
+  readonly system: System;
+}
+
+/** `new RegionNode(settings, ports)` in node.ts: start() opens log and store, replays, dials; drain() refuses new writes and waits for
+ *  what is under way; stop() ends everything. */
+export interface NodeLifecycle {
+  start(): Promise<void>;
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,61 @@
+// What the links need of the node they belong to. The node implements it; the links know nothing else of a node.
+
+import type { RegionId, ShardId } from '../record/ids.ts';
+import type { ReadonlyVector } from '../record/vector.ts';
+import type { Log } from '../log/log.ts';
+import type { ShardBeat } from '../shard/beat.ts';
+import type { WelcomeShard } from './messages.ts';
+
+/** What became of a batch that a link brought. */
+export type Received =
+  /** Appended to our log, or waiting in the bounded buffer for what it depends on. Credit goes back in both cases: a batch that
+   *  waits holds none (DESIGN 9). */
+  | 'taken'
+  | 'parked'
+  | 'duplicate'
+  /** Not kept: gap, full buffer, held for the clock, frozen, fork, quarantine. The node asks again through ReceiverLink.want() when it is due. */
+  | 'dropped';
+
+export interface ClockSample {
+  /** Remote clock minus ours, ms, corrected for half the round trip. */
+  readonly offsetMs: number;
+  readonly rttMs: number;
+}
+
+export interface ReplicationHost {
+  readonly region: RegionId;
+  readonly node: string;
+  readonly instance: string;
+  readonly clusterId: string;
+  readonly settingsHash: string;
+  readonly log: Log;
+
+  /** Shards that this node owns now. */
+  shards(): readonly ShardId[];
+  /** Regions of the shard's placement; only they are ever served (I10). */
+  members(shard: ShardId): readonly RegionId[];
+  isRegion(name: string): boolean;
+  /** Durable here. */
+  vector(shard: ShardId): ReadonlyVector;
+  /** Taken here, durable or on its way: from where a want asks. */
+  taken(shard: ShardId): ReadonlyVector;
+  boundOf(shard: ShardId, region: RegionId): number;
+
+  receive(from: RegionId, batch: Uint8Array): Received;
+  beats(): readonly ShardBeat[];
+  onBeats(from: RegionId, beats: readonly ShardBeat[]): void;
+  onClockSample(from: RegionId, sample: ClockSample): void;
+  onAck(from: RegionId, shard: ShardId, durable: ReadonlyVector): void;
+  /** A source that we dialled has let us in. */
+  onWelcome(from: RegionId, shards: readonly WelcomeShard[]): void;
+  /** The link to a peer went up or down, or was refused; for status and alarms. */
+  onLinkState(peer: RegionId, state: LinkState): void;
+}
+
+export type LinkState =
+  | { readonly kind: 'connecting'; readonly attempt: number }
+  | { readonly kind: 'up' }
+  | { readonly kind: 'down'; readonly reason: string; readonly retryInMs: number }
+  | { readonly kind: 'refused'; readonly reason: string; readonly message: string; readonly retryInMs: number };
+
+export type { ReadonlyVector };

@@ -1,0 +1,108 @@
+// What crosses a link. The receiving region dials; `Up` goes from receiver to source, `Down` from source to receiver.
+// The gRPC transport maps these one-to-one to proto/causeway/v1/replication.proto; the simulator passes them as they are.
+
+import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
+import type { ReadonlyVector } from '../record/vector.ts';
+import type { ShardBeat } from '../shard/beat.ts';
+
+export const PROTOCOL_VERSION = 1;
+/** The lowest version that this node still speaks. */
+export const PROTOCOL_VERSION_MIN = 1;
+
+export interface Hello {
+  readonly kind: 'hello';
+  readonly protocolVersion: number;
+  readonly protocolVersionMin: number;
+  readonly clusterId: string;
+  readonly region: RegionId;
+  /** Which node of the region dials; for people. */
+  readonly node: string;
+  /** Hash of the settings that must be equal everywhere: placements, shards, collections, maxSkewMs. */
+  readonly settingsHash: string;
+  /** Optional abilities, by name; unknown ones are ignored. */
+  readonly features: readonly string[];
+  /** Random per process start: two processes that claim one region's name are told apart by it. */
+  readonly instance: string;
+}
+
+/** Sets (again) from where the source serves one shard. Later `want`s of a shard replace earlier ones. */
+export interface Want {
+  readonly kind: 'want';
+  readonly shard: ShardId;
+  /** Origins of these regions are wanted: the source's own always, others when they are relayed. */
+  readonly regions: readonly RegionId[];
+  /** What the receiver has taken, per origin; the source starts with the next of each. */
+  readonly have: ReadonlyVector;
+}
+
+/** Cumulative since the stream began: the source may have sent so many bytes of batches in all. */
+export interface Credit {
+  readonly kind: 'credit';
+  readonly bytesTotal: number;
+}
+
+/** What is durable at the receiver; only entries that moved. Cumulative. */
+export interface Ack {
+  readonly kind: 'ack';
+  readonly shard: ShardId;
+  readonly durable: ReadonlyVector;
+}
+
+export interface Ping {
+  readonly kind: 'ping';
+  /** The receiver's unix ms when it was sent. */
+  readonly sentAtMs: number;
+}
+
+export type Up = Hello | Want | Credit | Ack | Ping;
+
+export interface Welcome {
+  readonly kind: 'welcome';
+  readonly protocolVersion: number;
+  readonly region: RegionId;
+  readonly node: string;
+  readonly instance: string;
+  readonly features: readonly string[];
+  readonly shards: readonly WelcomeShard[];
+}
+
+export interface WelcomeShard {
+  readonly shard: ShardId;
+  /** Durable at the source. */
+  readonly vector: ReadonlyVector;
+  /** The highest stamp that the source has seen or been promised of the receiver's own region: a new incarnation starts above. */
+  readonly boundOfReceiver: number;
+}
+
+export interface Refuse {
+  readonly kind: 'refuse';
+  readonly reason: RefuseReason;
+  readonly message: string;
+}
+
+export type RefuseReason =
+  | 'protocol-version'
+  | 'cluster-id'
+  | 'settings-hash'
+  | 'region-name'
+  | 'unknown-region'
+  | 'not-ready'
+  | 'protocol-error';
+
+export interface Batches {
+  readonly kind: 'batches';
+  /** In the source's log order per shard; verbatim as their origin encoded them. */
+  readonly batches: readonly Uint8Array[];
+}
+
+export interface Beat {
+  readonly kind: 'beat';
+  readonly sentAtMs: number;
+  /** Answers the latest ping: its sentAtMs, and when it came in by the source's clock. */
+  readonly echo: { readonly pingSentAtMs: number; readonly receivedAtMs: number } | undefined;
+  readonly shards: readonly ShardBeat[];
+}
+
+export type Down = Welcome | Refuse | Batches | Beat;
+
+export type { OriginId };

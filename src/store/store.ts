@@ -1,0 +1,47 @@
+// The store port: the read model, a cache of the log (I11). One implementation a file: memory.ts, lmdb.ts.
+//
+// The contract (test/contract/store.ts):
+// - Rows are (shard, row key) → bytes. Row keys are UTF-8 text up to 1,400 bytes, ordered by bytes.
+// - write() moves all rows of a step and the shard's cursor (a log offset) together, atomically, and only if the cursor
+//   stands at `fromCursor`: a deposed owner's step is refused (`moved`).
+// - Several shards' steps may share one transaction; their outcomes are separate.
+// - cursor() after open() says up to which log offset the rows are *proven*. An implementation that cannot prove its rows
+//   (a crash without a checkpoint, another machine's files) answers 0 with no rows: the shard is rebuilt from the log.
+// - Callbacks may be called before the method returns. They never throw.
+
+import type { ShardId } from '../record/ids.ts';
+
+export interface StoreStep {
+  readonly shard: ShardId;
+  readonly fromCursor: number;
+  readonly toCursor: number;
+  /** null deletes. A row key stands at most once in a step. */
+  readonly rows: readonly (readonly [rowKey: string, value: Uint8Array | null])[];
+}
+
+export type StepOutcome =
+  | { readonly kind: 'written' }
+  | { readonly kind: 'moved'; readonly cursor: number }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface StoreRow {
+  readonly rowKey: string;
+  readonly value: Uint8Array;
+}
+
+export interface Store {
+  readonly engine: string;
+  /** Throws CausewayError: CONFIG_INVALID, FENCED. */
+  open(shards: readonly ShardId[]): Promise<void>;
+  cursor(shard: ShardId): number;
+  getMany(shard: ShardId, rowKeys: readonly string[], done: (values: readonly (Uint8Array | undefined)[]) => void): void;
+  /** Rows with from ≤ row key < to, in order, at most `limit`. */
+  scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void;
+  write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void;
+  /** Drops all rows of the shard; its cursor is 0 afterwards. */
+  reset(shard: ShardId, done: () => void): void;
+  /** Makes everything written so far provable after a crash of the machine. */
+  checkpoint(): Promise<void>;
+  bytes(): number;
+  close(): Promise<void>;
+}

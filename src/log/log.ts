@@ -12,12 +12,18 @@
 //   answers `durable`, or `fenced` with a tail that lets the caller read and compare (by checksum, never by offset alone).
 // - Callbacks may be called before the method returns. They never throw.
 // - read() and find() see durable entries only.
+// - The bytes of an entry, given or read, are changed by nobody.
+// - A log that was `new` or `damaged` stays so at every later open(), for each shard until a lease has been appended to it: only then
+//   have the members been asked. (A crash between the finding and the asking must not turn an unproven tail into a whole one.)
 
 import type { OriginId, ShardId } from '../record/ids.ts';
 
 /** What an entry holds. Codes are on disk: never reused. */
 export const LOG_ENTRY_KINDS = { batch: 1, lease: 2, barrier: 3 } as const;
 export type LogEntryKind = keyof typeof LOG_ENTRY_KINDS;
+
+/** A batch at its largest (16 MiB), and room for what later versions put around it. More is a bug of the caller. */
+export const LOG_ENTRY_BYTES_MAX = 17 * 1024 * 1024;
 
 export interface LogEntry {
   readonly kind: LogEntryKind;
@@ -38,8 +44,11 @@ export type AppendOutcome =
 /** What was found at open. */
 export interface LogRecovery {
   /** `whole`: the tail is proven, a new incarnation may start above its last bound. `new`: nothing was there. `damaged`: something is
-   *  missing or corrupt; the members are asked before anything is stamped (DESIGN 7). */
+   *  missing or corrupt; the members are asked before anything is stamped (DESIGN 7). Whole iff `unproven` is empty. */
   readonly state: 'whole' | 'new' | 'damaged';
+  /** Those of the opened shards to which no lease was appended since the log was new or damaged; a shard that was added later
+   *  is one of them. For these the members are asked; the others may go on although the state is not `whole`. */
+  readonly unproven: readonly ShardId[];
   /** For people; empty when whole. */
   readonly findings: readonly string[];
   /** Bytes of a torn tail that were cut off. */
@@ -63,7 +72,12 @@ export interface Log {
   readonly promise: LogPromise;
   /** Throws CausewayError: CONFIG_INVALID (not a directory, not writable), FENCED (another process has it), CORRUPT (cannot be opened safely). */
   open(shards: readonly ShardId[]): Promise<LogRecovery>;
-  append(shard: ShardId, expectOffset: number, entries: readonly LogEntry[], done: (outcome: AppendOutcome) => void): void;
+  append(
+    shard: ShardId,
+    expectOffset: number,
+    entries: readonly LogEntry[],
+    done: (outcome: AppendOutcome) => void,
+  ): void;
   /** Entries from `fromOffset` on, up to about `bytesMax` (at least one if there is one). An empty list: nothing durable there yet.
    *  `trimmed`: the offset is before the log's start. */
   read(shard: ShardId, fromOffset: number, bytesMax: number, done: (result: ReadResult) => void): void;

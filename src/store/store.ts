@@ -34,7 +34,11 @@ export interface Store {
   /** Throws CausewayError: CONFIG_INVALID, FENCED. */
   open(shards: readonly ShardId[]): Promise<void>;
   cursor(shard: ShardId): number;
-  getMany(shard: ShardId, rowKeys: readonly string[], done: (values: readonly (Uint8Array | undefined)[]) => void): void;
+  getMany(
+    shard: ShardId,
+    rowKeys: readonly string[],
+    done: (values: readonly (Uint8Array | undefined)[]) => void,
+  ): void;
   /** Rows with from ≤ row key < to, in order, at most `limit`. */
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void;
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void;

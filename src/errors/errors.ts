@@ -47,12 +47,7 @@ export type Outcome = 'not-applied' | 'applied-locally' | 'unknown';
 
 /** `details.reason` of HANDSHAKE_REFUSED. */
 export type HandshakeRefusalReason =
-  | 'protocol-version'
-  | 'cluster-id'
-  | 'settings-hash'
-  | 'region-name'
-  | 'unknown-region'
-  | 'feature';
+  'protocol-version' | 'cluster-id' | 'settings-hash' | 'region-name' | 'unknown-region' | 'feature';
 
 /** Exit codes of the CLI. */
 export const EXIT_CODES = {
@@ -309,9 +304,10 @@ export class CausewayError extends Error {
   readonly code: ErrorCode;
   readonly retriable: boolean;
   readonly outcome: Outcome;
-  readonly details?: Readonly<Record<string, unknown>>;
-  readonly hint?: string;
-  readonly retryAfterMs?: number;
+  // Declared only: a field that is not given must not exist, or every logged error carries empty ones.
+  declare readonly details?: Readonly<Record<string, unknown>>;
+  declare readonly hint?: string;
+  declare readonly retryAfterMs?: number;
 
   constructor(code: ErrorCode, message: string, options: CausewayErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -319,7 +315,6 @@ export class CausewayError extends Error {
     this.code = code;
     this.retriable = options.retriable ?? facts.retriable;
     this.outcome = options.outcome ?? facts.outcome;
-    // Absent and not undefined, so that a logged error has no empty fields.
     if (options.details !== undefined) this.details = options.details;
     if (options.hint !== undefined) this.hint = options.hint;
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;

@@ -1,0 +1,162 @@
+// npm run check [-- names of steps]: everything that is checked before the tests run. --fix rewrites to the format instead.
+// All steps run even when one fails, so that one run shows all there is to mend.
+
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { lockFileProblems } from './lock-file.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** As many as a small machine has cores; most steps use more than one thread as it is. */
+const STEPS_AT_ONCE = 2;
+
+/**
+ * These are fetched when they are called and are not in package.json: some of their platforms' packages are missing from
+ * mirrors, and npm then writes a lock file that `npm ci` refuses.
+ */
+const OXLINT = ['oxlint@1.94.0', 'oxlint-tsgolint@7.0.2007'];
+const KNIP = ['knip@6.44.2'];
+
+/**
+ * @typedef {{ ok: boolean, output: string }} Result
+ * @type {Record<string, { says: string, run: () => Promise<Result> }>}
+ */
+const STEPS = {
+  lint: {
+    says: 'oxlint, with types',
+    run: () => fetched(OXLINT, ['oxlint', '--type-aware', '--format=unix']),
+  },
+  'dead-code': { says: 'knip', run: () => fetched(KNIP, ['knip', '--no-progress']) },
+  types: { says: 'tsc', run: () => installed('typescript', 'tsc', ['-p', 'tsconfig.json']) },
+  imports: {
+    says: 'cycles and direction of imports',
+    run: () => installed('vitest', 'vitest', ['run', '--reporter=dot', 'test/layering.test.ts']),
+  },
+  format: { says: 'prettier', run: () => installed('prettier', 'prettier', ['--check', '--log-level=warn', '.']) },
+  proto: {
+    says: 'generated types match proto/',
+    run: () => node([join(root, 'scripts/generate-proto-types.mjs'), '--check']),
+  },
+  'lock-file': {
+    says: 'package-lock.json names no registry',
+    run: () => {
+      const problems = lockFileProblems(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')));
+      return Promise.resolve({ ok: problems.length === 0, output: problems.join('\n') });
+    },
+  },
+};
+
+/**
+ * A program of a package in node_modules.
+ * @param {string} name
+ * @param {string} program
+ * @param {string[]} args
+ */
+function installed(name, program, args) {
+  const manifestPath = join(root, 'node_modules', name, 'package.json');
+  const { bin } = JSON.parse(readFileSync(manifestPath, 'utf8'));
+  return node([join(dirname(manifestPath), typeof bin === 'string' ? bin : bin[program]), ...args]);
+}
+
+/**
+ * A program of packages that npm fetches, or has fetched before.
+ * @param {string[]} packages
+ * @param {string[]} command
+ * @returns {Promise<Result>}
+ */
+async function fetched(packages, command) {
+  const args = [
+    'exec',
+    '--yes',
+    '--prefer-offline',
+    '--loglevel=error',
+    '--fetch-retries=1',
+    '--fetch-timeout=60000',
+    ...packages.map((name) => `--package=${name}`),
+    '--',
+    ...command,
+  ];
+  const npmCli = process.env['npm_execpath'];
+  const byPath = npmCli === undefined || !/\.c?js$/.test(npmCli) || !existsSync(npmCli);
+  const result = byPath ? await spawned('npm', args) : await node([npmCli, ...args]);
+  if (!result.ok && /npm error (code|network|errno)/.test(result.output)) {
+    result.output = `${packages.join(' and ')} could not be fetched, so this step did not run. It needs a package registry that this machine can reach, once.\n${result.output}`;
+  }
+  return result;
+}
+
+/** @param {string[]} args */
+function node(args) {
+  return spawned(process.execPath, args);
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @returns {Promise<Result>}
+ */
+function spawned(command, args) {
+  return new Promise((resolve) => {
+    // Colour would be lost on most terminals' scrollback and in logs; positions in `file:line` form are what matters.
+    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (output += text));
+    child.on('error', (error) => resolve({ ok: false, output: `could not run ${command}: ${error.message}` }));
+    child.on('close', (code, signal) => {
+      if (signal !== null) output += `\nended by ${signal}`;
+      resolve({ ok: code === 0, output });
+    });
+  });
+}
+
+/** @param {string[]} names */
+async function check(names) {
+  const queue = [...names];
+  /** @type {string[]} */
+  const failed = [];
+  const startedMs = Date.now();
+  const worker = async () => {
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const step = STEPS[name];
+      if (step === undefined) continue; // main() has refused unknown names
+      const stepMs = Date.now();
+      // A step that cannot even start has failed; the others still have something to say.
+      const { ok, output } = await step.run().catch((error) => ({ ok: false, output: String(error) }));
+      const seconds = ((Date.now() - stepMs) / 1000).toFixed(1);
+      console.log(`${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.padStart(5)} s  ${step.says}`);
+      if (ok) continue;
+      failed.push(name);
+      console.log(output.trim().replace(/^/gm, '       '));
+    }
+  };
+  await Promise.all(Array.from({ length: STEPS_AT_ONCE }, worker));
+  const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
+  if (failed.length === 0) {
+    console.log(`check: ${names.length} steps passed in ${seconds} s`);
+    return 0;
+  }
+  console.log(`check: ${failed.length} of ${names.length} steps failed in ${seconds} s: ${failed.join(', ')}`);
+  if (failed.includes('format')) console.log('       `npm run format` rewrites the files.');
+  return 1;
+}
+
+async function main() {
+  const args = process.argv.slice(2);
+  if (args.includes('--fix')) {
+    const { ok, output } = await installed('prettier', 'prettier', ['--write', '--log-level=warn', '.']);
+    if (output !== '') console.log(output.trim());
+    return ok ? 0 : 1;
+  }
+  const unknown = args.filter((name) => !Object.hasOwn(STEPS, name));
+  if (unknown.length > 0) {
+    console.error(`check: no such step: ${unknown.join(', ')}. There are: ${Object.keys(STEPS).join(', ')}`);
+    return 2;
+  }
+  return check(args.length === 0 ? Object.keys(STEPS) : args);
+}
+
+process.exitCode = await main();

@@ -1,0 +1,74 @@
+// Which folder of src/ may import which. This is the table to edit when an arrow is missing; say why in the commit, and
+// keep docs/ARCHITECTURE.md in step. Anything not in it fails test/layering.test.ts.
+
+import type { LayerRules } from './imports.ts';
+
+export const RULES: LayerRules = {
+  layers: {
+    // Leaves.
+    errors: [],
+    system: [],
+    proto: [],
+
+    // Pure: data in, decisions out.
+    record: ['errors'],
+    clock: ['record', 'errors'],
+    merge: ['record', 'clock', 'errors'],
+    shard: ['record', 'merge', 'clock', 'errors'],
+
+    // Engines behind ports.
+    log: ['record', 'errors', 'system'],
+    store: ['record', 'errors', 'system'],
+    ownership: ['record', 'errors', 'system'],
+
+    // A node. It sees engines through their ports only; compose.ts hands them in.
+    replication: ['shard', 'record', 'clock', 'errors', 'system', 'log/log.ts'],
+    feed: ['record', 'merge', 'shard', 'errors', 'log/log.ts'],
+    conflicts: ['record', 'merge', 'shard', 'errors', 'log/log.ts'],
+    region: [
+      'record',
+      'clock',
+      'merge',
+      'shard',
+      'replication',
+      'feed',
+      'conflicts',
+      'errors',
+      'system',
+      'log/log.ts',
+      'store/store.ts',
+      'ownership/ownership.ts',
+    ],
+
+    // What people and programs touch.
+    // A node's options and their defaults belong to the node; config fills them, and the node never sees config.
+    config: ['errors', 'record', 'merge', 'region/options.ts'],
+    security: ['errors', 'config', 'system'],
+    telemetry: ['errors', 'config', 'system'],
+    api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config'],
+    client: ['proto', 'errors', 'system'],
+    cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'system'],
+    'compose.ts': ['*'],
+  },
+
+  alsoAllowed: {
+    // The link is a pure state machine; only its transport knows the wire.
+    'src/replication/grpc-*.ts': ['proto'],
+  },
+
+  vendors: {
+    lmdb: ['src/store/lmdb.ts', 'src/log/lmdb.ts'],
+    '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/compose.ts'],
+    'grpc-health-check': ['src/api/**'],
+  },
+
+  pure: {
+    errors: [],
+    record: ['xxhash-wasm', 'node:buffer', 'node:crypto', 'node:zlib'],
+    clock: [],
+    merge: ['node:buffer'],
+    shard: ['node:buffer'],
+  },
+
+  realWorld: ['src/system/**'],
+};

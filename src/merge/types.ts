@@ -17,7 +17,12 @@ import type { ReadonlyVector } from '../record/vector.ts';
 /** What a client asks for. Which merge type takes which is in each file; others are refused as WRONG_OPERATION. */
 export type Intent =
   /** register-lww, register-mv. `observed` (register-mv): the dots that the writer had read; absent = all that are here. */
-  | { readonly kind: 'put'; readonly value: Uint8Array; readonly expiresAtMs?: number; readonly observed?: readonly Dot[] }
+  | {
+      readonly kind: 'put';
+      readonly value: Uint8Array;
+      readonly expiresAtMs?: number;
+      readonly observed?: readonly Dot[];
+    }
   /** Every type: the key reads as absent afterwards. counter-pn: a reset; set-aw: removes what is here; map-lww: the floor rises. */
   | { readonly kind: 'delete'; readonly observed?: readonly Dot[] }
   /** counter-pn. Negative to decrement; within ±2^63. */
@@ -34,8 +39,16 @@ export type Intent =
 
 /** What a reader sees. Versions are those of the writes that are visible. Expired parts are left out. */
 export type View =
-  | { readonly type: 'register-lww'; readonly value: Uint8Array; readonly version: Version; readonly expiresAtMs?: number | undefined }
-  | { readonly type: 'register-mv'; readonly siblings: readonly { readonly value: Uint8Array; readonly version: Version }[] }
+  | {
+      readonly type: 'register-lww';
+      readonly value: Uint8Array;
+      readonly version: Version;
+      readonly expiresAtMs?: number | undefined;
+    }
+  | {
+      readonly type: 'register-mv';
+      readonly siblings: readonly { readonly value: Uint8Array; readonly version: Version }[];
+    }
   | { readonly type: 'counter-pn'; readonly value: bigint }
   /** Sorted by bytes. */
   | { readonly type: 'set-aw'; readonly elements: readonly Uint8Array[] }
@@ -87,9 +100,10 @@ export interface Merge<S> {
 
   /** Turns an intent into the op's payload, prepared on `state`. Throws CausewayError WRONG_OPERATION, INVALID_ARGUMENT or TOO_LARGE. */
   prepare(state: S | undefined, intent: Intent, context: PrepareContext): Uint8Array;
-  /** Throws MalformedBytes for a payload that no version of this type wrote; never for a state. */
+  /** Throws MalformedBytes for a payload that no version of this type wrote; never for a state. Keeps no view on the payload. */
   apply(state: S | undefined, payload: Uint8Array, op: OpContext): Applied<S>;
-  /** Merges whole states: what one side lacks is dropped iff that side's vector covers its dot. */
+  /** Merges whole states: what one side lacks is dropped iff that side's vector covers its dot. An origin whose entry has been
+   *  folded away must stand in the vectors all the same (with its end, or Infinity): absent means "nothing of it was seen". */
   mergeStates(a: S | undefined, aSeen: ReadonlyVector, b: S | undefined, bSeen: ReadonlyVector): S | undefined;
 
   /** What a reader sees at `nowMs`, undefined when nothing live is there. */
@@ -103,7 +117,7 @@ export interface Merge<S> {
   collect(state: S, floor: number): S | undefined;
 
   encode(state: S): Uint8Array;
-  /** Throws MalformedBytes. */
+  /** Throws MalformedBytes. The state keeps views on `bytes`: they must not change any more. */
   decode(bytes: Uint8Array): S;
 
   /** The same payload for people and programs (feed, key history): what the op does, without its context. */
@@ -128,6 +142,13 @@ export const EXPIRY_GRACE_MS = 60_000;
 /** Bounds of one key's state and of one op. Beyond them prepare refuses with TOO_LARGE; apply never does (remote regions may differ). */
 export const LIMITS = {
   valueBytesMax: 1024 * 1024,
+  /** The payload of one op. */
+  opBytesMax: 4 * 1024 * 1024,
+  /** Values, fields and elements of one key, those included that wait for collection. */
+  stateBytesMax: 16 * 1024 * 1024,
+  siblingsMax: 64,
+  /** Of one counter: one per origin, and one for each reset that some member has not reported yet. */
+  counterSlotsMax: 4096,
   setElementBytesMax: 1024,
   setElementsMax: 65_536,
   setElementsPerOpMax: 4096,

@@ -1,0 +1,174 @@
+// Last-writer-wins register: the version with the highest (stamp, origin) is the value. A delete is a write without one.
+// I3  version order is total, so every region keeps the same version whatever the order of arrival.
+// I9  a delete, and an expired version, stay until no lower stamp can arrive.
+//
+// State                                         Payload
+//   u8      state version (1)                     u8 effect, then
+//   u8      flags: 1 value, 2 expiry              1 put           the value: all the rest
+//   version                                       2 put, expiring varint Unix ms, the value: all the rest
+//   varint  Unix ms, with flag 2                  3 delete        (nothing)
+//   value: all the rest, with flag 1
+
+import { ByteReader, MalformedBytes } from '../record/bytes.ts';
+import { compareVersions, type Version } from '../record/ids.ts';
+import { covers, type ReadonlyVector } from '../record/vector.ts';
+import {
+  copyFrom,
+  expiryCollectableAt,
+  isLive,
+  readExpiry,
+  readStateVersion,
+  readVersion,
+  scratchWriter,
+  writeExpiry,
+  writeVersion,
+} from './codec.ts';
+import { checkExpiry, checkValue, wrongOperation } from './refusals.ts';
+import type { Applied, Intent, LivePart, Merge, OpContext, OpDescription, View } from './types.ts';
+
+export interface RegisterLww {
+  readonly version: Version;
+  /** undefined: deleted. */
+  readonly value: Uint8Array | undefined;
+  readonly expiresAtMs: number | undefined;
+}
+
+const PUT = 1;
+const PUT_EXPIRING = 2;
+const DELETE = 3;
+
+const FLAG_VALUE = 1;
+const FLAG_EXPIRY = 2;
+
+const NOTHING_LIVE: readonly LivePart[] = [];
+
+function prepare(_state: RegisterLww | undefined, intent: Intent): Uint8Array {
+  if (intent.kind === 'delete') return Buffer.of(DELETE);
+  if (intent.kind !== 'put') throw wrongOperation('register-lww', ['put', 'delete'], intent);
+  checkValue(intent.value);
+  checkExpiry(intent.expiresAtMs);
+  const writer = scratchWriter();
+  if (intent.expiresAtMs === undefined) writer.u8(PUT);
+  else writer.u8(PUT_EXPIRING).varint(intent.expiresAtMs);
+  return writer.raw(intent.value).finish();
+}
+
+function readExpiring(payload: Uint8Array): { expiresAtMs: number; valueAt: number } {
+  const reader = new ByteReader(payload, 1);
+  const expiresAtMs = readExpiry(reader);
+  if (expiresAtMs === undefined) throw new MalformedBytes('an expiring put that never expires');
+  return { expiresAtMs, valueAt: reader.at };
+}
+
+/** Throws unless the payload is a well-formed delete or put. */
+function effectOf(payload: Uint8Array): number {
+  const effect = payload[0];
+  if (effect === PUT || effect === PUT_EXPIRING) return effect;
+  if (effect === DELETE && payload.length === 1) return effect;
+  throw new MalformedBytes(`register-lww: effect ${effect} with ${payload.length} bytes is not known here`);
+}
+
+function apply(state: RegisterLww | undefined, payload: Uint8Array, op: OpContext): Applied<RegisterLww> {
+  const effect = effectOf(payload);
+  // Read before the comparison: whether a payload is malformed must not depend on the state that it meets.
+  const expiring = effect === PUT_EXPIRING ? readExpiring(payload) : undefined;
+  if (state !== undefined && compareVersions(op.version, state.version) <= 0) return { state };
+  const after: RegisterLww = {
+    version: op.version,
+    value: effect === DELETE ? undefined : copyFrom(payload, expiring === undefined ? 1 : expiring.valueAt),
+    expiresAtMs: expiring?.expiresAtMs,
+  };
+  if (state === undefined) return { state: after };
+  return { state: after, displaced: [{ loser: state.version, value: state.value }] };
+}
+
+function mergeStates(
+  a: RegisterLww | undefined,
+  aSeen: ReadonlyVector,
+  b: RegisterLww | undefined,
+  bSeen: ReadonlyVector,
+): RegisterLww | undefined {
+  // The higher version wins even if the other side has seen it: a side that saw it and collected it since holds nothing
+  // lower any more, because collection takes everything up to its floor.
+  if (a !== undefined && b !== undefined) return compareVersions(a.version, b.version) >= 0 ? a : b;
+  if (a !== undefined) return covers(bSeen, a.version.origin, a.version.seq) ? undefined : a;
+  if (b !== undefined) return covers(aSeen, b.version.origin, b.version.seq) ? undefined : b;
+  return undefined;
+}
+
+function view(state: RegisterLww | undefined, nowMs: number): View | undefined {
+  if (state === undefined || state.value === undefined || !isLive(state.expiresAtMs, nowMs)) return undefined;
+  const { value, version, expiresAtMs } = state;
+  return expiresAtMs === undefined
+    ? { type: 'register-lww', value, version }
+    : { type: 'register-lww', value, version, expiresAtMs };
+}
+
+function liveParts(state: RegisterLww): readonly LivePart[] {
+  if (state.value === undefined) return NOTHING_LIVE;
+  const writer = scratchWriter();
+  writeVersion(writer, state.version);
+  writeExpiry(writer, state.expiresAtMs);
+  return [{ bytes: writer.raw(state.value).finish(), expiresAtMs: state.expiresAtMs ?? Infinity }];
+}
+
+function collectableAt(state: RegisterLww): number | undefined {
+  if (state.value === undefined) return state.version.stamp;
+  if (state.expiresAtMs === undefined) return undefined;
+  return Math.max(state.version.stamp, expiryCollectableAt(state.expiresAtMs));
+}
+
+function collect(state: RegisterLww, floor: number): RegisterLww | undefined {
+  const at = collectableAt(state);
+  return at !== undefined && at <= floor ? undefined : state;
+}
+
+function encode(state: RegisterLww): Uint8Array {
+  const writer = scratchWriter();
+  writer.u8(1).u8((state.value === undefined ? 0 : FLAG_VALUE) | (state.expiresAtMs === undefined ? 0 : FLAG_EXPIRY));
+  writeVersion(writer, state.version);
+  if (state.expiresAtMs !== undefined) writer.varint(state.expiresAtMs);
+  if (state.value !== undefined) writer.raw(state.value);
+  return writer.finish();
+}
+
+function decode(bytes: Uint8Array): RegisterLww {
+  const reader = new ByteReader(bytes);
+  readStateVersion(reader, 1, 'register-lww');
+  const flags = reader.u8();
+  if ((flags & ~(FLAG_VALUE | FLAG_EXPIRY)) !== 0) throw new MalformedBytes(`register-lww: state flags ${flags}`);
+  const version = readVersion(reader);
+  const expiresAtMs = (flags & FLAG_EXPIRY) === 0 ? undefined : readExpiry(reader);
+  const value = (flags & FLAG_VALUE) === 0 ? undefined : reader.raw(reader.left);
+  if (
+    (expiresAtMs !== undefined) !== ((flags & FLAG_EXPIRY) !== 0) ||
+    (value === undefined && expiresAtMs !== undefined)
+  ) {
+    throw new MalformedBytes('register-lww: an expiry of nothing, or at 0');
+  }
+  reader.end('a register-lww state');
+  return { version, value, expiresAtMs };
+}
+
+function describe(payload: Uint8Array): OpDescription {
+  const effect = effectOf(payload);
+  if (effect === DELETE) return { kind: 'delete' };
+  if (effect === PUT) return { kind: 'put', value: payload.subarray(1) };
+  const { expiresAtMs, valueAt } = readExpiring(payload);
+  return { kind: 'put', value: payload.subarray(valueAt), expiresAtMs };
+}
+
+export const registerLww: Merge<RegisterLww> = {
+  name: 'register-lww',
+  stateVersion: 1,
+  prepare,
+  apply,
+  mergeStates,
+  view,
+  liveParts,
+  collectableAt,
+  collect,
+  encode,
+  decode,
+  describe,
+};

@@ -1,0 +1,26 @@
+// Original file: proto/causeway/v1/data.proto
+
+import type { NamespaceInfo as _causeway_v1_NamespaceInfo, NamespaceInfo__Output as _causeway_v1_NamespaceInfo__Output } from '../../causeway/v1/NamespaceInfo.ts';
+import type { RequestLimits as _causeway_v1_RequestLimits, RequestLimits__Output as _causeway_v1_RequestLimits__Output } from '../../causeway/v1/RequestLimits.ts';
+
+export interface GetTopologyResponse {
+  'region'?: (string);
+  'node'?: (string);
+  'version'?: (string);
+  'ready'?: (boolean);
+  'readyReason'?: (string);
+  'namespaces'?: (_causeway_v1_NamespaceInfo)[];
+  'limits'?: (_causeway_v1_RequestLimits | null);
+  'peers'?: (string)[];
+}
+
+export interface GetTopologyResponse__Output {
+  'region': (string);
+  'node': (string);
+  'version': (string);
+  'ready': (boolean);
+  'readyReason': (string);
+  'namespaces': (_causeway_v1_NamespaceInfo__Output)[];
+  'limits': (_causeway_v1_RequestLimits__Output | null);
+  'peers': (string)[];
+}

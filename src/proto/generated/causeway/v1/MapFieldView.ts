@@ -1,0 +1,15 @@
+// Original file: proto/causeway/v1/data.proto
+
+import type { Version as _causeway_v1_Version, Version__Output as _causeway_v1_Version__Output } from '../../causeway/v1/Version.ts';
+
+export interface MapFieldView {
+  'field'?: (string);
+  'value'?: (Buffer | Uint8Array | string);
+  'version'?: (_causeway_v1_Version | null);
+}
+
+export interface MapFieldView__Output {
+  'field': (string);
+  'value': (Buffer);
+  'version': (_causeway_v1_Version__Output | null);
+}

@@ -1,0 +1,16 @@
+// Original file: proto/causeway/v1/data.proto
+
+import type { View as _causeway_v1_View, View__Output as _causeway_v1_View__Output } from '../../causeway/v1/View.ts';
+import type { SessionToken as _causeway_v1_SessionToken, SessionToken__Output as _causeway_v1_SessionToken__Output } from '../../causeway/v1/SessionToken.ts';
+
+export interface ReadResponse {
+  'views'?: (_causeway_v1_View)[];
+  'session'?: (_causeway_v1_SessionToken | null);
+  'stale'?: (boolean);
+}
+
+export interface ReadResponse__Output {
+  'views': (_causeway_v1_View__Output)[];
+  'session': (_causeway_v1_SessionToken__Output | null);
+  'stale': (boolean);
+}

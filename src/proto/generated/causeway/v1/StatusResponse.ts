@@ -1,0 +1,46 @@
+// Original file: proto/causeway/v1/admin.proto
+
+import type { LogStatus as _causeway_v1_LogStatus, LogStatus__Output as _causeway_v1_LogStatus__Output } from '../../causeway/v1/LogStatus.ts';
+import type { StoreStatus as _causeway_v1_StoreStatus, StoreStatus__Output as _causeway_v1_StoreStatus__Output } from '../../causeway/v1/StoreStatus.ts';
+import type { PeerStatus as _causeway_v1_PeerStatus, PeerStatus__Output as _causeway_v1_PeerStatus__Output } from '../../causeway/v1/PeerStatus.ts';
+import type { ShardStatus as _causeway_v1_ShardStatus, ShardStatus__Output as _causeway_v1_ShardStatus__Output } from '../../causeway/v1/ShardStatus.ts';
+import type { StatusCollection as _causeway_v1_StatusCollection, StatusCollection__Output as _causeway_v1_StatusCollection__Output } from '../../causeway/v1/StatusCollection.ts';
+import type { Counters as _causeway_v1_Counters, Counters__Output as _causeway_v1_Counters__Output } from '../../causeway/v1/Counters.ts';
+import type { Alarm as _causeway_v1_Alarm, Alarm__Output as _causeway_v1_Alarm__Output } from '../../causeway/v1/Alarm.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface StatusResponse {
+  'region'?: (string);
+  'node'?: (string);
+  'version'?: (string);
+  'startedAtMs'?: (number | string | Long);
+  'nowMs'?: (number | string | Long);
+  'state'?: (string);
+  'stateReason'?: (string);
+  'log'?: (_causeway_v1_LogStatus | null);
+  'store'?: (_causeway_v1_StoreStatus | null);
+  'peers'?: (_causeway_v1_PeerStatus)[];
+  'shards'?: (_causeway_v1_ShardStatus)[];
+  'collections'?: (_causeway_v1_StatusCollection)[];
+  'keys'?: (number | string | Long);
+  'counters'?: (_causeway_v1_Counters | null);
+  'alarms'?: (_causeway_v1_Alarm)[];
+}
+
+export interface StatusResponse__Output {
+  'region': (string);
+  'node': (string);
+  'version': (string);
+  'startedAtMs': (number);
+  'nowMs': (number);
+  'state': (string);
+  'stateReason': (string);
+  'log': (_causeway_v1_LogStatus__Output | null);
+  'store': (_causeway_v1_StoreStatus__Output | null);
+  'peers': (_causeway_v1_PeerStatus__Output)[];
+  'shards': (_causeway_v1_ShardStatus__Output)[];
+  'collections': (_causeway_v1_StatusCollection__Output)[];
+  'keys': (number);
+  'counters': (_causeway_v1_Counters__Output | null);
+  'alarms': (_causeway_v1_Alarm__Output)[];
+}

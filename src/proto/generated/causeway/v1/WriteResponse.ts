@@ -1,0 +1,33 @@
+// Original file: proto/causeway/v1/data.proto
+
+import type { ErrorDetail as _causeway_v1_ErrorDetail, ErrorDetail__Output as _causeway_v1_ErrorDetail__Output } from '../../causeway/v1/ErrorDetail.ts';
+import type { SessionToken as _causeway_v1_SessionToken, SessionToken__Output as _causeway_v1_SessionToken__Output } from '../../causeway/v1/SessionToken.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface WriteResponse {
+  'failed'?: (number)[];
+  'failedError'?: (number)[];
+  'errors'?: (_causeway_v1_ErrorDetail)[];
+  'duplicates'?: (number)[];
+  'session'?: (_causeway_v1_SessionToken | null);
+  'shards'?: (string)[];
+  'origins'?: (string)[];
+  'opShard'?: (number)[];
+  'opOrigin'?: (number)[];
+  'opSeq'?: (number | string | Long)[];
+  'opStamp'?: (number | string | Long)[];
+}
+
+export interface WriteResponse__Output {
+  'failed': (number)[];
+  'failedError': (number)[];
+  'errors': (_causeway_v1_ErrorDetail__Output)[];
+  'duplicates': (number)[];
+  'session': (_causeway_v1_SessionToken__Output | null);
+  'shards': (string)[];
+  'origins': (string)[];
+  'opShard': (number)[];
+  'opOrigin': (number)[];
+  'opSeq': (number)[];
+  'opStamp': (number)[];
+}

@@ -1,0 +1,297 @@
+// What must fit together across options. Works on whatever parts are valid by themselves, so that one run finds all there
+// is to mend: a part that is wrong or missing is simply not looked at here.
+
+import { formatAddress, isLoopback, isWildcard, parseAddress, type Address } from './address.ts';
+import { shown, type Finding, type Path } from './problems.ts';
+import type { ParsedConfig } from './schema.ts';
+import { closest } from './suggest.ts';
+
+/** The valid parts of a config; everything else is undefined. Lists keep their places. */
+export type Parts<T> = T extends readonly (infer E)[]
+  ? readonly (Parts<E> | undefined)[]
+  : T extends object
+    ? { readonly [K in keyof T]?: Parts<T[K]> | undefined }
+    : T;
+
+export function crossChecks(parts: Parts<ParsedConfig>): Finding[] {
+  return [
+    ...checkRegions(parts),
+    ...checkPlacements(parts),
+    ...checkNamespaces(parts),
+    ...checkCollections(parts),
+    ...checkListeners(parts),
+    ...checkTimes(parts),
+    ...checkLimits(parts),
+  ];
+}
+
+function checkRegions({ region, regions }: Parts<ParsedConfig>): Finding[] {
+  if (regions === undefined) return [];
+  const findings = repeated(
+    regions,
+    'regions',
+    'name',
+    'each region once',
+    'Two regions cannot share a name: rename or remove one.',
+  );
+  const names = present(regions.map((each) => each?.name));
+  // With an entry that has no valid name, the missing one may be that one.
+  if (region !== undefined && !names.includes(region) && names.length === regions.length) {
+    findings.push({
+      at: ['region'],
+      expected: `one of the regions listed under regions (${names.join(', ')})`,
+      got: shown(region),
+      remedy: didYouMean(region, names, `Add it to regions, or set region to the one that this node belongs to.`),
+    });
+  }
+  const seen = new Map<string, string>();
+  for (const [i, each] of regions.entries()) {
+    if (each?.peers === undefined) continue;
+    if (each.peers.length === 0 && regions.length > 1) {
+      findings.push({
+        at: ['regions', i, 'peers'],
+        expected: 'at least one address, since there are other regions',
+        got: 'none',
+        remedy: `Add where the other regions reach ${each.name ?? 'it'}: the peers listener of its nodes.`,
+      });
+    }
+    for (const [j, address] of each.peers.entries()) {
+      if (address === undefined) continue;
+      const canonical = canonicalAddress(address);
+      const first = seen.get(canonical);
+      if (first !== undefined) {
+        findings.push({
+          at: ['regions', i, 'peers', j],
+          expected: 'an address of its own for every node',
+          got: `${address}, which is also ${first}`,
+          remedy: 'Give each node its own host or port.',
+        });
+      } else {
+        seen.set(canonical, `regions[${i}].peers[${j}]`);
+      }
+    }
+  }
+  return findings;
+}
+
+function checkPlacements({ region, regions, placements }: Parts<ParsedConfig>): Finding[] {
+  if (placements === undefined) return [];
+  const findings = [
+    ...repeated(
+      placements,
+      'placements',
+      'id',
+      'each id once',
+      'An id stands for one set of regions and shards, for ever: take a new one.',
+    ),
+    ...repeated(placements, 'placements', 'name', 'each name once', 'Rename or remove one.'),
+  ];
+  const known = regions === undefined ? present([region]) : present(regions.map((each) => each?.name));
+  const knowsAll = known.length === (regions?.length ?? 1);
+  for (const [i, placement] of placements.entries()) {
+    const seen = new Set<string>();
+    for (const [j, name] of (placement?.regions ?? []).entries()) {
+      if (name === undefined) continue;
+      const at = ['placements', i, 'regions', j];
+      if (seen.has(name)) {
+        findings.push({
+          at,
+          expected: 'each region once',
+          got: `${shown(name)} again`,
+          remedy: 'Remove one of the two.',
+        });
+      } else if (knowsAll && !known.includes(name)) {
+        findings.push({
+          at,
+          expected: `one of the regions (${known.join(', ')})`,
+          got: shown(name),
+          remedy: didYouMean(name, known, 'Add it to regions, or take it out here.'),
+        });
+      }
+      seen.add(name);
+    }
+  }
+  const complete = placements.every((each) => each?.regions?.every((name) => name !== undefined) === true);
+  if (
+    complete &&
+    region !== undefined &&
+    known.includes(region) &&
+    !placements.some((each) => each?.regions?.includes(region) === true)
+  ) {
+    findings.push({
+      at: ['placements'],
+      expected: `at least one placement with the node's own region '${region}'`,
+      got: 'none',
+      remedy: 'Without one the node would hold nothing: add the region to a placement.',
+    });
+  }
+  return findings;
+}
+
+function checkNamespaces({ placements, namespaces }: Parts<ParsedConfig>): Finding[] {
+  if (namespaces === undefined) return [];
+  const findings = repeated(namespaces, 'namespaces', 'name', 'each namespace once', 'Rename or remove one.');
+  const known = placements === undefined ? ['default'] : present(placements.map((each) => each?.name));
+  if (placements !== undefined && known.length < placements.length) return findings;
+  for (const [i, namespace] of namespaces.entries()) {
+    const name = namespace?.placement;
+    if (name === undefined || known.includes(name)) continue;
+    findings.push({
+      at: ['namespaces', i, 'placement'],
+      expected: `one of the placements (${known.join(', ')})`,
+      got: shown(name),
+      remedy: didYouMean(name, known, 'Add it to placements, or name one that is there.'),
+    });
+  }
+  return findings;
+}
+
+function checkCollections({ namespaces, collections }: Parts<ParsedConfig>): Finding[] {
+  if (collections === undefined) return [];
+  const findings: Finding[] = [];
+  const known = present((namespaces ?? []).map((each) => each?.name));
+  const knowsAll = namespaces !== undefined && known.length === namespaces.length;
+  const seen = new Map<string, number>();
+  for (const [i, collection] of collections.entries()) {
+    const { namespace, name } = collection ?? {};
+    if (namespace === undefined) continue;
+    if (knowsAll && !known.includes(namespace)) {
+      findings.push({
+        at: ['collections', i, 'namespace'],
+        expected:
+          known.length === 0
+            ? 'a namespace that is listed under namespaces'
+            : `one of the namespaces (${known.join(', ')})`,
+        got: shown(namespace),
+        remedy: didYouMean(namespace, known, `Add it: namespaces: [{ name: ${namespace} }].`),
+      });
+    }
+    if (name === undefined) continue;
+    const full = `${namespace}/${name}`;
+    const first = seen.get(full);
+    if (first !== undefined) {
+      findings.push({
+        at: ['collections', i, 'name'],
+        expected: 'each collection once',
+        got: `${full} again, first in collections[${first}]`,
+        remedy: 'A collection has one type and one id at a time: remove one of the two.',
+      });
+    } else {
+      seen.set(full, i);
+    }
+  }
+  return findings;
+}
+
+function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] {
+  const findings: Finding[] = [];
+  const addresses = new Map<string, Address>();
+  for (const name of ['clients', 'peers'] as const) {
+    const listener = listeners?.[name];
+    const address = listener?.address === undefined ? undefined : parseAddress(listener.address);
+    if (address === undefined) continue;
+    addresses.set(name, address);
+    if (!isLoopback(address.host) && listener?.insecure === false) {
+      findings.push({
+        at: ['listeners', name, 'address'],
+        expected: 'a loopback address (127.0.0.1, [::1] or localhost), because this version has no TLS',
+        got: shown(listener.address),
+        remedy: `If everyone who can reach it may read and write everything, say so with listeners.${name}.insecure: true.`,
+      });
+    }
+  }
+  const { clients, peers } = Object.fromEntries(addresses);
+  if (clients !== undefined && peers !== undefined && collide(clients, peers)) {
+    findings.push({
+      at: ['listeners', 'peers', 'address'],
+      expected: 'another port than listeners.clients.address',
+      got: formatAddress(peers),
+      remedy: 'Clients and peers have listeners of their own: give one of them another port.',
+    });
+  }
+  if (peers?.port === 0 && regions !== undefined && regions.length > 1) {
+    findings.push({
+      at: ['listeners', 'peers', 'address'],
+      expected: 'a fixed port, since other regions dial it',
+      got: formatAddress(peers),
+      remedy: 'Use the port that stands in the peers of this region under regions.',
+    });
+  }
+  return findings;
+}
+
+function checkTimes({ leaseMs, maxSkewMs }: Parts<ParsedConfig>): Finding[] {
+  if (leaseMs === undefined || maxSkewMs === undefined || leaseMs < maxSkewMs) return [];
+  return [
+    {
+      at: ['leaseMs'],
+      expected: `less than maxSkewMs (${maxSkewMs})`,
+      got: String(leaseMs),
+      remedy: 'A restart starts a lease ahead of its clock; its peers would hold its writes as coming from the future.',
+    },
+  ];
+}
+
+function checkLimits({ limits }: Parts<ParsedConfig>): Finding[] {
+  const batch = limits?.batchBytesMax;
+  if (limits === undefined || batch === undefined) return [];
+  return (['inFlightBytesMax', 'parkedBytesMax', 'linkWindowBytes'] as const).flatMap((name) => {
+    const value = limits[name];
+    if (value === undefined || value >= batch) return [];
+    return [
+      {
+        at: ['limits', name],
+        expected: `at least limits.batchBytesMax (${batch})`,
+        got: String(value),
+        remedy: 'Otherwise one batch of the allowed size could never pass.',
+      },
+    ];
+  });
+}
+
+/** Entries whose `key` another entry before them has. */
+function repeated<K extends string>(
+  entries: readonly ({ readonly [P in K]?: string | number | undefined } | undefined)[],
+  list: string,
+  key: K,
+  expected: string,
+  remedy: string,
+): Finding[] {
+  const seen = new Map<string | number, number>();
+  const findings: Finding[] = [];
+  for (const [i, entry] of entries.entries()) {
+    const value = entry?.[key];
+    if (value === undefined) continue;
+    const first = seen.get(value);
+    if (first === undefined) {
+      seen.set(value, i);
+      continue;
+    }
+    const at: Path = [list, i, key];
+    findings.push({ at, expected, got: `${shown(value)} again, first in ${list}[${first}]`, remedy });
+  }
+  return findings;
+}
+
+function collide(a: Address, b: Address): boolean {
+  if (a.port === 0 || a.port !== b.port) return false;
+  return canonicalHost(a.host) === canonicalHost(b.host) || isWildcard(a.host) || isWildcard(b.host);
+}
+
+function canonicalAddress(text: string): string {
+  const address = parseAddress(text);
+  return address === undefined ? text : formatAddress({ host: canonicalHost(address.host), port: address.port });
+}
+
+function canonicalHost(host: string): string {
+  return host === 'localhost' || host === '::1' ? '127.0.0.1' : host.toLowerCase();
+}
+
+function didYouMean(word: string, known: readonly string[], otherwise: string): string {
+  const guess = closest(word, known);
+  return guess === undefined ? otherwise : `Did you mean '${guess}'?`;
+}
+
+function present<T>(values: readonly (T | undefined)[]): T[] {
+  return values.filter((value) => value !== undefined);
+}

@@ -1,0 +1,307 @@
+// Every option of a node, with its default, its range and what it costs: the one place where they are declared.
+// Owns: the shape of the YAML file. From it come the names of the environment variables (options.ts), the messages about
+// wrong values (problems.ts), `causeway config schema`, and the table in docs/OPERATIONS.md, which a test keeps in step.
+//
+// What must fit together across options is in checks.ts.
+
+import { z } from 'zod';
+import { NAME_PATTERN, REGION_PATTERN } from '../record/ids.ts';
+import { MERGE_TYPE_CODES, type MergeTypeName } from '../record/op.ts';
+import { DEFAULT_LIMITS } from '../region/options.ts';
+import { ADDRESS_EXPECTED, parseAddress } from './address.ts';
+
+export interface OptionFacts {
+  /** What it is, one sentence. */
+  readonly is: string;
+  /** What a value must look like: completes "expected …". */
+  readonly expected: string;
+  /** What more of it costs, or what setting it gives up. */
+  readonly cost?: string;
+  /** The default in words, where the schema's own is not the whole story. */
+  readonly defaultText?: string;
+}
+
+export const optionFacts = z.registry<OptionFacts>();
+
+const KIB = 1024;
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** A whole number; the sentence about its range is made here, so that it cannot differ from the range. */
+function whole(min: number, max: number, fallback: number, facts: Omit<OptionFacts, 'expected'>) {
+  return z
+    .int()
+    .min(min)
+    .max(max)
+    .default(fallback)
+    .register(optionFacts, { ...facts, expected: `a whole number from ${grouped(min)} to ${grouped(max)}` });
+}
+
+function yesNo(fallback: boolean, facts: Omit<OptionFacts, 'expected'>) {
+  return z
+    .boolean()
+    .default(fallback)
+    .register(optionFacts, { ...facts, expected: 'true or false' });
+}
+
+function named(pattern: RegExp, expected: string, is: string) {
+  return z.string().regex(pattern).register(optionFacts, { is, expected });
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(values: T, facts: Omit<OptionFacts, 'expected'>) {
+  return z.enum(values).register(optionFacts, { ...facts, expected: `one of ${values.join(', ')}` });
+}
+
+function address(portMin: number, is: string) {
+  return z
+    .string()
+    .refine((text) => (parseAddress(text)?.port ?? -1) >= portMin)
+    .register(optionFacts, { is, expected: ADDRESS_EXPECTED });
+}
+
+export function grouped(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+const REGION_EXPECTED = "1 to 32 of a-z, 0-9 and '-', not at an end";
+const NAME_EXPECTED = "1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-', the last two not at an end";
+
+export const MERGE_TYPES = Object.keys(MERGE_TYPE_CODES) as [MergeTypeName, ...MergeTypeName[]];
+
+function listener(fallback: string, who: string) {
+  return z
+    .strictObject({
+      address: address(0, `Where ${who} reach this node. Port 0 takes any free one.`).default(fallback),
+      insecure: yesNo(false, {
+        is: 'Listen beyond loopback although connections are neither encrypted nor authenticated yet.',
+        cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
+      }),
+    })
+    .prefault({})
+    .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address and insecure' });
+}
+
+const region = z
+  .strictObject({
+    name: named(REGION_PATTERN, REGION_EXPECTED, "The region's name, e.g. eu-west."),
+    peers: z
+      .array(address(1, 'Where other regions dial this one to replicate from it.'))
+      .default([])
+      .register(optionFacts, {
+        is: 'Where other regions dial this one: the replication listeners of its nodes.',
+        expected: `a list of ${ADDRESS_EXPECTED}`,
+      }),
+    clients: z
+      .array(address(1, 'Where clients reach the region.'))
+      .default([])
+      .register(optionFacts, {
+        is: 'Where clients reach the region; for status and fail-over, not used to replicate.',
+        expected: `a list of ${ADDRESS_EXPECTED}`,
+      }),
+    coordinates: z
+      .strictObject({
+        lat: z.number().min(-90).max(90).register(optionFacts, {
+          is: 'Degrees north.',
+          expected: 'a number from -90 to 90 (degrees north)',
+        }),
+        lon: z.number().min(-180).max(180).register(optionFacts, {
+          is: 'Degrees east.',
+          expected: 'a number from -180 to 180 (degrees east)',
+        }),
+      })
+      .optional()
+      .register(optionFacts, { is: 'Where it is on a map.', expected: 'a mapping with lat and lon' }),
+  })
+  .register(optionFacts, { is: 'A region.', expected: 'a mapping with name, peers and clients' });
+
+const placement = z
+  .strictObject({
+    id: z.int().min(1).max(65_535).register(optionFacts, {
+      is: 'Stands in every record, and is never used again for other regions or shards.',
+      expected: 'a whole number from 1 to 65,535',
+    }),
+    name: named(NAME_PATTERN, NAME_EXPECTED, 'Its name.'),
+    shards: whole(1, 1024, 8, {
+      is: 'Slices of the key space. Chosen once: changing it is a move to a new placement.',
+      cost: 'Each shard beats to each peer at every heartbeat and commits batches of its own; more shards spread one region over more nodes.',
+    }),
+    regions: z
+      .array(named(REGION_PATTERN, REGION_EXPECTED, 'A member.'))
+      .min(1)
+      .register(optionFacts, {
+        is: 'Its members: no byte of the placement reaches any other region.',
+        expected: 'a list of at least one name of a region',
+      }),
+  })
+  .register(optionFacts, { is: 'A placement.', expected: 'a mapping with id, name, shards and regions' });
+
+const namespace = z
+  .strictObject({
+    name: named(NAME_PATTERN, NAME_EXPECTED, "The namespace's name."),
+    placement: named(NAME_PATTERN, NAME_EXPECTED, 'The placement that holds it.').default('default'),
+  })
+  .register(optionFacts, { is: 'A namespace.', expected: 'a mapping with name and placement' });
+
+const collection = z
+  .strictObject({
+    namespace: named(NAME_PATTERN, NAME_EXPECTED, 'The namespace it belongs to.'),
+    name: named(NAME_PATTERN, NAME_EXPECTED, "The collection's name."),
+    type: oneOf(MERGE_TYPES, { is: 'Its merge type (docs/MERGE_TYPES.md); fixed for ever for this id.' }),
+    id: whole(1, 2 ** 31 - 1, 1, {
+      is: 'Tells a collection from an earlier one of the same name. Raise it to start empty with another type.',
+    }),
+  })
+  .register(optionFacts, { is: 'A collection.', expected: 'a mapping with namespace, name and type' });
+
+const limits = z
+  .strictObject({
+    opsPerRequestMax: whole(1, 100_000, DEFAULT_LIMITS.opsPerRequestMax, {
+      is: 'Ops of one write request. Beyond: TOO_LARGE.',
+      cost: 'A larger request holds its shards longer while it is prepared.',
+    }),
+    inFlightBytesMax: whole(8 * MIB, 8 * GIB, DEFAULT_LIMITS.inFlightBytesMax, {
+      is: 'Bytes of ops sequenced and not yet durable, all shards. Beyond: OVERLOADED with retry pushback.',
+      cost: 'Memory, about twice the value; a larger one turns overload into latency.',
+    }),
+    batchOpsMax: whole(1, 65_535, DEFAULT_LIMITS.batchOpsMax, {
+      is: 'Ops of one batch. What arrives beyond waits for the next.',
+      cost: 'Large batches lengthen the time that a peer takes to apply one.',
+    }),
+    batchBytesMax: whole(2 * MIB, 16 * MIB, DEFAULT_LIMITS.batchBytesMax, {
+      is: 'Bytes of one batch. What arrives beyond waits for the next.',
+      cost: 'A batch is one message: it holds up the link that it crosses.',
+    }),
+    parkedBytesMax: whole(2 * MIB, GIB, DEFAULT_LIMITS.parkedBytesMax, {
+      is: 'Per shard, bytes of remote batches that wait for what they depend on. Beyond: dropped and asked for again.',
+      cost: 'Memory per shard, only while regions catch up; too little costs the WAN a second transfer.',
+    }),
+    stateCacheBytesMax: whole(MIB, 64 * GIB, DEFAULT_LIMITS.stateCacheBytesMax, {
+      is: 'Key states kept in memory, all shards, by the bytes of their encoding. Beyond: least recently used first.',
+      cost: 'Memory, two to four times the value; too little reads the store once per written key.',
+    }),
+    idempotencyProducersMax: whole(1, 65_536, DEFAULT_LIMITS.idempotencyProducersMax, {
+      is: 'Producers remembered per shard. Beyond: the longest silent one is forgotten, its late retries are refused.',
+      cost: 'Memory: producers × window entries per shard at most.',
+    }),
+    idempotencyWindow: whole(16, 1_048_576, DEFAULT_LIMITS.idempotencyWindow, {
+      is: 'Ops remembered per producer and shard. A retry of an older one is refused, never applied twice.',
+      cost: 'Memory, about 32 bytes an op.',
+    }),
+    idempotencyKeysMax: whole(0, 16_777_216, DEFAULT_LIMITS.idempotencyKeysMax, {
+      is: "Callers' idempotency keys remembered per shard. Beyond: oldest first.",
+      cost: 'Memory, about 200 bytes a key.',
+    }),
+    conflictsMax: whole(0, 1_000_000, DEFAULT_LIMITS.conflictsMax, {
+      is: 'Conflicts kept for reading. Beyond: oldest first.',
+      cost: 'Memory, both values of each conflict.',
+    }),
+    linkWindowBytes: whole(2 * MIB, 256 * MIB, DEFAULT_LIMITS.linkWindowBytes, {
+      is: 'Per link, bytes of batches under way. Beyond: the sender waits, the log keeps the rest.',
+      cost: 'Memory per peer; too little caps the rate over a long way: window ÷ round-trip time.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, { is: 'The bounds of everything that could grow.', expected: 'a mapping of limits' });
+
+const log = z
+  .strictObject({
+    level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      is: 'The least that is written to stderr.',
+      cost: 'debug and trace write a line per batch.',
+    }).default('info'),
+    format: oneOf(['auto', 'json', 'pretty'], {
+      is: 'How lines look. auto: pretty on a terminal, JSON otherwise.',
+    }).default('auto'),
+  })
+  .prefault({})
+  .register(optionFacts, { is: 'What the process says about itself.', expected: 'a mapping with level and format' });
+
+export const configSchema = z
+  .strictObject({
+    clusterId: named(
+      NAME_PATTERN,
+      NAME_EXPECTED,
+      'Name of the whole cluster. Nodes of different clusters refuse each other; the data directory remembers it.',
+    ),
+    region: named(REGION_PATTERN, REGION_EXPECTED, 'Which of the regions this node is.'),
+    node: named(NAME_PATTERN, NAME_EXPECTED, "This node's name, for people.")
+      .optional()
+      .register(optionFacts, {
+        is: "This node's name, for people.",
+        expected: NAME_EXPECTED,
+        defaultText: '<region>-1',
+      }),
+    dataDir: z.string().min(1).register(optionFacts, {
+      is: 'Where the log and the store live. Relative in a file: to the file; elsewhere: to where the process starts. Never shared by two nodes, never on a network file system.',
+      expected: 'a path',
+      cost: 'Disk: all history until snapshots exist.',
+    }),
+    listeners: z
+      .strictObject({
+        clients: listener('127.0.0.1:7400', 'clients'),
+        peers: listener('127.0.0.1:7401', 'peer regions'),
+      })
+      .prefault({})
+      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients and peers' }),
+    regions: z.array(region).min(1).optional().register(optionFacts, {
+      is: 'All regions of the cluster, this one included; the same list everywhere.',
+      expected: 'a list of at least one region',
+      defaultText: 'this region alone',
+    }),
+    placements: z.array(placement).min(1).optional().register(optionFacts, {
+      is: 'Which regions hold what. Equal everywhere.',
+      expected: 'a list of at least one placement',
+      defaultText: 'one, `default`, id 1, 8 shards, all regions',
+    }),
+    namespaces: z.array(namespace).default([]).register(optionFacts, {
+      is: 'Namespaces and where they are placed. Equal everywhere.',
+      expected: 'a list of namespaces',
+    }),
+    collections: z.array(collection).default([]).register(optionFacts, {
+      is: 'Collections and their merge types. Equal everywhere.',
+      expected: 'a list of collections',
+    }),
+    maxSkewMs: whole(50, 600_000, 2000, {
+      is: 'A write stamped further ahead than this holds its origin’s stream, with an alarm. Equal everywhere.',
+      cost: 'More of it lets a fast clock win over later writes for longer; less stops streams on clocks that NTP keeps poorly.',
+    }),
+    leaseMs: whole(20, 300_000, 1000, {
+      is: 'How far ahead stamps are leased through the log; below maxSkewMs.',
+      cost: 'A restart starts up to this far ahead of its clock; a shorter lease appends to the log more often.',
+    }),
+    heartbeatMs: whole(5, 60_000, 100, {
+      is: 'Between heartbeats to each peer.',
+      cost: 'Lag of an idle shard and collection of deletes are a heartbeat late; each costs a small frame per peer.',
+    }),
+    allowFreshStart: yesNo(false, {
+      is: 'Take writes with a new or damaged log although no member could be asked.',
+      cost: 'Stamps may come out below what peers have seen of this region: only when the peers are known to be gone.',
+    }),
+    limits,
+    log,
+  })
+  .register(optionFacts, { is: 'A node.', expected: 'a mapping of options' });
+
+/** As the schema gives it back: defaults filled within entries, not yet those that depend on other options. */
+export type ParsedConfig = z.output<typeof configSchema>;
+export type RegionConfig = z.output<typeof region>;
+export type PlacementConfig = z.output<typeof placement>;
+export type NamespaceConfig = z.output<typeof namespace>;
+export type CollectionConfig = z.output<typeof collection>;
+
+/** Complete, checked, frozen. */
+export type Config = Readonly<
+  Omit<ParsedConfig, 'node' | 'regions' | 'placements'> & {
+    readonly node: string;
+    readonly regions: readonly RegionConfig[];
+    readonly placements: readonly PlacementConfig[];
+  }
+>;
+
+/** Bytes with a unit, for people. */
+export function bytesText(bytes: number): string {
+  if (bytes >= GIB && bytes % GIB === 0) return `${bytes / GIB} GiB`;
+  if (bytes >= MIB && bytes % MIB === 0) return `${bytes / MIB} MiB`;
+  if (bytes >= KIB && bytes % KIB === 0) return `${bytes / KIB} KiB`;
+  return grouped(bytes);
+}

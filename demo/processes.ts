@@ -1,0 +1,300 @@
+// Regions as real processes on this machine: started, killed, frozen, restarted, and ended whatever happens to us.
+// Owns: their configs, ports, data directories and pids. Used by the demo, the benchmark and the tests with real processes.
+// Everything listens on loopback and is ended by the pid that we started, never by name.
+// HAZARD: our own end. An ordinary exit ends them in an 'exit' handler; after a kill -9 of this process the watchdog does.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { freePorts } from './ports.ts';
+import { processStart } from './process-start.ts';
+
+export interface ClusterOptions {
+  readonly regions: readonly string[];
+  readonly namespace: string;
+  /** Merge type by collection. */
+  readonly collections: Readonly<Record<string, string>>;
+  /** Kept afterwards when given; else a new temporary one that goes with the cluster. */
+  readonly directory?: string;
+  /** Where `from` dials `to` to replicate from it, when not straight: a proxy's address. */
+  readonly peerAddress?: (from: string, to: string, direct: string) => string;
+  /** Further options of every node, in the shape of its config file. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Flags for Node itself, such as --cpu-prof. */
+  readonly execArgv?: readonly string[];
+  /** Whether a region takes reads and writes; asked again and again until it does. */
+  readonly ready: (address: string) => Promise<boolean>;
+}
+
+const READY_MS_MAX = 30_000;
+const STOP_MS_MAX = 10_000;
+const POLL_MS = 20;
+
+/** The compiled command: production runs compiled code, and so do the demo and the tests with real processes. */
+const ROOT = rootDirectory();
+const CLI = join(ROOT, 'dist/src/cli/main.js');
+const WATCHDOG = join(ROOT, 'dist/demo/watchdog.js');
+
+function rootDirectory(): string {
+  // From demo/ or from dist/demo/.
+  for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
+    if (existsSync(join(at, 'package.json'))) return at;
+    if (at === dirname(at)) throw new Error('found no package.json above demo/');
+  }
+}
+
+/** Environment for a child: options of a node come from its file alone, whatever this shell has set. */
+function childEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CAUSEWAY_')));
+}
+
+export class RegionProcess {
+  readonly name: string;
+  /** `host:port` for clients. */
+  readonly address: string;
+  /** `host:port` for peers, straight. */
+  readonly peerAddress: string;
+  readonly logFile: string;
+  readonly #configFile: string;
+  readonly #options: ClusterOptions;
+  readonly #watchdog: Watchdog;
+  #child: ChildProcess | undefined;
+  #exit: Promise<string> | undefined;
+
+  constructor(
+    name: string,
+    ports: readonly [clients: number, peers: number],
+    directory: string,
+    options: ClusterOptions,
+    watchdog: Watchdog,
+  ) {
+    this.name = name;
+    this.address = `127.0.0.1:${ports[0]}`;
+    this.peerAddress = `127.0.0.1:${ports[1]}`;
+    this.logFile = join(directory, `${name}.log`);
+    this.#configFile = join(directory, `${name}.yaml`);
+    this.#options = options;
+    this.#watchdog = watchdog;
+  }
+
+  writeConfig(directory: string, all: readonly RegionProcess[]): void {
+    const { namespace, collections, config, peerAddress } = this.#options;
+    const text = stringify({
+      clusterId: 'demo',
+      region: this.name,
+      dataDir: join(directory, this.name),
+      listeners: { clients: { address: this.address }, peers: { address: this.peerAddress } },
+      regions: all.map((region) => ({
+        name: region.name,
+        peers: [
+          region === this
+            ? region.peerAddress
+            : (peerAddress?.(this.name, region.name, region.peerAddress) ?? region.peerAddress),
+        ],
+        clients: [region.address],
+      })),
+      namespaces: [{ name: namespace }],
+      collections: Object.entries(collections).map(([name, type]) => ({ namespace, name, type })),
+      ...config,
+    });
+    writeFileSync(this.#configFile, text);
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
+
+  /** Starts it without waiting for anything. */
+  spawn(): void {
+    if (this.#child !== undefined) throw new Error(`${this.name} is running`);
+    const log = openSync(this.logFile, 'a');
+    const args = [...(this.#options.execArgv ?? []), CLI, 'serve', '--config', this.#configFile];
+    // A group of its own: Ctrl-C in a terminal is ours to handle, and ends the regions in order.
+    const child = spawn(process.execPath, args, { env: childEnv(), stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    this.#child = child;
+    const { pid } = child;
+    if (pid !== undefined) this.#watchdog.watch(pid);
+    this.#exit = new Promise((resolve) => {
+      const ended = (how: string): void => {
+        if (pid !== undefined) this.#watchdog.forget(pid);
+        if (this.#child === child) this.#child = undefined;
+        resolve(how);
+      };
+      child.once('error', (error) => ended(`could not be started: ${error.message}`));
+      child.once('exit', (code, signal) => ended(signal === null ? `exit code ${code}` : signal));
+    });
+  }
+
+  /** Until it takes reads and writes. Fails when it ends before, or takes longer than a region may. */
+  async ready(timeoutMs = READY_MS_MAX): Promise<void> {
+    const untilMs = performance.now() + timeoutMs;
+    while (performance.now() < untilMs) {
+      if (this.#child === undefined) {
+        throw new Error(`${this.name} ended while it started (${await this.#exit}):\n${this.logTail()}`);
+      }
+      if (await this.#options.ready(this.address)) return;
+      await sleep(POLL_MS);
+    }
+    throw new Error(`${this.name} was not ready within ${timeoutMs / 1000} s:\n${this.logTail()}`);
+  }
+
+  /** kill -9: no drain, no goodbye. Resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL');
+    await this.#exit;
+  }
+
+  /** Frozen, as by a long pause of the machine: connections stay open and nothing moves. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  /** SIGTERM, and SIGKILL when it has not drained by then. Returns how it ended. */
+  async stop(timeoutMs = STOP_MS_MAX): Promise<string> {
+    const child = this.#child;
+    if (child === undefined) return (await this.#exit) ?? 'never started';
+    child.kill('SIGCONT');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    const how = await this.#exit!;
+    clearTimeout(timer);
+    return how;
+  }
+
+  /** At once, for the end of this process. */
+  killSync(): void {
+    this.#child?.kill('SIGKILL');
+  }
+
+  logTail(lines = 20): string {
+    try {
+      return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    } catch {
+      return '(no output)';
+    }
+  }
+}
+
+export class Cluster {
+  readonly regions: readonly RegionProcess[];
+  readonly directory: string;
+  readonly #keepDirectory: boolean;
+  readonly #watchdog: Watchdog;
+  readonly #onExit = (): void => {
+    for (const region of this.regions) region.killSync();
+    this.#removeDirectory();
+  };
+
+  private constructor(
+    regions: readonly RegionProcess[],
+    directory: string,
+    keepDirectory: boolean,
+    watchdog: Watchdog,
+  ) {
+    this.regions = regions;
+    this.directory = directory;
+    this.#keepDirectory = keepDirectory;
+    this.#watchdog = watchdog;
+    process.on('exit', this.#onExit);
+  }
+
+  /** Starts all regions and returns when each takes reads and writes. On failure nothing is left behind. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const cluster = await Cluster.prepare(options);
+    try {
+      for (const region of cluster.regions) region.spawn();
+      await Promise.all(cluster.regions.map((region) => region.ready()));
+      return cluster;
+    } catch (error) {
+      await cluster.stop(0);
+      throw error;
+    }
+  }
+
+  /** Configs and ports, nothing started yet. */
+  static async prepare(options: ClusterOptions): Promise<Cluster> {
+    const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'causeway-'));
+    mkdirSync(directory, { recursive: true });
+    const watchdog = new Watchdog();
+    if (options.directory === undefined) watchdog.remove(directory);
+    const ports = await freePorts(options.regions.length * 2);
+    const regions = options.regions.map(
+      (name, i) => new RegionProcess(name, [ports[2 * i]!, ports[2 * i + 1]!], directory, options, watchdog),
+    );
+    for (const region of regions) region.writeConfig(directory, regions);
+    return new Cluster(regions, directory, options.directory !== undefined, watchdog);
+  }
+
+  region(name: string): RegionProcess {
+    const region = this.regions.find((each) => each.name === name);
+    if (region === undefined) throw new Error(`there is no region ${name}`);
+    return region;
+  }
+
+  get addresses(): ReadonlyMap<string, string> {
+    return new Map(this.regions.map(({ name, address }) => [name, address]));
+  }
+
+  /** Ends all regions and removes what was temporary. Never fails; may be called twice. */
+  async stop(timeoutMs = STOP_MS_MAX): Promise<void> {
+    await Promise.all(this.regions.map((region) => region.stop(timeoutMs)));
+    process.off('exit', this.#onExit);
+    this.#removeDirectory();
+    this.#watchdog.end();
+  }
+
+  #removeDirectory(): void {
+    if (!this.#keepDirectory) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Our end of watchdog.ts. */
+class Watchdog {
+  readonly #child: ChildProcess;
+
+  constructor() {
+    this.#child = spawn(process.execPath, [WATCHDOG], {
+      env: childEnv(),
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    // It must never keep us from ending, nor end us: without it, only a kill -9 of ours leaves something behind.
+    this.#child.on('error', () => {});
+    this.#child.stdin?.on('error', () => {});
+    this.#child.unref();
+    (this.#child.stdin as { unref?: () => void } | null)?.unref?.();
+  }
+
+  watch(pid: number): void {
+    this.#tell('watch', `${pid}`, processStart(pid) ?? '');
+  }
+
+  forget(pid: number): void {
+    this.#tell('forget', `${pid}`);
+  }
+
+  remove(directory: string): void {
+    this.#tell('remove', directory);
+  }
+
+  end(): void {
+    this.#child.stdin?.end();
+  }
+
+  #tell(...words: string[]): void {
+    if (this.#child.stdin?.writable === true) this.#child.stdin.write(`${words.join('\t')}\n`);
+  }
+}

@@ -1,6 +1,6 @@
 // What the links need of the node they belong to. The node implements it; the links know nothing else of a node.
 
-import type { RegionId, ShardId } from '../record/ids.ts';
+import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { Log } from '../log/log.ts';
 import type { ShardBeat } from '../shard/beat.ts';
@@ -13,7 +13,7 @@ export type Received =
   | 'taken'
   | 'parked'
   | 'duplicate'
-  /** Not kept: gap, full buffer, held for the clock, frozen, fork, quarantine. The node asks again through ReceiverLink.want() when it is due. */
+  /** Not kept: gap, full buffer, held for the clock, frozen, fork, quarantine. The node asks again through Links.wantAgain(). */
   | 'dropped';
 
 export interface ClockSample {
@@ -32,7 +32,8 @@ export interface ReplicationHost {
 
   /** Shards that this node owns now. */
   shards(): readonly ShardId[];
-  /** Regions of the shard's placement; only they are ever served (I10). */
+  /** Regions of the shard's placement, whether or not this node owns the shard; only they are ever served (I10). Nobody for a
+   *  shard that does not exist. */
   members(shard: ShardId): readonly RegionId[];
   isRegion(name: string): boolean;
   /** Durable here. */
@@ -40,6 +41,9 @@ export interface ReplicationHost {
   /** Taken here, durable or on its way: from where a want asks. */
   taken(shard: ShardId): ReadonlyVector;
   boundOf(shard: ShardId, region: RegionId): number;
+  /** The origin that this node writes the shard's ops with; undefined while it has none. Peers are told never to send it: it
+   *  could only be an echo. Ops of our older origins are asked for, because our log may have lost them. */
+  liveOrigin(shard: ShardId): OriginId | undefined;
 
   receive(from: RegionId, batch: Uint8Array): Received;
   beats(): readonly ShardBeat[];

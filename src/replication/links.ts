@@ -1,0 +1,478 @@
+// All links of one node: dials every peer address and keeps it dialled, serves every stream that is dialled to us, and decides
+// who is asked for whose ops. The shell around receiver.ts and source.ts: it owns the timers and calls the host; they decide.
+//
+// I7   What a link brings goes to the host with the name of the region that the handshake has established.
+// I12  Streams that wait for their hello: GREETING_STREAMS_MAX, beyond which new ones are turned away. Streams of one region:
+//      STREAMS_PER_REGION_MAX, beyond which the oldest is closed. Receivers: one per configured address.
+// HAZARD: transport and log may call back before their methods return. Events of one receiver queue up behind the one in progress.
+
+import { originRegion, type OriginId, type RegionId, type ShardId } from '../record/ids.ts';
+import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
+import type { ShardBeat } from '../shard/beat.ts';
+import type { System, TimerHandle } from '../system/system.ts';
+import type { Identity } from './handshake.ts';
+import type { LinkState, ReplicationHost } from './host.ts';
+import type { Down, Up, Welcome } from './messages.ts';
+import { Receiver, type Moment, type ReceiverAction, type ReceiverEvent } from './receiver.ts';
+import { Relays, RELAY_AFTER_MS } from './relays.ts';
+import { Source, type SourceState } from './source.ts';
+import type { LinkHandlers, LinkStream, Transport } from './transport.ts';
+
+export const GREETING_STREAMS_MAX = 64;
+export const STREAMS_PER_REGION_MAX = 64;
+
+export interface LinksOptions {
+  /** As PeerSettings of region/options.ts. One link per address. */
+  readonly peers: readonly { readonly region: RegionId; readonly addresses: readonly string[] }[];
+  /** Bytes of batches that a source may have under way to us, per link. */
+  readonly windowBytes: number;
+  readonly heartbeatMs: number;
+  /** So long a peer's link is gone before others are asked for its ops. Default 1000. */
+  readonly relayAfterMs?: number | undefined;
+  readonly transport: Transport;
+  readonly system: System;
+}
+
+export interface DialledLinkStatus {
+  readonly peer: RegionId;
+  readonly address: string;
+  readonly state: LinkState;
+  /** Who answered; undefined unless up. */
+  readonly node: string | undefined;
+  readonly rttMs: number | undefined;
+  /** Of batches, since this node started. */
+  readonly bytesReceived: number;
+}
+
+export interface LinksState {
+  readonly dialled: readonly DialledLinkStatus[];
+  readonly served: readonly SourceState[];
+}
+
+/** One peer address that we dial. */
+interface Dialled {
+  readonly peer: RegionId;
+  readonly address: string;
+  readonly receiver: Receiver;
+  readonly queue: ReceiverEvent[];
+  handling: boolean;
+  /** The stream of this dial; its handlers compare it, so that an old stream's last words change nothing. */
+  current: DialledStream | undefined;
+  wake: TimerHandle | undefined;
+  wakeAtMs: number | undefined;
+  state: LinkState;
+}
+
+interface DialledStream {
+  stream: LinkStream<Up> | undefined;
+}
+
+/** One stream that was dialled to us. */
+interface Served {
+  readonly source: Source;
+  readonly stream: LinkStream<Down>;
+  /** Who it was found to be; undefined before its hello. */
+  region: RegionId | undefined;
+}
+
+export class Links {
+  readonly #host: ReplicationHost;
+  readonly #options: LinksOptions;
+  readonly #system: System;
+  readonly #relays: Relays;
+  readonly #dialled: Dialled[];
+  readonly #served = new Set<Served>();
+  /** Per peer region, what the host was told last. */
+  readonly #told = new Map<RegionId, LinkState>();
+  /** Per shard, the live origin that the last wants named. */
+  readonly #live = new Map<ShardId, OriginId | undefined>();
+  #running = false;
+  #stopped = false;
+  #heartbeat: TimerHandle | undefined;
+
+  constructor(host: ReplicationHost, options: LinksOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.#system = options.system;
+    this.#relays = new Relays(options.relayAfterMs ?? RELAY_AFTER_MS);
+    const { region, node, instance, clusterId, settingsHash } = host;
+    const self: Identity = { region, node, instance, clusterId, settingsHash };
+    this.#dialled = options.peers.flatMap(({ region: peer, addresses }) =>
+      [...new Set(addresses)].map((address): Dialled => {
+        const { windowBytes, heartbeatMs } = options;
+        return {
+          peer,
+          address,
+          receiver: new Receiver({ self, peer, address, windowBytes, heartbeatMs }),
+          queue: [],
+          handling: false,
+          current: undefined,
+          wake: undefined,
+          wakeAtMs: undefined,
+          state: { kind: 'connecting', attempt: 1 },
+        };
+      }),
+    );
+    options.transport.onAccept((stream) => this.#accept(stream));
+  }
+
+  /** Once. The host must be able to answer from now on. */
+  start(): void {
+    if (this.#running || this.#stopped) return;
+    this.#running = true;
+    this.#heartbeat = this.#system.timers.every(this.#options.heartbeatMs, () => this.#beat());
+    for (const dialled of this.#dialled) this.#post(dialled, { kind: 'start' });
+  }
+
+  /** For good. No callback of the host is called afterwards. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#running = false;
+    this.#stopped = true;
+    this.#heartbeat?.cancel();
+    for (const dialled of this.#dialled) {
+      dialled.wake?.cancel();
+      dialled.queue.length = 0;
+      const current = dialled.current;
+      dialled.current = undefined;
+      current?.stream?.close('this node stops');
+    }
+    for (const served of this.#served) this.#end(served, 'this node stops');
+  }
+
+  /** More of the shard is durable in our log: peers are sent it, and told that we hold it. */
+  onDurable(shard: ShardId): void {
+    if (!this.#running) return;
+    for (const { source } of this.#served) source.onDurable(shard);
+    if (this.#dialled.length === 0) return;
+    const event: ReceiverEvent = { kind: 'durable', shard, vector: this.#host.vector(shard) };
+    for (const dialled of this.#dialled) {
+      if (dialled.receiver.served.has(shard)) this.#post(dialled, event);
+    }
+  }
+
+  /** The shards that this node owns have changed. */
+  onOwnership(): void {
+    if (!this.#running) return;
+    for (const { source } of this.#served) source.onOwnership();
+    this.#noteDirect();
+    this.#wantAll();
+  }
+
+  /** What a link brought of the shard was dropped and is needed: every source starts again from what has been taken. At most one
+   *  want per 100 ms, shard and link; the last call is never lost. */
+  wantAgain(shard: ShardId): void {
+    if (!this.#running) return;
+    for (const dialled of this.#dialled) this.#post(dialled, { kind: 'want-again', shard });
+  }
+
+  states(): LinksState {
+    return {
+      dialled: this.#dialled.map(({ peer, address, receiver, state }) => ({
+        peer,
+        address,
+        state,
+        node: receiver.welcome?.node,
+        rttMs: receiver.rttMs,
+        bytesReceived: receiver.bytesReceived,
+      })),
+      served: [...this.#served].map(({ source }) => source.state()),
+    };
+  }
+
+  #beat(): void {
+    const { clock } = this.#system;
+    const beats = this.#host.beats();
+    for (const served of this.#served) served.source.heartbeat(beats, clock.nowMs(), clock.monotonicMs());
+    for (const dialled of this.#dialled) this.#post(dialled, { kind: 'heartbeat' });
+    if (this.#noteDirect()) this.#wantAll();
+    this.#noteLive();
+  }
+
+  // Receiving
+
+  #moment(): Moment {
+    const { clock, random } = this.#system;
+    return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs(), random: random.float() };
+  }
+
+  #post(dialled: Dialled, event: ReceiverEvent): void {
+    if (!this.#running) return;
+    dialled.queue.push(event);
+    if (dialled.handling) return;
+    dialled.handling = true;
+    for (let next = dialled.queue.shift(); next !== undefined; next = dialled.queue.shift()) {
+      for (const action of dialled.receiver.handle(next, this.#moment())) {
+        if (!this.#running) break;
+        this.#perform(dialled, action);
+      }
+    }
+    dialled.handling = false;
+    this.#rearm(dialled);
+  }
+
+  #rearm(dialled: Dialled): void {
+    const at = dialled.receiver.wakeAtMs();
+    if (at === dialled.wakeAtMs || !this.#running) return;
+    dialled.wake?.cancel();
+    dialled.wakeAtMs = at;
+    if (at === undefined) return;
+    const inMs = Math.max(0, at - this.#system.clock.monotonicMs());
+    dialled.wake = this.#system.timers.after(inMs, () => {
+      dialled.wakeAtMs = undefined;
+      this.#post(dialled, { kind: 'wake' });
+    });
+  }
+
+  #perform(dialled: Dialled, action: ReceiverAction): void {
+    switch (action.kind) {
+      case 'dial':
+        this.#dial(dialled);
+        return;
+      case 'close': {
+        const current = dialled.current;
+        dialled.current = undefined;
+        current?.stream?.close(action.reason);
+        return;
+      }
+      case 'send':
+        this.#send(dialled, action.message);
+        return;
+      case 'want':
+        this.#send(dialled, {
+          kind: 'want',
+          shard: action.shard,
+          regions: action.regions,
+          have: this.#have(action.shard, action.regions),
+        });
+        return;
+      case 'deliver':
+        this.#deliver(dialled, action.batches);
+        return;
+      case 'beats':
+        this.#beats(dialled, action.beats);
+        return;
+      case 'clock':
+        this.#host.onClockSample(dialled.peer, action.sample);
+        return;
+      case 'welcome':
+        this.#welcome(dialled, action.welcome);
+        return;
+      case 'state':
+        this.#stateChanged(dialled, action.state);
+        return;
+    }
+  }
+
+  #dial(dialled: Dialled): void {
+    const current: DialledStream = { stream: undefined };
+    dialled.current = current;
+    const isCurrent = (): boolean => dialled.current === current;
+    const stream = this.#options.transport.dial(dialled.address, {
+      message: (message) => {
+        if (isCurrent()) this.#post(dialled, { kind: 'message', message });
+      },
+      drain: () => {
+        if (isCurrent()) this.#post(dialled, { kind: 'drain' });
+      },
+      closed: (reason) => {
+        if (!isCurrent()) return;
+        dialled.current = undefined;
+        this.#post(dialled, { kind: 'closed', reason });
+      },
+    });
+    current.stream = stream;
+  }
+
+  #send(dialled: Dialled, message: Up): void {
+    // Without a stream: it closed while the dial was still under way, and the event that says so is in the queue.
+    if (dialled.current?.stream?.send(message) === false) this.#post(dialled, { kind: 'blocked' });
+  }
+
+  /** What has been taken here of these regions' origins. */
+  #have(shard: ShardId, regions: readonly RegionId[]): ReadonlyVector {
+    const have: VersionVector = new Map();
+    for (const [origin, seq] of this.#host.taken(shard)) {
+      if (seq > 0 && regions.includes(originRegion(origin))) have.set(origin, seq);
+    }
+    const live = this.#host.liveOrigin(shard);
+    // Our own ops come from nowhere else; without this every peer would send them back to us.
+    if (live !== undefined && regions.length > 0) have.set(live, Number.MAX_SAFE_INTEGER);
+    return have;
+  }
+
+  #deliver(dialled: Dialled, batches: readonly Uint8Array[]): void {
+    let bytes = 0;
+    for (const batch of batches) {
+      // Credit comes back whatever the answer is: what is parked is bounded by the host, what is dropped is asked for again.
+      this.#host.receive(dialled.peer, batch);
+      if (!this.#running) return;
+      bytes += batch.length;
+    }
+    this.#post(dialled, { kind: 'answered', bytes });
+  }
+
+  #beats(dialled: Dialled, beats: readonly ShardBeat[]): void {
+    const meant = beats.filter(({ shard }) => this.#shares(shard, dialled.peer));
+    if (meant.length === 0) return;
+    let news = false;
+    for (const { shard, watermarks } of meant) {
+      for (const { origin } of watermarks) news = this.#noteOrigin(shard, origin) || news;
+    }
+    this.#host.onBeats(dialled.peer, meant);
+    if (news) this.#wantAll();
+  }
+
+  #welcome(dialled: Dialled, welcome: Welcome): void {
+    const shards = welcome.shards.filter(({ shard }) => this.#shares(shard, dialled.peer));
+    for (const { shard, vector } of shards) {
+      for (const origin of vector.keys()) this.#noteOrigin(shard, origin);
+    }
+    this.#host.onWelcome(dialled.peer, shards);
+    this.#noteDirect();
+    this.#wantAll();
+    for (const { shard } of shards) {
+      this.#post(dialled, { kind: 'durable', shard, vector: this.#host.vector(shard) });
+    }
+  }
+
+  /** Only of such shards may a peer tell us anything: ours, and its own too (I7, I10). */
+  #shares(shard: ShardId, peer: RegionId): boolean {
+    return this.#host.shards().includes(shard) && this.#host.members(shard).includes(peer);
+  }
+
+  #stateChanged(dialled: Dialled, state: LinkState): void {
+    dialled.state = state;
+    const { peer } = dialled;
+    // Several addresses are one peer to the host: up while any is, else what hinders the one that fails most instructively.
+    const rank: Record<LinkState['kind'], number> = { up: 3, refused: 2, down: 1, connecting: 0 };
+    const best = this.#dialled
+      .filter((other) => other.peer === peer)
+      .reduce((a, b) => (rank[b.state.kind] > rank[a.state.kind] ? b : a), dialled).state;
+    if (this.#told.get(peer) === best) return;
+    this.#told.set(peer, best);
+    this.#host.onLinkState(peer, best);
+    if (state.kind !== 'connecting') this.#noteDirect();
+  }
+
+  // Who is asked for whose ops
+
+  #noteOrigin(shard: ShardId, origin: OriginId): boolean {
+    const region = originRegion(origin);
+    if (region === this.#host.region || this.#host.members(shard).includes(region)) return false;
+    return this.#relays.noteFormer(shard, region);
+  }
+
+  /** True when it changes who is asked. */
+  #noteDirect(): boolean {
+    const { monotonicMs } = this.#moment();
+    let changed = false;
+    for (const shard of this.#host.shards()) {
+      for (const region of this.#host.members(shard)) {
+        if (region === this.#host.region) continue;
+        const up = this.#dialled.some(({ peer, receiver }) => peer === region && receiver.served.has(shard));
+        changed = this.#relays.note(shard, region, up, monotonicMs) || changed;
+      }
+    }
+    return changed;
+  }
+
+  #wantAll(): void {
+    const wanted = new Map<RegionId, Map<ShardId, readonly RegionId[]>>();
+    for (const { peer } of this.#dialled) {
+      if (wanted.has(peer)) continue;
+      const wants = new Map<ShardId, readonly RegionId[]>();
+      for (const shard of this.#host.shards()) {
+        const members = this.#host.members(shard);
+        if (!members.includes(peer)) continue;
+        const others = members.filter((member) => member !== this.#host.region);
+        wants.set(shard, this.#relays.regionsOf(shard, peer, this.#host.region, others));
+      }
+      wanted.set(peer, wants);
+    }
+    for (const dialled of this.#dialled) {
+      const wants = wanted.get(dialled.peer);
+      if (wants !== undefined) this.#post(dialled, { kind: 'wants', wants });
+    }
+  }
+
+  /** A new incarnation of ours: sources that were asked before it began would echo it. */
+  #noteLive(): void {
+    for (const shard of this.#host.shards()) {
+      const live = this.#host.liveOrigin(shard);
+      if (this.#live.get(shard) === live) continue;
+      this.#live.set(shard, live);
+      if (live !== undefined) this.wantAgain(shard);
+    }
+  }
+
+  // Serving
+
+  #accept(stream: LinkStream<Down>): LinkHandlers<Up> {
+    const { clock, timers } = this.#system;
+    const host = this.#host;
+    const source = new Source(
+      host,
+      {
+        send: (message) => stream.send(message),
+        close: (reason) => {
+          this.#served.delete(served);
+          stream.close(reason);
+        },
+        soon: (fn) => timers.soon(fn),
+      },
+      { heartbeatMs: this.#options.heartbeatMs },
+      clock.monotonicMs(),
+    );
+    const served: Served = { source, stream, region: undefined };
+    if (!this.#running) {
+      source.refuse('not-ready', `${host.region} (node ${host.node}) is not ready to serve; it will be soon, or is stopping`);
+      return { message: ignore, drain: ignore, closed: ignore };
+    }
+    const greeting = [...this.#served].filter(({ region }) => region === undefined).length;
+    if (greeting >= GREETING_STREAMS_MAX) {
+      source.refuse('not-ready', `${greeting} streams to ${host.region} (node ${host.node}) have not said hello yet`);
+      return { message: ignore, drain: ignore, closed: ignore };
+    }
+    this.#served.add(served);
+    return {
+      message: (message) => {
+        source.message(message, clock.nowMs(), clock.monotonicMs());
+        if (served.region === undefined && source.peer !== undefined && !source.isClosed) this.#introduced(served);
+      },
+      drain: () => source.drain(),
+      closed: () => {
+        source.closed();
+        this.#served.delete(served);
+      },
+    };
+  }
+
+  #introduced(served: Served): void {
+    const hello = served.source.peer;
+    if (hello === undefined) return;
+    served.region = hello.region;
+    const others = [...this.#served].filter((other) => other !== served && other.region === hello.region);
+    for (const other of others) {
+      const before = other.source.peer;
+      // The node has restarted before we noticed that its old stream is dead.
+      if (before?.node === hello.node && before.instance !== hello.instance) {
+        this.#end(other, `node ${hello.node} of ${hello.region} has dialled again as another process`);
+      }
+    }
+    const [oldest, ...rest] = others.filter(({ source }) => !source.isClosed);
+    if (oldest !== undefined && rest.length + 2 > STREAMS_PER_REGION_MAX) {
+      this.#end(oldest, `${hello.region} holds more than ${STREAMS_PER_REGION_MAX} streams`);
+    }
+  }
+
+  #end(served: Served, reason: string): void {
+    this.#served.delete(served);
+    served.source.closed();
+    served.stream.close(reason);
+  }
+}
+
+function ignore(): void {
+  // A stream that was turned away has nothing more to say.
+}

@@ -2,6 +2,8 @@
 // Makes a bare clone ready (installs, compiles) and then becomes the command. Quiet and quick when all is ready.
 // Its own messages go to stderr: stdout belongs to the command (npm start -- --once --json).
 // Only Node's own modules: this runs before anything is installed.
+// The npm scripts say `exec node …`: without it npm's shell stays in between, dies of a SIGTERM and leaves us orphaned.
+// HAZARD: Ctrl-C under npm arrives twice, from the terminal and from npm; a handler must not take the second for impatience.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -217,6 +217,13 @@ describe('the lock', () => {
 });
 
 describe('the command', () => {
+  test('is what every npm script becomes, so that signals reach it and its exit code comes back', () => {
+    const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    for (const [name, script] of Object.entries(manifest.scripts)) {
+      expect(script).toBe(`exec node scripts/bootstrap.mjs ${name}`);
+    }
+  });
+
   const bootstrap = fileURLToPath(new URL('../../scripts/bootstrap.mjs', import.meta.url));
 
   test('an unknown one lists the known ones on stderr and exits 2', async () => {

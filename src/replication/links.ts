@@ -20,6 +20,10 @@ import type { LinkHandlers, LinkStream, Transport } from './transport.ts';
 
 export const GREETING_STREAMS_MAX = 64;
 export const STREAMS_PER_REGION_MAX = 64;
+/** A source says that it has more of its own ops than we took, and has sent nothing of them for so long: it is asked again. Each time
+ *  in vain doubles the wait, so that a log here that takes nothing does not make the WAN busy. */
+export const STUCK_MS_MIN = 3000;
+export const STUCK_MS_MAX = 60_000;
 
 export interface LinksOptions {
   /** As PeerSettings of region/options.ts. One link per address. */
@@ -61,6 +65,14 @@ interface Dialled {
   wake: TimerHandle | undefined;
   wakeAtMs: number | undefined;
   state: LinkState;
+  /** Shards that are behind what the source's beats say: what was taken then, and since when it has not moved. */
+  readonly stuck: Map<ShardId, Stuck>;
+}
+
+interface Stuck {
+  taken: number;
+  sinceMs: number;
+  waitMs: number;
 }
 
 interface DialledStream {
@@ -110,6 +122,7 @@ export class Links {
           wake: undefined,
           wakeAtMs: undefined,
           state: { kind: 'connecting', attempt: 1 },
+          stuck: new Map(),
         };
       }),
     );
@@ -145,6 +158,8 @@ export class Links {
     if (!this.#running) return;
     for (const { source } of this.#served) source.onDurable(shard);
     if (this.#dialled.length === 0) return;
+    // A new incarnation starts with an append of its lease.
+    this.#noteLive(shard);
     const event: ReceiverEvent = { kind: 'durable', shard, vector: this.#host.vector(shard) };
     for (const dialled of this.#dialled) {
       if (dialled.receiver.served.has(shard)) this.#post(dialled, event);
@@ -186,7 +201,7 @@ export class Links {
     for (const served of this.#served) served.source.heartbeat(beats, clock.nowMs(), clock.monotonicMs());
     for (const dialled of this.#dialled) this.#post(dialled, { kind: 'heartbeat' });
     if (this.#noteDirect()) this.#wantAll();
-    this.#noteLive();
+    for (const shard of this.#host.shards()) this.#noteLive(shard);
   }
 
   // Receiving
@@ -316,11 +331,41 @@ export class Links {
     const meant = beats.filter(({ shard }) => this.#shares(shard, dialled.peer));
     if (meant.length === 0) return;
     let news = false;
-    for (const { shard, watermarks } of meant) {
-      for (const { origin } of watermarks) news = this.#noteOrigin(shard, origin) || news;
+    for (const beat of meant) {
+      for (const { origin } of beat.watermarks) news = this.#noteOrigin(beat.shard, origin) || news;
+      this.#noteStuck(dialled, beat);
     }
     this.#host.onBeats(dialled.peer, meant);
     if (news) this.#wantAll();
+  }
+
+  /**
+   * The last resort against a batch that never comes (a want that missed a brand-new origin, a batch that the host dropped and
+   * forgot): the source's own origins stand where its watermarks say, so what is missing for long is asked for again.
+   */
+  #noteStuck(dialled: Dialled, { shard, watermarks }: ShardBeat): void {
+    const taken = this.#host.taken(shard);
+    let sum = 0;
+    let behind = false;
+    for (const { origin, seq } of watermarks) {
+      if (originRegion(origin) !== dialled.peer) continue;
+      const have = taken.get(origin) ?? 0;
+      sum += have;
+      if (have < seq) behind = true;
+    }
+    if (!behind) {
+      dialled.stuck.delete(shard);
+      return;
+    }
+    const { monotonicMs } = this.#moment();
+    const stuck = dialled.stuck.get(shard);
+    if (stuck === undefined || stuck.taken !== sum) {
+      dialled.stuck.set(shard, { taken: sum, sinceMs: monotonicMs, waitMs: STUCK_MS_MIN });
+    } else if (monotonicMs - stuck.sinceMs >= stuck.waitMs) {
+      stuck.sinceMs = monotonicMs;
+      stuck.waitMs = Math.min(stuck.waitMs * 2, STUCK_MS_MAX);
+      this.#post(dialled, { kind: 'want-again', shard });
+    }
   }
 
   #welcome(dialled: Dialled, welcome: Welcome): void {
@@ -396,14 +441,12 @@ export class Links {
     }
   }
 
-  /** A new incarnation of ours: sources that were asked before it began would echo it. */
-  #noteLive(): void {
-    for (const shard of this.#host.shards()) {
-      const live = this.#host.liveOrigin(shard);
-      if (this.#live.get(shard) === live) continue;
-      this.#live.set(shard, live);
-      if (live !== undefined) this.wantAgain(shard);
-    }
+  /** A new incarnation of ours: sources that were asked before it began echo it until they have read the new want. */
+  #noteLive(shard: ShardId): void {
+    const live = this.#host.liveOrigin(shard);
+    if (this.#live.get(shard) === live) return;
+    this.#live.set(shard, live);
+    if (live !== undefined) this.wantAgain(shard);
   }
 
   // Serving

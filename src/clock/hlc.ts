@@ -54,7 +54,7 @@ export class Hlc {
   next(nowMs: number, n: number): number {
     invariant(Number.isSafeInteger(n) && n >= 1, `stamps are taken one or more at a time; got ${n}`);
     const first = this.peek(nowMs);
-    const last = first + n - 1;
+    const last = first + (n - 1);
     invariant(Number.isSafeInteger(last), `the clock has run out of stamps at ${nowMs} ms`);
     this.#last = last;
     return first;

@@ -2,9 +2,9 @@
 // totals, and a reset says of each slot how much of it the reset had seen: what it had not seen still counts.
 // I2  totals and not deltas: a slot's totals only grow, so merging whole states can take the higher ones.
 // I3  an origin's increments are applied in order, so what a reset saw of a slot is a prefix, and two resets saw the longer one.
-// I9  a slot that was reset completely can be dropped, because nobody who knows that adds to it again: the next increment
-//     opens a new slot, named by its own seq (birth). One that was under way meanwhile brings the totals from before it; where
-//     the slot is gone, all of those had been reset.
+// I9  a slot that was reset completely can be dropped, whoever still adds to it: an increment carries the totals from before it,
+//     and where the slot is gone all of those had been reset. An origin whose own slot is gone opens a new one, named by the
+//     seq of the op that does (birth).
 //
 // State                                                 Payload
 //   u8      state version (1)                             u8 effect, then
@@ -91,15 +91,11 @@ function prepare(state: CounterPn | undefined, intent: Intent, context: PrepareC
   const after = before + by;
   // Concurrent increments can carry the sum past the bound in spite of this; then only the way back is open.
   if (magnitude(after) > magnitude(before)) checkCount('a counter', after);
-  const open = slots.find((slot) => slot.origin === context.version.origin && !isReset(slot));
+  // A slot goes on after a reset: a counter that is reset every minute keeps one slot an origin, not one a minute.
+  const own = slots.findLast((slot) => slot.origin === context.version.origin);
   const writer = scratchWriter().u8(INCREMENT);
-  if (open !== undefined) return writer.varint(open.birth).bigint(by).bigint(open.inc).bigint(open.dec).finish();
-  if (slots.length >= LIMITS.counterSlotsMax) {
-    const hint =
-      'Reset slots go when every region has reported them: look for a region that is silent, and reset less often.';
-    throw tooLarge('a counter', slots.length + 1, LIMITS.counterSlotsMax, 'slots', hint);
-  }
-  return writer.varint(0).bigint(by).finish();
+  if (own === undefined) return writer.varint(0).bigint(by).finish();
+  return writer.varint(own.birth).bigint(by).bigint(own.inc).bigint(own.dec).finish();
 }
 
 function magnitude(value: bigint): bigint {

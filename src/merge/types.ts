@@ -147,8 +147,6 @@ export const LIMITS = {
   /** Values, fields and elements of one key, those included that wait for collection. */
   stateBytesMax: 16 * 1024 * 1024,
   siblingsMax: 64,
-  /** Of one counter: one per origin, and one for each reset that some member has not reported yet. */
-  counterSlotsMax: 4096,
   setElementBytesMax: 1024,
   setElementsMax: 65_536,
   setElementsPerOpMax: 4096,

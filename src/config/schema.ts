@@ -179,17 +179,13 @@ const limits = z
       is: 'Key states kept in memory, all shards, by the bytes of their encoding. Beyond: least recently used first.',
       cost: 'Memory, two to four times the value; too little reads the store once per written key.',
     }),
-    idempotencyProducersMax: whole(1, 65_536, DEFAULT_LIMITS.idempotencyProducersMax, {
-      is: 'Producers remembered per shard. Beyond: the longest silent one is forgotten, its late retries are refused.',
-      cost: 'Memory: producers × window entries per shard at most.',
+    idempotencyEntriesMax: whole(16, 16_777_216, DEFAULT_LIMITS.idempotencyEntriesMax, {
+      is: 'Ops remembered per shard, so that their retries are recognised. Beyond: oldest first; a retry of an older one is refused.',
+      cost: 'Memory, about 150 bytes an op; at a restart that much of the log is read again.',
     }),
-    idempotencyWindow: whole(16, 1_048_576, DEFAULT_LIMITS.idempotencyWindow, {
-      is: 'Ops remembered per producer and shard. A retry of an older one is refused, never applied twice.',
-      cost: 'Memory, about 32 bytes an op.',
-    }),
-    idempotencyKeysMax: whole(0, 16_777_216, DEFAULT_LIMITS.idempotencyKeysMax, {
-      is: "Callers' idempotency keys remembered per shard. Beyond: oldest first.",
-      cost: 'Memory, about 200 bytes a key.',
+    storeBacklogMax: whole(1000, 100_000_000, DEFAULT_LIMITS.storeBacklogMax, {
+      is: 'Changed keys that the store does not have yet, all shards. Beyond: writes are refused as OVERLOADED.',
+      cost: 'Memory: those keys cannot leave it.',
     }),
     conflictsMax: whole(0, 1_000_000, DEFAULT_LIMITS.conflictsMax, {
       is: 'Conflicts kept for reading. Beyond: oldest first.',

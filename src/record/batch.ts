@@ -28,7 +28,15 @@ import {
   type OriginId,
   type ShardId,
 } from './ids.ts';
-import { MERGE_TYPE_CODES, mergeTypeOfCode, readOp, skipExtensions, writeOp, type CollectionRef, type Op } from './op.ts';
+import {
+  MERGE_TYPE_CODES,
+  mergeTypeOfCode,
+  readOp,
+  skipExtensions,
+  writeOp,
+  type CollectionRef,
+  type Op,
+} from './op.ts';
 import type { ReadonlyVector } from './vector.ts';
 
 export const BATCH_FORMAT_VERSION = 1;
@@ -178,7 +186,8 @@ function readDepsDelta(reader: ByteReader, before: OrderedDeps): OrderedDeps {
   const removed = new Set<number>();
   for (let left = countOf(reader, 'removed deps'); left > 0; left--) {
     const index = reader.varint();
-    if (index >= before.origins.length) throw new MalformedBytes(`removed deps entry ${index} of ${before.origins.length}`);
+    if (index >= before.origins.length)
+      throw new MalformedBytes(`removed deps entry ${index} of ${before.origins.length}`);
     removed.add(index);
   }
   const keep = <T>(_: T, i: number): boolean => !removed.has(i);
@@ -188,9 +197,22 @@ function readDepsDelta(reader: ByteReader, before: OrderedDeps): OrderedDeps {
   );
 }
 
+function skipDepsDelta(reader: ByteReader): void {
+  for (let left = countOf(reader, 'raised deps'); left > 0; left--) {
+    reader.varint();
+    reader.varint();
+  }
+  for (let left = countOf(reader, 'added deps'); left > 0; left--) {
+    readOrigin(reader);
+    reader.varint();
+  }
+  for (let left = countOf(reader, 'removed deps'); left > 0; left--) reader.varint();
+}
+
 function checkedDeps(origins: OriginId[], seqs: number[]): OrderedDeps {
   if (new Set(origins).size !== origins.length) throw new MalformedBytes('deps that name an origin twice');
-  if (seqs.some((seq) => seq < 1 || !Number.isSafeInteger(seq))) throw new MalformedBytes('deps with a seq out of range');
+  if (seqs.some((seq) => seq < 1 || !Number.isSafeInteger(seq)))
+    throw new MalformedBytes('deps with a seq out of range');
   return new OrderedDeps(origins, seqs);
 }
 
@@ -218,7 +240,10 @@ export function encodeBatch(batch: BatchToEncode): Buffer {
   writer.u8(BATCH_FORMAT_VERSION).u8(0).u16(0).u32(0).raw(NO_CHECKSUM);
   writer.u32(batch.ops.length).u32(0).u64(batch.firstSeq).u64(batch.firstStamp).raw(batch.previousChecksum);
   writer.u48(originIncarnation(batch.origin)).u16(placementId).u16(index);
-  writer.u8(batch.depsBefore === undefined ? FLAG_DEPS_FULL : 0).u8(region.length).u32(0);
+  writer
+    .u8(batch.depsBefore === undefined ? FLAG_DEPS_FULL : 0)
+    .u8(region.length)
+    .u32(0);
   writer.raw(Buffer.from(region, 'latin1'));
   if (batch.depsBefore === undefined) writeFullDeps(writer, batch.deps);
   else writeDepsDelta(writer, batch.depsBefore, batch.deps);
@@ -234,7 +259,8 @@ export function encodeBatch(batch: BatchToEncode): Buffer {
   writer.varint(0); // header extensions
   writer.patchU32(20, writer.length);
   for (const op of batch.ops) writeOp(writer, op, op.collection === undefined ? 0 : indexes.get(op.collection)!);
-  if (writer.length > BATCH_BYTES_MAX) throw new RangeError(`a batch of ${writer.length} bytes, above ${BATCH_BYTES_MAX}`);
+  if (writer.length > BATCH_BYTES_MAX)
+    throw new RangeError(`a batch of ${writer.length} bytes, above ${BATCH_BYTES_MAX}`);
   writer.patchU32(4, writer.length);
   const bytes = writer.finish();
   checksum64(bytes.subarray(16)).copy(bytes, 8);
@@ -245,8 +271,17 @@ export class NewerFormat extends Error {
   override readonly name = 'NewerFormat';
 }
 
-/** Reads and checks the fixed header, the checksum included. Throws MalformedBytes, or NewerFormat for what only a newer node can read. */
-export function readBatchHeader(input: Uint8Array): BatchHeader {
+/** Which shard a batch says it is of, before anything is checked; undefined when it is too short to say. */
+export function peekShard(bytes: Uint8Array): ShardId | undefined {
+  if (bytes.length < BATCH_HEADER_BYTES) return undefined;
+  return shardId(bytes[54]! + bytes[55]! * 256, bytes[56]! + bytes[57]! * 256);
+}
+
+/**
+ * Reads and checks the fixed header, the checksum included. Throws MalformedBytes, or NewerFormat for what only a newer node can read.
+ * `verified`: the bytes come from our own log, whose records have their own checksum; this one was checked when they were taken.
+ */
+export function readBatchHeader(input: Uint8Array, verified = false): BatchHeader {
   const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   if (bytes.length < BATCH_HEADER_BYTES) throw new MalformedBytes(`a batch of ${bytes.length} bytes`);
   if (bytes.readUInt32LE(4) !== bytes.length) {
@@ -257,7 +292,8 @@ export function readBatchHeader(input: Uint8Array): BatchHeader {
   const features = bytes.readUInt16LE(2);
   if (version === 0) throw new MalformedBytes('batch format version 0');
   const checksum = bytes.subarray(8, 16);
-  if (!checksum64(bytes.subarray(16)).equals(checksum)) throw new MalformedBytes('a batch whose checksum is wrong');
+  if (!verified && !checksum64(bytes.subarray(16)).equals(checksum))
+    throw new MalformedBytes('a batch whose checksum is wrong');
   if (version > BATCH_FORMAT_VERSION || (features & ~BATCH_FEATURES_KNOWN) !== 0) {
     throw new NewerFormat(
       `batch format ${version} with features ${features}; this node reads up to ${BATCH_FORMAT_VERSION} with ${BATCH_FEATURES_KNOWN}`,
@@ -298,12 +334,28 @@ export function readBatchHeader(input: Uint8Array): BatchHeader {
   };
 }
 
+/**
+ * Decodes the ops alone, without the deps of the origin's previous batch: for the feed and for whoever only needs to know
+ * which ops are in a batch that was judged before.
+ */
+export function decodeOps(input: Uint8Array, header: BatchHeader): Op[] {
+  const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  const reader = new ByteReader(bytes, BATCH_HEADER_BYTES + bytes[59]!);
+  if ((bytes[58]! & FLAG_DEPS_FULL) !== 0) readFullDeps(reader);
+  else skipDepsDelta(reader);
+  return readOps(reader, bytes, header);
+}
+
 /** Decodes the rest of a batch whose header was read. `before` are the deps of the origin's previous batch. */
 export function decodeBatch(input: Uint8Array, header: BatchHeader, before: OrderedDeps): Batch {
   const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   const reader = new ByteReader(bytes, BATCH_HEADER_BYTES + bytes[59]!);
   const deps = (bytes[58]! & FLAG_DEPS_FULL) !== 0 ? readFullDeps(reader) : readDepsDelta(reader, before);
   if (deps.origins.includes(header.origin)) throw new MalformedBytes('deps that name their own origin');
+  return { ...header, deps, ops: readOps(reader, bytes, header) };
+}
+
+function readOps(reader: ByteReader, bytes: Buffer, header: BatchHeader): Op[] {
   const collections: CollectionRef[] = [];
   for (let left = countOf(reader, 'collections'); left > 0; left--) collections.push(readCollection(reader));
   skipExtensions(reader, 'batch');
@@ -311,7 +363,7 @@ export function decodeBatch(input: Uint8Array, header: BatchHeader, before: Orde
   const ops: Op[] = [];
   for (let i = 0; i < header.count; i++) ops.push(readOp(reader, collections));
   reader.end('a batch');
-  return { ...header, deps, ops };
+  return ops;
 }
 
 function readCollection(reader: ByteReader): CollectionRef {

@@ -37,7 +37,26 @@ export function partitionText(namespace: string, collection: string, key: string
 }
 
 /** xxh64(namespace NUL collection NUL key) mod shards, seed 0, over UTF-8. Fixed for ever: see docs/PROTOCOL.md. */
-export function shardOf(namespace: string, collection: string, key: string, placementId: number, shards: number): ShardId {
+export function shardOf(
+  namespace: string,
+  collection: string,
+  key: string,
+  placementId: number,
+  shards: number,
+): ShardId {
   const hash = xx.h64(partitionText(namespace, collection, key));
   return shardId(placementId, Number(hash % BigInt(shards)));
+}
+
+/** Two independent 32-bit hashes of a text: seeds for `seededLanes`. */
+export function textLanes(text: string): readonly [low: number, high: number] {
+  return [xx.h32(text), xx.h32(text, HIGH_SEED)];
+}
+
+/** `hashLanes` of bytes that belong to something that was hashed before. */
+export function seededLanes(
+  bytes: Uint8Array,
+  seeds: readonly [low: number, high: number],
+): readonly [low: number, high: number] {
+  return [xx.h32Raw(bytes, seeds[0]), xx.h32Raw(bytes, seeds[1])];
 }

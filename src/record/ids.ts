@@ -47,7 +47,10 @@ export function originIncarnation(origin: OriginId): number {
 export function isOriginId(text: string): text is OriginId {
   const tilde = text.length - 13;
   return (
-    tilde > 0 && text[tilde] === '~' && isRegionName(text.slice(0, tilde)) && /^[0-9a-f]{12}$/.test(text.slice(tilde + 1))
+    tilde > 0 &&
+    text[tilde] === '~' &&
+    isRegionName(text.slice(0, tilde)) &&
+    /^[0-9a-f]{12}$/.test(text.slice(tilde + 1))
   );
 }
 

@@ -97,10 +97,12 @@ export function readOp(reader: ByteReader, collections: readonly CollectionRef[]
   const leftAfter = reader.left - end;
   const flags = reader.u8();
   if ((flags & ~FLAGS_KNOWN) !== 0) throw new MalformedBytes(`op flags ${flags} are of a newer format`);
-  if ((flags & FLAG_PRODUCER) !== 0 && (flags & FLAG_KEY) !== 0) throw new MalformedBytes('an op with two idempotency keys');
+  if ((flags & FLAG_PRODUCER) !== 0 && (flags & FLAG_KEY) !== 0)
+    throw new MalformedBytes('an op with two idempotency keys');
   const index = reader.varint();
   const collection = index === 0 ? undefined : collections[index - 1];
-  if (index !== 0 && collection === undefined) throw new MalformedBytes(`an op of collection ${index} of ${collections.length}`);
+  if (index !== 0 && collection === undefined)
+    throw new MalformedBytes(`an op of collection ${index} of ${collections.length}`);
   const key = reader.text();
   if (key.length > KEY_BYTES_MAX) throw new MalformedBytes(`a key of ${key.length} characters`);
   const payload = reader.blob();
@@ -109,7 +111,8 @@ export function readOp(reader: ByteReader, collections: readonly CollectionRef[]
     idempotency = { kind: 'producer', producer: reader.u48(), seq: reader.varint() };
   } else if ((flags & FLAG_KEY) !== 0) {
     idempotency = { kind: 'key', key: reader.text() };
-    if (idempotency.key.length > IDEMPOTENCY_KEY_BYTES_MAX) throw new MalformedBytes('an idempotency key that is too long');
+    if (idempotency.key.length > IDEMPOTENCY_KEY_BYTES_MAX)
+      throw new MalformedBytes('an idempotency key that is too long');
   }
   const trace = (flags & FLAG_TRACE) !== 0 ? reader.raw(TRACE_BYTES) : undefined;
   const schemaId = (flags & FLAG_SCHEMA) !== 0 ? reader.varint() : undefined;

@@ -59,10 +59,10 @@ export interface NodeLimits {
   readonly parkedBytesMax: number;
   /** Decoded key states kept in memory, all shards, by bytes of their encoding. Beyond: least recently used first. */
   readonly stateCacheBytesMax: number;
-  /** Entries of the idempotency table per shard: producers × window, and callers' keys. Beyond: oldest first, see docs/PROTOCOL.md. */
-  readonly idempotencyProducersMax: number;
-  readonly idempotencyWindow: number;
-  readonly idempotencyKeysMax: number;
+  /** Ops remembered per shard, so that their retries are recognised. Beyond: oldest first; what is older than that is refused. */
+  readonly idempotencyEntriesMax: number;
+  /** States that the store does not have yet, all shards. Beyond: OVERLOADED. */
+  readonly storeBacklogMax: number;
   /** Conflicts kept for reading, newest. */
   readonly conflictsMax: number;
   /** Per link: bytes of batches under way. */
@@ -76,9 +76,8 @@ export const DEFAULT_LIMITS: NodeLimits = {
   batchBytesMax: 4 * 1024 * 1024,
   parkedBytesMax: 8 * 1024 * 1024,
   stateCacheBytesMax: 256 * 1024 * 1024,
-  idempotencyProducersMax: 256,
-  idempotencyWindow: 8192,
-  idempotencyKeysMax: 65_536,
+  idempotencyEntriesMax: 131_072,
+  storeBacklogMax: 500_000,
   conflictsMax: 1000,
   linkWindowBytes: 8 * 1024 * 1024,
 };
@@ -89,6 +88,8 @@ export interface NodePorts {
   readonly transport: Transport;
   readonly ownership: Ownership;
   readonly system: System;
+  /** Says what an operator may want to read in the node's log. */
+  readonly notice?: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
 
 /** `new RegionNode(settings, ports)` in node.ts: start() opens log and store, replays, dials; drain() refuses new writes and waits for

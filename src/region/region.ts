@@ -4,10 +4,13 @@
 
 import type { CausewayError } from '../errors/errors.ts';
 import type { ClockSample, LinkState } from '../replication/host.ts';
-import type { Intent, OpDescription, View } from '../merge/types.ts';
+import type { Intent, View } from '../merge/types.ts';
 import type { OriginId, RegionId, ShardId, Version } from '../record/ids.ts';
 import type { CollectionRef, Idempotency } from '../record/op.ts';
 import type { LogPromise, LogState } from '../log/log.ts';
+import type { FeedSink, FeedSubscription, SubscribeRequest } from '../feed/types.ts';
+
+export type { FeedCursor, FeedEvent, FeedSink, FeedStart, FeedSubscription, SubscribeRequest } from '../feed/types.ts';
 
 /** Checked by the owner against what it has sequenced, durable or not, within this region only. */
 export type Condition =
@@ -78,49 +81,6 @@ export interface ReadResult {
   readonly stale: boolean;
 }
 
-export type FeedStart =
-  | { readonly kind: 'beginning' }
-  | { readonly kind: 'now' }
-  | { readonly kind: 'time'; readonly unixMs: number }
-  | { readonly kind: 'cursor'; readonly cursor: FeedCursor };
-
-/** Per shard, the vector that the consumer has. Valid in every region. */
-export type FeedCursor = ReadonlyMap<ShardId, ReadonlyMap<OriginId, number>>;
-
-export interface SubscribeRequest {
-  readonly namespace: string;
-  /** Empty: all collections of the namespace. */
-  readonly collections: readonly string[];
-  readonly keyPrefix: string;
-  readonly start: FeedStart;
-  /** `op`: what each op did. `value`: also the merged value that the region held when the event was sent. */
-  readonly form: 'op' | 'value';
-}
-
-export interface FeedEvent {
-  readonly shard: ShardId;
-  readonly version: Version;
-  readonly collection: CollectionRef;
-  readonly key: string;
-  readonly op: OpDescription;
-  readonly trace: Uint8Array | undefined;
-  /** In the `value` form; undefined there = absent. */
-  readonly view: View | undefined;
-}
-
-/** Pull from a bounded buffer: the sink takes until it says false, then the feed waits for resume(). A slow consumer costs a cursor. */
-export interface FeedSink {
-  /** Events of one shard in log order, and the cursor after them (only the entries that moved). False: no more until resume().
-   *  Also called without events, now and then, so that a filtered consumer's cursor moves. */
-  events(events: readonly FeedEvent[], shard: ShardId, cursor: ReadonlyMap<OriginId, number>): boolean;
-  failed(error: CausewayError): void;
-}
-
-export interface FeedSubscription {
-  resume(): void;
-  cancel(): void;
-}
-
 export interface ShardDigest {
   readonly shard: ShardId;
   /** 16 hex digits over the canonical live state. */
@@ -145,7 +105,8 @@ export interface PeerStatus {
 
 export interface Alarm {
   readonly sinceMs: number;
-  readonly code: 'clock-hold' | 'fork' | 'quarantine' | 'clock-unsynced' | 'read-only' | 'log-damaged' | 'identity-clash' | 'unsafe';
+  readonly code:
+    'clock-hold' | 'fork' | 'quarantine' | 'clock-unsynced' | 'read-only' | 'log-damaged' | 'identity-clash' | 'unsafe';
   readonly message: string;
 }
 
@@ -171,7 +132,8 @@ export interface RegionStatus {
   readonly version: string;
   readonly startedAtMs: number;
   readonly nowMs: number;
-  readonly state: 'starting' | 'asking-members' | 'catching-up' | 'ready' | 'read-only' | 'clock-unsynced' | 'draining' | 'stopped';
+  readonly state:
+    'starting' | 'asking-members' | 'catching-up' | 'ready' | 'read-only' | 'clock-unsynced' | 'draining' | 'stopped';
   /** Why it is not `ready`, for people. */
   readonly stateReason: string;
   readonly log: LogPromise & { readonly state: LogState; readonly bytes: number };

@@ -21,8 +21,9 @@ export interface MemberReport {
   readonly seq: number;
   /** The member's watermark then: orders its reports, the highest is the latest. */
   readonly stamp: number;
-  /** The lowest counted watermark over all origins that the member knows and that have not ended. */
-  readonly floor: number;
+  /** What the member has counted of every origin that it knows and whose end it has not reached: it holds every op of the origin up to
+   *  `stamp`. Per origin, not as one minimum: an origin that the member has not heard of must not look as if it were passed. */
+  readonly counted: readonly { readonly origin: OriginId; readonly stamp: number }[];
   /** For each frozen origin without an end: how far the member holds it. */
   readonly frozen: readonly Watermark[];
   /** Closed origins whose end the member has reached. */

@@ -1,0 +1,281 @@
+// The change feed: what one consumer gets of one region, read from the region's own log (DESIGN 8).
+// Owns: the position of each subscription in each shard's log, and what is passed over (what the cursor covers, other collections).
+//
+// A slow consumer costs a position in the log and nothing else (I8): nothing is read for a sink that said false until resume().
+// Only what has landed is shown. Order per shard is the log's, which is causal; so it is per key and per origin too.
+// HAZARD: a cursor from another region may be ahead of this one; then ops that it covers are passed over when they arrive, and the
+// value form waits until this region has everything that the consumer has seen.
+
+import { CausewayError } from '../errors/errors.ts';
+import type { Log, StoredEntry } from '../log/log.ts';
+import { mergeOf } from '../merge/merge.ts';
+import type { View } from '../merge/types.ts';
+import { stampOfMs } from '../clock/hlc.ts';
+import { decodeOps, readBatchHeader, type BatchHeader } from '../record/batch.ts';
+import type { OriginId, ShardId } from '../record/ids.ts';
+import type { CollectionRef, Op } from '../record/op.ts';
+import { dominates } from '../record/vector.ts';
+import type { System } from '../system/system.ts';
+import type { FeedEvent, FeedSink, FeedStart, FeedSubscription, SubscribeRequest } from './types.ts';
+
+/** Read at once per shard. */
+const READ_BYTES = 256 * 1024;
+/** A consumer whose filter passes everything over gets its cursor moved at least every so many ops. */
+const CURSOR_EVERY_OPS = 1000;
+
+/** What the feed needs of a shard. */
+export interface FeedShard {
+  readonly shard: ShardId;
+  /** The last offset that has landed. */
+  landedOffset(): number;
+  durable(): ReadonlyMap<OriginId, number>;
+  /** The merged value as of what has landed; loads it first if it must. */
+  views(ops: readonly Op[], done: (views: readonly (View | undefined)[]) => void): void;
+}
+
+interface Position {
+  readonly source: FeedShard;
+  readonly cursor: Map<OriginId, number>;
+  nextOffset: number;
+  /** Not before the shard's durable vector covers this. */
+  waitFor: ReadonlyMap<OriginId, number> | undefined;
+  silentOps: number;
+}
+
+const decoded = new WeakMap<Uint8Array, Op[]>();
+
+/** Consumers of one region usually read the same batches at about the same time, out of the log's cache: decode once. */
+function opsOf(bytes: Uint8Array, header: BatchHeader): Op[] {
+  let ops = decoded.get(bytes);
+  if (ops === undefined) {
+    ops = decodeOps(bytes, header);
+    decoded.set(bytes, ops);
+  }
+  return ops;
+}
+
+export class Feed {
+  readonly #log: Log;
+  readonly #system: System;
+  readonly #subscriptions = new Set<Subscription>();
+
+  constructor(log: Log, system: System) {
+    this.#log = log;
+    this.#system = system;
+  }
+
+  get size(): number {
+    return this.#subscriptions.size;
+  }
+
+  subscribe(request: SubscribeRequest, sources: readonly FeedShard[], sink: FeedSink): FeedSubscription {
+    const subscription = new Subscription(request, sources, sink, this.#log, this.#system, () => {
+      this.#subscriptions.delete(subscription);
+    });
+    this.#subscriptions.add(subscription);
+    subscription.resume();
+    return subscription;
+  }
+
+  /** A shard's landed front moved. */
+  landed(): void {
+    for (const subscription of this.#subscriptions) subscription.wake();
+  }
+
+  /** The shards are no longer served here. */
+  fail(error: CausewayError): void {
+    for (const subscription of [...this.#subscriptions]) subscription.fail(error);
+  }
+}
+
+class Subscription implements FeedSubscription {
+  readonly #request: SubscribeRequest;
+  readonly #collections: ReadonlySet<string>;
+  readonly #positions: Position[];
+  readonly #sink: FeedSink;
+  readonly #log: Log;
+  readonly #system: System;
+  readonly #ended: () => void;
+  readonly #afterStamp: number;
+  #paused = true;
+  #busy = false;
+  #over = false;
+  #turn = 0;
+
+  constructor(
+    request: SubscribeRequest,
+    sources: readonly FeedShard[],
+    sink: FeedSink,
+    log: Log,
+    system: System,
+    ended: () => void,
+  ) {
+    this.#request = request;
+    this.#collections = new Set(request.collections);
+    this.#sink = sink;
+    this.#log = log;
+    this.#system = system;
+    this.#ended = ended;
+    this.#afterStamp = request.start.kind === 'time' ? stampOfMs(request.start.unixMs) : 0;
+    this.#positions = sources.map((source) => this.#position(source, request.start));
+  }
+
+  #position(source: FeedShard, start: FeedStart): Position {
+    const position: Position = {
+      source,
+      cursor: new Map(),
+      nextOffset: this.#log.start(source.shard),
+      waitFor: undefined,
+      silentOps: 0,
+    };
+    if (start.kind === 'now') {
+      for (const [origin, seq] of source.durable()) position.cursor.set(origin, seq);
+      position.nextOffset = source.landedOffset() + 1;
+    }
+    if (start.kind === 'cursor') {
+      const cursor = start.cursor.get(source.shard) ?? new Map<OriginId, number>();
+      for (const [origin, seq] of cursor) position.cursor.set(origin, seq);
+      // The first batch that the consumer lacks, of whichever origin; those that are not here yet come behind our tail anyway.
+      let first = source.landedOffset() + 1;
+      for (const origin of source.durable().keys()) {
+        const offset = this.#log.find(source.shard, origin, (cursor.get(origin) ?? 0) + 1);
+        if (offset !== undefined) first = Math.min(first, offset);
+      }
+      position.nextOffset = first;
+      if (this.#request.form === 'value') position.waitFor = cursor;
+    }
+    return position;
+  }
+
+  resume(): void {
+    if (this.#over) return;
+    this.#paused = false;
+    this.wake();
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ended();
+  }
+
+  fail(error: CausewayError): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#sink.failed(error);
+  }
+
+  wake(): void {
+    if (this.#busy || this.#paused || this.#over) return;
+    this.#busy = true;
+    // Out of the caller's turn: a subscriber must never lengthen a commit.
+    this.#system.timers.soon(() => this.#next());
+  }
+
+  /** One read of one shard, the shards in turn. */
+  #next(): void {
+    if (this.#over || this.#paused) {
+      this.#busy = false;
+      return;
+    }
+    for (let i = 0; i < this.#positions.length; i++) {
+      const position = this.#positions[(this.#turn + i) % this.#positions.length]!;
+      if (position.nextOffset > position.source.landedOffset()) continue;
+      if (position.waitFor !== undefined) {
+        if (!dominates(position.source.durable(), position.waitFor)) continue;
+        position.waitFor = undefined;
+      }
+      this.#turn = (this.#turn + i + 1) % this.#positions.length;
+      this.#log.read(position.source.shard, position.nextOffset, READ_BYTES, (result) => {
+        if (this.#over) return;
+        if (result.kind === 'entries') this.#deliver(position, result.entries);
+        else if (result.kind === 'trimmed') {
+          this.fail(
+            new CausewayError(
+              'CURSOR_INVALID',
+              `the log of shard ${position.source.shard} begins at ${result.start}, after your position`,
+              {
+                hint: 'start again from the beginning',
+              },
+            ),
+          );
+        } else this.fail(new CausewayError('CORRUPT', result.message));
+      });
+      return;
+    }
+    this.#busy = false;
+  }
+
+  #deliver(position: Position, entries: readonly StoredEntry[]): void {
+    const landed = position.source.landedOffset();
+    const events: FeedEvent[] = [];
+    const ops: Op[] = [];
+    for (const entry of entries) {
+      if (entry.offset > landed) break;
+      position.nextOffset = entry.offset + 1;
+      if (entry.kind !== 'batch') continue;
+      const header = readBatchHeader(entry.bytes, true);
+      const have = position.cursor.get(header.origin) ?? 0;
+      if (header.lastSeq <= have) continue;
+      position.cursor.set(header.origin, header.lastSeq);
+      position.silentOps += header.count;
+      if (header.lastStamp < this.#afterStamp) continue;
+      this.#collect(position.source.shard, header, opsOf(entry.bytes, header), have, events, ops);
+    }
+    if (this.#request.form === 'value' && ops.length > 0) {
+      position.source.views(ops, (views) => {
+        this.#send(
+          position,
+          events.map((event, i) => ({ ...event, view: views[i] })),
+        );
+      });
+      return;
+    }
+    this.#send(position, events);
+  }
+
+  #collect(
+    shard: ShardId,
+    header: BatchHeader,
+    batch: readonly Op[],
+    have: number,
+    events: FeedEvent[],
+    ops: Op[],
+  ): void {
+    for (let i = 0; i < batch.length; i++) {
+      const op = batch[i]!;
+      const seq = header.firstSeq + i;
+      if (seq <= have || op.collection === undefined || !this.#wants(op.collection, op.key)) continue;
+      const stamp = header.firstStamp + i;
+      if (stamp < this.#afterStamp) continue;
+      ops.push(op);
+      events.push({
+        shard,
+        version: { origin: header.origin, seq, stamp },
+        collection: op.collection,
+        key: op.key,
+        op: mergeOf(op.collection.type).describe(op.payload),
+        trace: op.trace,
+        view: undefined,
+      });
+    }
+  }
+
+  #wants(collection: CollectionRef, key: string): boolean {
+    return (
+      collection.namespace === this.#request.namespace &&
+      (this.#collections.size === 0 || this.#collections.has(collection.name)) &&
+      key.startsWith(this.#request.keyPrefix)
+    );
+  }
+
+  #send(position: Position, events: readonly FeedEvent[]): void {
+    if (this.#over) return;
+    if (events.length > 0 || position.silentOps >= CURSOR_EVERY_OPS) {
+      position.silentOps = 0;
+      // The whole cursor, a few entries: what moved while a filter kept us silent is then told too.
+      if (!this.#sink.events(events, position.source.shard, new Map(position.cursor))) this.#paused = true;
+    }
+    this.#system.timers.soon(() => this.#next());
+  }
+}

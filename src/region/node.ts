@@ -1,0 +1,947 @@
+// A node: the shards that it owns, the links to peers, the store behind the log, and what the API calls. It receives its ports and
+// constructs none (compose.ts and the simulator do).
+//
+// Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
+
+import { msOfStamp, Hlc } from '../clock/hlc.ts';
+import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { CausewayError } from '../errors/errors.ts';
+import { Feed, type FeedShard } from '../feed/feed.ts';
+import type { Log, LogRecovery } from '../log/log.ts';
+import { mergeOf } from '../merge/merge.ts';
+import type { View } from '../merge/types.ts';
+import { peekShard } from '../record/batch.ts';
+import { KEY_BYTES_MAX, originRegion, shardId, type OriginId, type RegionId, type ShardId } from '../record/ids.ts';
+import { shardOf } from '../record/hash.ts';
+import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
+import type { ReadonlyVector } from '../record/vector.ts';
+import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
+import { Links } from '../replication/links.ts';
+import type { WelcomeShard } from '../replication/messages.ts';
+import type { ShardBeat } from '../shard/beat.ts';
+import type { ConflictVerdict, EngineOp, Landed } from '../shard/engine.ts';
+import type { TimerHandle } from '../system/system.ts';
+import type { AppendFailure } from './append-queue.ts';
+import { CausalReads, type Behind } from './causal-reads.ts';
+import { LagSamples } from './lag.ts';
+import { MembershipCheck } from './membership-check.ts';
+import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
+import type {
+  Conflict,
+  FeedSink,
+  FeedSubscription,
+  ReadRequest,
+  ReadResult,
+  Region,
+  RegionStatus,
+  SessionToken,
+  ShardDigest,
+  SubscribeRequest,
+  WriteOp,
+  WriteRequest,
+  WriteResult,
+} from './region.ts';
+import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
+import { alarmsOf, peerStatus, shardStatus } from './status.ts';
+import { StoreWriter } from './store-writer.ts';
+import { WriteCall } from './write-call.ts';
+
+const TICK_MS = 50;
+const COLLECT_EVERY_MS = 1000;
+const RESTART_RUNNER_MS = 100;
+const DEADLINE_MS_MAX = 60_000;
+const OVERLOAD_RETRY_MS = 50;
+
+export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
+  readonly id: RegionId;
+  readonly region: RegionId;
+  readonly node: string;
+  readonly clusterId: string;
+  readonly settingsHash: string;
+  readonly instance: string;
+  readonly log: Log;
+  readonly clock = new Hlc();
+  readonly settings: NodeSettings;
+  readonly #ports: NodePorts;
+  readonly #placements = new Map<number, PlacementSettings>();
+  readonly #namespaces = new Map<string, PlacementSettings>();
+  readonly #collections = new Map<string, CollectionRef>();
+  /** Every shard that this region holds, owned by this node or not. */
+  readonly #members = new Map<ShardId, readonly RegionId[]>();
+  readonly #runners = new Map<ShardId, ShardRunner>();
+  readonly #asking = new Map<ShardId, MembershipCheck>();
+  /** Shards whose log tail is proven, by itself or by the members. */
+  readonly #proven = new Set<ShardId>();
+  readonly #links: Links;
+  readonly #feed: Feed;
+  readonly #writer: StoreWriter;
+  readonly #reads: CausalReads;
+  readonly #linkStates = new Map<RegionId, LinkState>();
+  readonly #clockSamples = new Map<RegionId, ClockSample>();
+  readonly #lags = new Map<RegionId, LagSamples>();
+  readonly #conflicts: Conflict[] = [];
+  readonly #conflictListeners: ((conflict: Conflict) => void)[] = [];
+  readonly #readyListeners: ((ready: boolean) => void)[] = [];
+  readonly #timers: TimerHandle[] = [];
+  readonly #counters = {
+    accepted: 0,
+    refused: 0,
+    duplicatesAnswered: 0,
+    appliedRemote: 0,
+    duplicateBatches: 0,
+    conflicts: 0,
+    bytesReceived: 0,
+    commits: 0,
+  };
+  readonly #startedAtMs: number;
+  #recovery: LogRecovery | undefined;
+  #phase: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
+  #clockUnsynced: { readonly sinceMs: number; readonly message: string } | undefined;
+  #behindPeers: { readonly sinceMs: number; readonly message: string } | undefined;
+  #fatal: CausewayError | undefined;
+  #wasReady = false;
+
+  constructor(settings: NodeSettings, ports: NodePorts) {
+    this.settings = settings;
+    this.#ports = ports;
+    this.id = settings.region;
+    this.region = settings.region;
+    this.node = settings.node;
+    this.clusterId = settings.clusterId;
+    this.settingsHash = settings.settingsHash;
+    this.instance = ports.system.random.uint48().toString(16);
+    this.log = ports.log;
+    this.#startedAtMs = ports.system.clock.nowMs();
+    for (const placement of settings.placements) {
+      this.#placements.set(placement.id, placement);
+      if (!placement.regions.includes(settings.region)) continue;
+      for (let index = 0; index < placement.shards; index++) {
+        this.#members.set(shardId(placement.id, index), placement.regions);
+      }
+    }
+    for (const namespace of settings.namespaces) {
+      const placement = this.#placements.get(namespace.placementId);
+      if (placement !== undefined) this.#namespaces.set(namespace.name, placement);
+    }
+    for (const collection of settings.collections) {
+      this.#collections.set(`${collection.namespace}/${collection.name}`, collection);
+    }
+    this.#links = new Links(this, {
+      peers: settings.peers,
+      windowBytes: settings.limits.linkWindowBytes,
+      heartbeatMs: settings.heartbeatMs,
+      transport: ports.transport,
+      system: ports.system,
+    });
+    this.#feed = new Feed(ports.log, ports.system);
+    this.#writer = new StoreWriter(
+      ports.store,
+      ports.system.timers,
+      () => this.#runners.values(),
+      (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
+    );
+    this.#reads = new CausalReads((session) => this.#behind(session));
+  }
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Resolves when the log is open and replayed; `ready()` may still wait for the members. */
+  async start(): Promise<void> {
+    const { log, store, ownership, system } = this.#ports;
+    const shards = [...this.#members.keys()];
+    this.#recovery = await log.open(shards);
+    for (const finding of this.#recovery.findings) this.#notice('warn', finding);
+    if (this.#recovery.state === 'whole') for (const shard of shards) this.#proven.add(shard);
+    await store.open(shards);
+    log.onState((state) => {
+      this.#notice(
+        state.kind === 'ready' ? 'info' : 'error',
+        `the log is ${state.kind}${state.kind === 'ready' ? '' : `: ${state.reason}`}`,
+      );
+      if (state.kind === 'ready') for (const shard of this.#runners.keys()) this.#tryOpen(shard);
+    });
+    ownership.onChange((shard, owned) => {
+      if (owned) this.#startRunner(shard);
+      else this.#endRunner(shard);
+      this.#links.onOwnership();
+    });
+    await Promise.all(
+      shards
+        .filter((shard) => ownership.owns(shard))
+        .map(
+          (shard) =>
+            new Promise<void>((resolve, reject) => {
+              this.#startRunner(shard, (error) => (error === undefined ? resolve() : reject(error)));
+            }),
+        ),
+    );
+    if (this.#phase !== 'starting') return;
+    this.#phase = 'running';
+    this.#timers.push(system.timers.every(TICK_MS, () => this.#tick()));
+    this.#timers.push(system.timers.every(COLLECT_EVERY_MS, () => this.#collect()));
+    this.#links.start();
+    for (const shard of this.#runners.keys()) this.#tryOpen(shard);
+    this.#checkReady();
+  }
+
+  /** Refuses new writes and subscriptions, waits for what is under way, and leaves a store that a restart can trust. */
+  async drain(): Promise<void> {
+    if (this.#phase === 'stopped') return;
+    this.#phase = 'draining';
+    this.#checkReady();
+    this.#feed.fail(
+      new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
+        hint: 'go on with the cursor at another node',
+      }),
+    );
+    await new Promise<void>((resolve) => {
+      const poll = (): void => {
+        if ([...this.#runners.values()].every((runner) => runner.idle || runner.stopped)) this.#writer.drain(resolve);
+        else this.#ports.system.timers.after(5, poll);
+      };
+      poll();
+    });
+    await this.#ports.store.checkpoint();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#phase === 'stopped') return;
+    this.#phase = 'stopped';
+    for (const timer of this.#timers) timer.cancel();
+    this.#links.stop();
+    this.#feed.fail(new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`));
+    this.#writer.stop();
+    for (const runner of this.#runners.values()) runner.stop();
+    this.#checkReady();
+    await this.#ports.log.close();
+    await this.#ports.store.close();
+  }
+
+  #startRunner(shard: ShardId, done?: (error?: CausewayError) => void): void {
+    const members = this.#members.get(shard);
+    if (members === undefined || this.#phase === 'stopped') return;
+    this.#runners.get(shard)?.stop();
+    const runner = new ShardRunner(shard, members, this.clock, this.settings, this.#ports, this.#events);
+    this.#runners.set(shard, runner);
+    runner.recover((error) => {
+      if (error !== undefined) {
+        this.#fatal ??= error;
+        this.#notice('error', error.message);
+        done?.(error);
+        return;
+      }
+      if (this.#runners.get(shard) !== runner) return;
+      const others = members.filter((member) => member !== this.region);
+      const whole = this.#proven.has(shard) || this.settings.allowFreshStart;
+      this.#asking.set(shard, new MembershipCheck(shard, others, whole, this.#ports.system.clock.monotonicMs()));
+      done?.();
+      this.#links.onOwnership();
+      this.#tryOpen(shard);
+    });
+  }
+
+  #endRunner(shard: ShardId): void {
+    this.#runners.get(shard)?.stop();
+    this.#runners.delete(shard);
+    this.#asking.delete(shard);
+    this.#checkReady();
+  }
+
+  /** Opens a live origin once the members have said what they must (DESIGN 7). */
+  #tryOpen(shard: ShardId): void {
+    const runner = this.#runners.get(shard);
+    const asking = this.#asking.get(shard);
+    if (runner === undefined || asking === undefined || !runner.recovered || this.#phase === 'starting') return;
+    if (this.log.state().kind !== 'ready') return;
+    const bound = asking.bound(this.#ports.system.clock.monotonicMs());
+    if (bound === undefined) return;
+    this.#asking.delete(shard);
+    this.#proven.add(shard);
+    runner.openIncarnation(bound);
+    this.#links.onOwnership();
+    this.#checkReady();
+  }
+
+  readonly #events: RunnerEvents = {
+    landed: (runner, landed) => this.#landed(runner, landed),
+    conflict: (runner, verdict) => this.#conflict(runner, verdict),
+    dirty: (runner) => this.#writer.dirty(runner),
+    askAgain: (shard) => this.#links.wantAgain(shard),
+    stopped: (runner, failure) => this.#runnerStopped(runner, failure),
+    counted: (name, n) => {
+      this.#counters[name] += n;
+    },
+  };
+
+  #runnerStopped(runner: ShardRunner, failure: AppendFailure): void {
+    this.#notice('warn', `shard ${runner.shard}: ${failure.message}`);
+    if (this.#runners.get(runner.shard) !== runner || this.#phase === 'stopped') return;
+    if (failure.kind === 'refused' && failure.reason === 'failed') return;
+    this.#checkReady();
+    // What was speculative is thrown away and the shard is read again from its log. If it is still ours, we begin anew.
+    this.#ports.system.timers.after(RESTART_RUNNER_MS, () => {
+      if (this.#runners.get(runner.shard) !== runner || !this.#ports.ownership.owns(runner.shard)) return;
+      this.#startRunner(runner.shard);
+    });
+  }
+
+  #landed(runner: ShardRunner, landed: Landed): void {
+    const nowMs = this.#nowMs();
+    for (const { header, own } of landed.batches) {
+      if (own) {
+        this.#counters.accepted += header.count;
+        continue;
+      }
+      this.#counters.appliedRemote += header.count;
+      const region = originRegion(header.origin);
+      let lags = this.#lags.get(region);
+      if (lags === undefined) {
+        lags = new LagSamples();
+        this.#lags.set(region, lags);
+      }
+      lags.add(nowMs, nowMs - msOfStamp(header.firstStamp));
+    }
+    this.#links.onDurable(runner.shard);
+    if (landed.batches.length > 0) {
+      this.#feed.landed();
+      this.#reads.check(nowMs);
+    }
+    if (!this.#wasReady) this.#checkReady();
+  }
+
+  #conflict(runner: ShardRunner, verdict: ConflictVerdict): void {
+    this.#counters.conflicts++;
+    const conflict: Conflict = { atMs: this.#nowMs(), shard: runner.shard, ...verdict };
+    this.#conflicts.push(conflict);
+    if (this.#conflicts.length > this.settings.limits.conflictsMax) this.#conflicts.shift();
+    for (const listener of this.#conflictListeners) listener(conflict);
+  }
+
+  #tick(): void {
+    const nowMs = this.#nowMs();
+    for (const runner of this.#runners.values()) {
+      runner.tick(nowMs);
+      if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
+    }
+    for (const shard of this.#asking.keys()) this.#tryOpen(shard);
+    this.#reads.check(nowMs);
+    this.#judgeClock(nowMs);
+    this.#checkReady();
+  }
+
+  #collect(): void {
+    const nowMs = this.#nowMs();
+    for (const runner of this.#runners.values()) runner.collect(nowMs);
+  }
+
+  #judgeClock(nowMs: number): void {
+    const offsets = new Map<string, number>();
+    for (const [region, sample] of this.#clockSamples) offsets.set(region, sample.offsetMs);
+    const verdict = judgeOwnClock(offsets, this.settings.maxSkewMs);
+    if (verdict.kind === 'ok') {
+      if (this.#clockUnsynced !== undefined)
+        this.#notice('info', 'the clock agrees with most peers again; writes are accepted');
+      this.#clockUnsynced = undefined;
+      return;
+    }
+    if (this.#clockUnsynced !== undefined) return;
+    const offset = Math.round(verdict.offsetMs);
+    const message = `this node's clock is ${Math.abs(offset)} ms ${offset > 0 ? 'behind' : 'ahead of'} most peers, more than maxSkewMs (${this.settings.maxSkewMs}): it accepts no writes until its clock is set right`;
+    this.#clockUnsynced = { sinceMs: nowMs, message };
+    this.#notice('error', message);
+  }
+
+  #nowMs(): number {
+    return this.#ports.system.clock.nowMs();
+  }
+
+  #notice(level: 'info' | 'warn' | 'error', message: string): void {
+    this.#ports.notice?.(level, message);
+  }
+
+  // ── What the API calls ──────────────────────────────────────────────────────────────────────────────────────────
+
+  placementOf(namespace: string): { placementId: number; shards: number } | undefined {
+    const placement = this.#namespaces.get(namespace);
+    return placement === undefined ? undefined : { placementId: placement.id, shards: placement.shards };
+  }
+
+  collection(namespace: string, name: string): CollectionRef | undefined {
+    return this.#collections.get(`${namespace}/${name}`);
+  }
+
+  write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
+    const nowMs = this.#nowMs();
+    const call = new WriteCall(request, nowMs + Math.min(request.deadlineMs, DEADLINE_MS_MAX), done);
+    const refusal = this.#refusalOfWrite(request, nowMs);
+    if (refusal !== undefined) {
+      this.#counters.refused += request.ops.length;
+      for (let i = 0; i < request.ops.length; i++) call.refuse(i, refusal);
+      call.allHandedOut();
+      return;
+    }
+    const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
+    for (let i = 0; i < request.ops.length; i++) {
+      const routed = this.#route(request.ops[i]!);
+      if (routed instanceof CausewayError) {
+        this.#counters.refused++;
+        call.refuse(i, routed);
+        continue;
+      }
+      let part = parts.get(routed.runner);
+      if (part === undefined) {
+        part = { indexes: [], ops: [] };
+        parts.set(routed.runner, part);
+      }
+      part.indexes.push(i);
+      part.ops.push(routed.op);
+    }
+    for (const [runner, { indexes, ops }] of parts) {
+      call.addPart();
+      runner.write(call, indexes, ops);
+    }
+    call.allHandedOut();
+  }
+
+  #refusalOfWrite(request: WriteRequest, nowMs: number): CausewayError | undefined {
+    if (this.#phase === 'draining' || this.#phase === 'stopped') {
+      return new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
+        hint: 'write to another node or region',
+      });
+    }
+    if (this.#phase === 'starting') return this.#notReady();
+    const logState = this.log.state();
+    if (logState.kind !== 'ready') {
+      return new CausewayError('READ_ONLY', `region ${this.region} takes no writes: ${logState.reason}`, {
+        hint: 'free space in the data directory, or write to another region',
+      });
+    }
+    if (this.#clockUnsynced !== undefined) {
+      return new CausewayError('CLOCK_UNSYNCED', this.#clockUnsynced.message, {
+        hint: 'write to another region; operators: check NTP here',
+      });
+    }
+    const { limits } = this.settings;
+    if (request.ops.length > limits.opsPerRequestMax) {
+      return new CausewayError(
+        'TOO_LARGE',
+        `a write holds at most ${limits.opsPerRequestMax} ops; got ${request.ops.length}`,
+        { hint: 'split it' },
+      );
+    }
+    let inFlight = 0;
+    for (const runner of this.#runners.values()) inFlight += runner.inFlightBytes;
+    if (inFlight > limits.inFlightBytesMax) {
+      return overloaded(`${inFlight} bytes wait for the log, above ${limits.inFlightBytesMax}`);
+    }
+    if (this.#writer.backlog > limits.storeBacklogMax) {
+      return overloaded(`the store is more than ${limits.storeBacklogMax} keys behind the log`);
+    }
+    return request.session === undefined ? undefined : this.#absorb(request.session, nowMs);
+  }
+
+  /** A session's later write beats what the session has seen. */
+  #absorb(session: SessionToken, nowMs: number): CausewayError | undefined {
+    let highest = 0;
+    for (const origins of session.values()) for (const stamp of origins.values()) highest = Math.max(highest, stamp);
+    if (isTooFarAhead(highest, nowMs, this.settings.maxSkewMs)) {
+      return new CausewayError(
+        'CLOCK_UNSYNCED',
+        `the session's token is ${Math.round(msOfStamp(highest) - nowMs)} ms ahead of this region's clock, more than maxSkewMs (${this.settings.maxSkewMs})`,
+        { hint: 'try again shortly; operators: compare the clocks of the regions' },
+      );
+    }
+    this.clock.advanceTo(highest);
+    return undefined;
+  }
+
+  #route(op: WriteOp): { runner: ShardRunner; op: EngineOp } | CausewayError {
+    const collection = this.collection(op.namespace, op.collection);
+    const placement = this.#namespaces.get(op.namespace);
+    if (collection === undefined || placement === undefined)
+      return this.#unknownCollection(op.namespace, op.collection);
+    const keyBytes = Buffer.byteLength(op.key, 'utf8');
+    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
+      return new CausewayError(
+        keyBytes === 0 ? 'INVALID_ARGUMENT' : 'TOO_LARGE',
+        `a key has 1 to ${KEY_BYTES_MAX} bytes of UTF-8; got ${keyBytes}`,
+      );
+    }
+    const runner = this.#runnerOf(placement, op.namespace, op.collection, op.key);
+    if (runner instanceof CausewayError) return runner;
+    return {
+      runner,
+      op: {
+        collection,
+        key: op.key,
+        intent: op.intent,
+        condition: op.condition,
+        idempotency: op.idempotency,
+        issuedAtMs: op.issuedAtMs,
+        trace: op.trace,
+      },
+    };
+  }
+
+  #runnerOf(
+    placement: PlacementSettings,
+    namespace: string,
+    collection: string,
+    key: string,
+  ): ShardRunner | CausewayError {
+    if (!placement.regions.includes(this.region)) {
+      return new CausewayError(
+        'UNAVAILABLE',
+        `namespace ${namespace} is not held in ${this.region}; its regions are ${placement.regions.join(', ')}`,
+        {
+          retriable: false,
+          outcome: 'not-applied',
+        },
+      );
+    }
+    const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
+    const runner = this.#runners.get(shard);
+    if (runner === undefined) {
+      return new CausewayError('UNAVAILABLE', `shard ${shard} is owned by another node of ${this.region}`, {
+        outcome: 'not-applied',
+      });
+    }
+    if (!runner.open) return this.#notReady();
+    return runner;
+  }
+
+  #notReady(): CausewayError {
+    const { state, reason } = this.#state();
+    return new CausewayError('NOT_READY', `region ${this.region} is not ready (${state}): ${reason}`, {
+      hint: 'try again shortly, or another region',
+    });
+  }
+
+  #unknownCollection(namespace: string, name: string): CausewayError {
+    const known = [...this.#collections.values()]
+      .filter((collection) => collection.namespace === namespace)
+      .map((collection) => collection.name);
+    const message = this.#namespaces.has(namespace)
+      ? `namespace ${namespace} has no collection ${name}; it has ${known.join(', ') || 'none'}`
+      : `there is no namespace ${namespace}; there are ${[...this.#namespaces.keys()].join(', ')}`;
+    return new CausewayError('UNKNOWN_COLLECTION', message, {
+      hint: 'check the name, or add it to the config of every region',
+    });
+  }
+
+  read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
+    if (this.#phase === 'stopped' || this.#phase === 'starting') {
+      done(this.#notReady());
+      return;
+    }
+    const collection = this.collection(request.namespace, request.collection);
+    const placement = this.#namespaces.get(request.namespace);
+    if (collection === undefined || placement === undefined) {
+      done(this.#unknownCollection(request.namespace, request.collection));
+      return;
+    }
+    const runners: ShardRunner[] = [];
+    for (const key of request.keys) {
+      const runner = this.#runnerOfRead(placement, request, key);
+      if (runner instanceof CausewayError) {
+        done(runner);
+        return;
+      }
+      runners.push(runner);
+    }
+    const answer = (stale: boolean): void => this.#readNow(request, collection, runners, stale, done);
+    const { consistency } = request;
+    if (consistency.kind === 'local') {
+      answer(false);
+      return;
+    }
+    // Only the shards that are read: causality holds within a shard.
+    const session = new Map(
+      [...consistency.session].filter(([shard]) => runners.some((runner) => runner.shard === shard)),
+    );
+    const lost = this.#lostOf(session);
+    if (lost !== undefined) {
+      done(lost);
+      return;
+    }
+    const error = this.#reads.wait({
+      session,
+      deadlineAtMs: this.#nowMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX),
+      reached: () => answer(false),
+      expired: (behind) => {
+        if (consistency.allowStale) answer(true);
+        else done(sessionBehind(this.region, behind));
+      },
+    });
+    if (error !== undefined) done(error);
+  }
+
+  /** Reads go on where writes do not (a full disk, a clock that is off), but never before a shard holds what it must (I11). */
+  #runnerOfRead(placement: PlacementSettings, request: ReadRequest, key: string): ShardRunner | CausewayError {
+    if (!placement.regions.includes(this.region))
+      return this.#runnerOf(placement, request.namespace, request.collection, key) as CausewayError;
+    const shard = shardOf(request.namespace, request.collection, key, placement.id, placement.shards);
+    const runner = this.#runners.get(shard);
+    if (runner === undefined)
+      return this.#runnerOf(placement, request.namespace, request.collection, key) as CausewayError;
+    if (!runner.recovered || runner.catchingUp || this.#asking.get(shard)?.whole === false) return this.#notReady();
+    return runner;
+  }
+
+  #readNow(
+    request: ReadRequest,
+    collection: CollectionRef,
+    runners: readonly ShardRunner[],
+    stale: boolean,
+    done: (result: ReadResult | CausewayError) => void,
+  ): void {
+    const nowMs = this.#nowMs();
+    const merge = mergeOf(collection.type);
+    const views: (View | undefined)[] = Array.from({ length: request.keys.length });
+    let left = request.keys.length + 1;
+    const finish = (): void => {
+      if (--left > 0) return;
+      const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
+      done({ views, session, stale });
+    };
+    for (let i = 0; i < request.keys.length; i++) {
+      const runner = runners[i]!;
+      const key = stateKey(collection, request.keys[i]!);
+      runner.cache.load([{ key, type: collection.type }], () => {
+        views[i] = merge.view(runner.cache.get(key, collection.type), nowMs);
+        finish();
+      });
+    }
+    finish();
+  }
+
+  #behind(session: SessionToken): readonly Behind[] {
+    const behind: Behind[] = [];
+    for (const [shard, origins] of session) {
+      const table = this.#runners.get(shard)?.engine.origins;
+      for (const [origin, stamp] of origins) {
+        const known = table?.get(origin);
+        if (known !== undefined && known.counted >= stamp) continue;
+        behind.push({ shard, origin, behindMs: Math.max(0, msOfStamp(stamp) - msOfStamp(known?.counted ?? 0)) });
+      }
+    }
+    return behind;
+  }
+
+  #lostOf(session: SessionToken): CausewayError | undefined {
+    for (const [shard, origins] of session) {
+      for (const [origin, stamp] of origins) {
+        const end = this.#runners.get(shard)?.engine.origins.get(origin);
+        if (end?.closed === true && end.end !== undefined && stamp > end.end.stamp) {
+          return new CausewayError(
+            'SESSION_LOST',
+            `the session has seen a write of ${origin} that no region holds: the origin ended before it`,
+            {
+              hint: 'begin a new session; what it had seen beyond that point is lost',
+            },
+          );
+        }
+      }
+    }
+    return undefined;
+  }
+
+  subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription {
+    const refused = (error: CausewayError): FeedSubscription => {
+      sink.failed(error);
+      return { resume: () => undefined, cancel: () => undefined };
+    };
+    const placement = this.#namespaces.get(request.namespace);
+    if (placement === undefined)
+      return refused(this.#unknownCollection(request.namespace, request.collections[0] ?? '*'));
+    for (const name of request.collections) {
+      if (this.collection(request.namespace, name) === undefined)
+        return refused(this.#unknownCollection(request.namespace, name));
+    }
+    if (this.#phase !== 'running') return refused(this.#notReady());
+    const sources: FeedShard[] = [];
+    for (let index = 0; index < placement.shards; index++) {
+      const runner = this.#runners.get(shardId(placement.id, index));
+      if (runner === undefined || !runner.recovered || runner.stopped) {
+        return refused(
+          new CausewayError(
+            'UNAVAILABLE',
+            `shard ${placement.id}/${index} is not served by node ${this.node} of ${this.region} now`,
+            {
+              outcome: 'not-applied',
+            },
+          ),
+        );
+      }
+      sources.push(this.#feedShard(runner.shard));
+    }
+    return this.#feed.subscribe(request, sources, sink);
+  }
+
+  /** By name, not by runner: a runner that begins anew goes on with the same log. */
+  #feedShard(shard: ShardId): FeedShard {
+    const runner = (): ShardRunner | undefined => this.#runners.get(shard);
+    return {
+      shard,
+      landedOffset: () => runner()?.engine.offset ?? 0,
+      durable: () => runner()?.engine.origins.durable ?? new Map(),
+      views: (ops, done) => this.#viewsOf(shard, ops, done),
+    };
+  }
+
+  #viewsOf(shard: ShardId, ops: readonly Op[], done: (views: readonly (View | undefined)[]) => void): void {
+    const cache = this.#runners.get(shard)?.cache;
+    if (cache === undefined) {
+      done(ops.map(() => undefined));
+      return;
+    }
+    const keys = ops.map((op) => ({ key: stateKey(op.collection!, op.key), type: op.collection!.type }));
+    cache.load(keys, () => {
+      const nowMs = this.#nowMs();
+      done(keys.map(({ key, type }) => mergeOf(type).view(cache.get(key, type), nowMs)));
+    });
+  }
+
+  digests(asOfMs: number): readonly ShardDigest[] {
+    return [...this.#runners.values()]
+      .filter((runner) => runner.recovered && !runner.stopped)
+      .map(({ shard, engine }) => ({
+        shard,
+        digest: engine.digestAsOf(asOfMs),
+        keys: engine.keys,
+        asOfMs,
+        vector: new Map(engine.origins.durable),
+      }));
+  }
+
+  conflicts(): readonly Conflict[] {
+    return this.#conflicts;
+  }
+
+  onConflict(listener: (conflict: Conflict) => void): void {
+    this.#conflictListeners.push(listener);
+  }
+
+  ready(): boolean {
+    const { state } = this.#state();
+    return state === 'ready' || state === 'read-only' || state === 'clock-unsynced';
+  }
+
+  onReady(listener: (ready: boolean) => void): void {
+    this.#readyListeners.push(listener);
+  }
+
+  #checkReady(): void {
+    const ready = this.ready();
+    if (ready === this.#wasReady) return;
+    this.#wasReady = ready;
+    this.#notice(
+      'info',
+      ready ? `region ${this.region} is ready` : `region ${this.region} is not ready: ${this.#state().reason}`,
+    );
+    for (const listener of this.#readyListeners) listener(ready);
+  }
+
+  #state(): { state: RegionStatus['state']; reason: string } {
+    if (this.#phase === 'stopped') return { state: 'stopped', reason: 'the node has stopped' };
+    if (this.#phase === 'draining') return { state: 'draining', reason: 'the node is shutting down' };
+    if (this.#fatal !== undefined) return { state: 'starting', reason: this.#fatal.message };
+    if (this.#phase === 'starting') return { state: 'starting', reason: 'the log is being read' };
+    const asking = [...this.#asking.values()];
+    const waiting = asking.find((check) => !check.whole) ?? asking[0];
+    if (waiting !== undefined && this.log.state().kind === 'ready') {
+      const why = waiting.whole ? 'its log is whole' : `its log is ${this.#recovery?.state ?? 'unproven'}`;
+      return {
+        state: 'asking-members',
+        reason: `${why}; waits for ${waiting.waitingFor().join(', ') || 'nobody'} to say what they know of ${this.region}${waiting.whole ? '' : ' (allowFreshStart starts without them)'}`,
+      };
+    }
+    const behind = [...this.#runners.values()].filter((runner) => runner.catchingUp);
+    if (behind.length > 0)
+      return { state: 'catching-up', reason: `${behind.length} shards fetch what their members hold` };
+    const logState = this.log.state();
+    if (logState.kind !== 'ready') return { state: 'read-only', reason: logState.reason };
+    if (this.#clockUnsynced !== undefined) return { state: 'clock-unsynced', reason: this.#clockUnsynced.message };
+    if ([...this.#runners.values()].some((runner) => runner.stopped || !runner.recovered)) {
+      return { state: 'starting', reason: 'a shard is read again from its log' };
+    }
+    return { state: 'ready', reason: '' };
+  }
+
+  status(): RegionStatus {
+    const nowMs = this.#nowMs();
+    const { state, reason } = this.#state();
+    const runners = [...this.#runners.values()];
+    const { log, store } = this.#ports;
+    const links = this.#links.states();
+    return {
+      region: this.region,
+      node: this.node,
+      version: this.settings.version,
+      startedAtMs: this.#startedAtMs,
+      nowMs,
+      state,
+      stateReason: reason,
+      log: { ...log.promise, state: log.state(), bytes: log.bytes() },
+      store: { engine: store.engine, bytes: store.bytes() },
+      peers: this.settings.peers.map(({ region }) =>
+        peerStatus(
+          region,
+          runners,
+          nowMs,
+          this.#linkStates.get(region),
+          this.#clockSamples.get(region),
+          this.#lags.get(region),
+        ),
+      ),
+      shards: runners.map((runner) => shardStatus(runner)),
+      collections: this.settings.collections,
+      keys: runners.reduce((keys, runner) => keys + runner.engine.keys, 0),
+      counters: {
+        ...this.#counters,
+        bytesReceived: links.dialled.reduce((bytes, link) => bytes + link.bytesReceived, 0),
+      },
+      alarms: alarmsOf(runners, [
+        { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
+        { alarm: this.#behindPeers, code: 'log-damaged' },
+        {
+          alarm: log.state().kind === 'ready' ? undefined : { sinceMs: nowMs, message: reason },
+          code: 'read-only',
+        },
+      ]),
+    };
+  }
+
+  // ── What the links call ─────────────────────────────────────────────────────────────────────────────────────────
+
+  shards(): readonly ShardId[] {
+    return [...this.#runners.values()]
+      .filter((runner) => runner.recovered && !runner.stopped)
+      .map((runner) => runner.shard);
+  }
+
+  members(shard: ShardId): readonly RegionId[] {
+    return this.#members.get(shard) ?? [];
+  }
+
+  isRegion(name: string): boolean {
+    return name === this.region || this.settings.peers.some((peer) => peer.region === name);
+  }
+
+  vector(shard: ShardId): ReadonlyVector {
+    return this.#runners.get(shard)?.engine.origins.durable ?? new Map();
+  }
+
+  taken(shard: ShardId): ReadonlyVector {
+    return this.#runners.get(shard)?.engine.origins.taken ?? new Map();
+  }
+
+  boundOf(shard: ShardId, region: RegionId): number {
+    return this.#runners.get(shard)?.engine.boundOf(region) ?? 0;
+  }
+
+  liveOrigin(shard: ShardId): OriginId | undefined {
+    return this.#runners.get(shard)?.engine.ownOrigin;
+  }
+
+  receive(from: RegionId, batch: Uint8Array): Received {
+    const shard = peekShard(batch);
+    const runner = shard === undefined ? undefined : this.#runners.get(shard);
+    // I10, the receiving side: what we do not hold, we do not take.
+    if (runner === undefined || !runner.members.includes(from)) return 'dropped';
+    return runner.receive(from, batch);
+  }
+
+  beats(): readonly ShardBeat[] {
+    const nowMs = this.#nowMs();
+    return [...this.#runners.values()]
+      .filter((runner) => runner.recovered && !runner.stopped)
+      .map((runner) => runner.beat(nowMs));
+  }
+
+  onBeats(from: RegionId, beats: readonly ShardBeat[]): void {
+    const nowMs = this.#nowMs();
+    for (const beat of beats) {
+      const runner = this.#runners.get(beat.shard);
+      if (runner?.recovered === true && runner.members.includes(from)) runner.hear(beat, nowMs);
+    }
+    this.#reads.check(nowMs);
+  }
+
+  onClockSample(from: RegionId, sample: ClockSample): void {
+    this.#clockSamples.set(from, sample);
+  }
+
+  onAck(from: RegionId, shard: ShardId, durable: ReadonlyVector): void {
+    this.#runners.get(shard)?.acknowledged(from, durable);
+  }
+
+  onWelcome(from: RegionId, shards: readonly WelcomeShard[]): void {
+    const nowMs = this.#nowMs();
+    for (const welcome of shards) {
+      const runner = this.#runners.get(welcome.shard);
+      if (runner?.recovered !== true) continue;
+      if (!isTooFarAhead(welcome.boundOfReceiver, nowMs, this.settings.maxSkewMs))
+        this.clock.advanceTo(welcome.boundOfReceiver);
+      const asking = this.#asking.get(welcome.shard);
+      if (asking !== undefined && !asking.whole) runner.mustReach(welcome);
+      else this.#checkOwnPast(from, runner, welcome, nowMs);
+      if (asking !== undefined) {
+        asking.answer(from, welcome);
+        this.#tryOpen(welcome.shard);
+      }
+    }
+    this.#checkReady();
+  }
+
+  /** A peer that holds more of our own earlier ops than our whole-looking log does: the log is an old copy, or lost its tail. */
+  #checkOwnPast(from: RegionId, runner: ShardRunner, welcome: WelcomeShard, nowMs: number): void {
+    const live = runner.engine.ownOrigin;
+    for (const [origin, seq] of welcome.vector) {
+      if (originRegion(origin) !== this.region || origin === live) continue;
+      if ((runner.engine.origins.taken.get(origin) ?? 0) >= seq) continue;
+      runner.mustReach(welcome);
+      if (this.#behindPeers === undefined) {
+        const message = `${from} holds ops of ${origin} up to ${seq} that our log lacks: the log was restored from an older copy or lost its tail; they are fetched back`;
+        this.#behindPeers = { sinceMs: nowMs, message };
+        this.#notice('error', message);
+      }
+      return;
+    }
+  }
+
+  onLinkState(peer: RegionId, state: LinkState): void {
+    const before = this.#linkStates.get(peer)?.kind;
+    this.#linkStates.set(peer, state);
+    if (state.kind !== 'up') this.#clockSamples.delete(peer);
+    if (before === state.kind) return;
+    if (state.kind === 'up') this.#notice('info', `linked to ${peer}`);
+    if (state.kind === 'down') this.#notice('warn', `the link to ${peer} is down: ${state.reason}`);
+    if (state.kind === 'refused') this.#notice('error', `${peer} refuses us (${state.reason}): ${state.message}`);
+  }
+}
+
+function overloaded(message: string): CausewayError {
+  return new CausewayError('OVERLOADED', message, {
+    retryAfterMs: OVERLOAD_RETRY_MS,
+    hint: 'slow down and send it again',
+  });
+}
+
+function sessionBehind(region: RegionId, behind: readonly Behind[]): CausewayError {
+  const worst = behind.reduce((a, b) => (b.behindMs > a.behindMs ? b : a));
+  return new CausewayError(
+    'SESSION_BEHIND',
+    `region ${region} has not reached what the session has seen: ${worst.origin} is ${worst.behindMs} ms behind in shard ${worst.shard}`,
+    { details: { behind }, hint: 'wait, read in the region of the last write, or allow a stale answer' },
+  );
+}
+
+/** Per origin the stamp of the last op applied to the shard; an absent key's read counts too (DESIGN 8). */
+function sessionOf(runner: ShardRunner): ReadonlyMap<OriginId, number> {
+  const session = new Map<OriginId, number>();
+  for (const origin of runner.engine.origins.all()) {
+    if (origin.seq > 0 && !origin.foldedDurable) session.set(origin.id, origin.stamp);
+  }
+  return session;
+}

@@ -1,0 +1,72 @@
+// Batches that came before what they depend on. Bounded in bytes and number; what does not fit is dropped and asked for again, so
+// that waiting costs neither memory nor the link's credit (I8, I12).
+
+import type { BatchHeader } from '../record/batch.ts';
+import type { OriginId, RegionId } from '../record/ids.ts';
+
+export const PARKED_BATCHES_MAX = 4096;
+
+export interface Parked {
+  readonly header: BatchHeader;
+  readonly bytes: Uint8Array;
+  readonly from: RegionId;
+  readonly sinceMs: number;
+}
+
+export class Parking {
+  readonly #bytesMax: number;
+  /** Per origin, by first seq. */
+  readonly #queues = new Map<OriginId, Parked[]>();
+  #bytes = 0;
+  #count = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** False: no room, or one of that origin and seq is here already. */
+  park(parked: Parked): boolean {
+    if (this.#bytes + parked.bytes.length > this.#bytesMax || this.#count >= PARKED_BATCHES_MAX) return false;
+    let queue = this.#queues.get(parked.header.origin);
+    if (queue === undefined) {
+      queue = [];
+      this.#queues.set(parked.header.origin, queue);
+    }
+    let at = queue.length;
+    while (at > 0 && queue[at - 1]!.header.firstSeq > parked.header.firstSeq) at--;
+    if (at > 0 && queue[at - 1]!.header.firstSeq === parked.header.firstSeq) return false;
+    queue.splice(at, 0, parked);
+    this.#bytes += parked.bytes.length;
+    this.#count++;
+    return true;
+  }
+
+  /** The first of each origin: only these can have become ready. */
+  heads(): Parked[] {
+    const heads: Parked[] = [];
+    for (const queue of this.#queues.values()) heads.push(queue[0]!);
+    return heads;
+  }
+
+  remove(parked: Parked): void {
+    const queue = this.#queues.get(parked.header.origin);
+    const at = queue?.indexOf(parked) ?? -1;
+    if (queue === undefined || at < 0) return;
+    queue.splice(at, 1);
+    if (queue.length === 0) this.#queues.delete(parked.header.origin);
+    this.#bytes -= parked.bytes.length;
+    this.#count--;
+  }
+
+  oldestSinceMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const queue of this.#queues.values()) {
+      for (const { sinceMs } of queue) if (oldest === undefined || sinceMs < oldest) oldest = sinceMs;
+    }
+    return oldest;
+  }
+}

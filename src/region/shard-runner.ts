@@ -1,0 +1,632 @@
+// The shell around one shard's engine: feeds it from the log, the store, clients and links, and carries out what it decides.
+// Everything that is asynchronous about a shard is here; everything that is clever about it is in src/shard.
+//
+// The order that makes it true: what the engine hands out is appended in order; what the log calls durable is landed in order; only
+// then do states change, answers leave, and the feed and the links hear of it.
+
+import { CausewayError } from '../errors/errors.ts';
+import { msOfStamp, type Hlc } from '../clock/hlc.ts';
+import type { StoredEntry } from '../log/log.ts';
+import type { RegionId, ShardId, StateKey } from '../record/ids.ts';
+import { mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
+import type { Received } from '../replication/host.ts';
+import type { WelcomeShard } from '../replication/messages.ts';
+import type { ShardBeat } from '../shard/beat.ts';
+import {
+  keysOf,
+  ShardEngine,
+  type Append,
+  type ConflictVerdict,
+  type EngineOp,
+  type Inspection,
+  type Landed,
+} from '../shard/engine.ts';
+import { GUARDS } from '../shard/guards.ts';
+import { decodeMeta, encodeMeta } from '../shard/meta.ts';
+import type { StoreRow, StoreStep } from '../store/store.ts';
+import type { AppendFailure } from './append-queue.ts';
+import { AppendQueue } from './append-queue.ts';
+import type { NodePorts, NodeSettings } from './options.ts';
+import { Parking, type Parked } from './parking.ts';
+import { DUE_ROW, keyOfDueRow, META_ROW, StateCache } from './state-cache.ts';
+import type { WriteCall } from './write-call.ts';
+
+/** What a runner tells its node. */
+export interface RunnerEvents {
+  /** The durable, landed front moved. */
+  landed(runner: ShardRunner, landed: Landed): void;
+  conflict(runner: ShardRunner, verdict: ConflictVerdict): void;
+  /** Rows wait for the store. */
+  dirty(runner: ShardRunner): void;
+  /** Something is missing: let the links ask again. */
+  askAgain(shard: ShardId): void;
+  /** The runner is over: deposed, or the log refuses. The node decides whether to begin again. */
+  stopped(runner: ShardRunner, failure: AppendFailure): void;
+  counted(name: 'refused' | 'duplicatesAnswered' | 'duplicateBatches' | 'commits', n: number): void;
+}
+
+/** One write request's ops of this shard. */
+interface Part {
+  readonly call: WriteCall;
+  readonly indexes: readonly number[];
+  /** Offset that must be durable; undefined while the ops stand in the open batch. */
+  offset: number | undefined;
+  /** The last of its own ops, for acknowledgements by other regions; 0 when it only has answers to retries. */
+  seq: number;
+}
+
+const READ_BYTES = 4 * 1024 * 1024;
+const COLLECT_KEYS_MAX = 1000;
+/** Parked, frozen or missing for longer than this: ask again. */
+const ASK_AGAIN_AFTER_MS = 500;
+
+export class ShardRunner {
+  readonly shard: ShardId;
+  readonly members: readonly RegionId[];
+  readonly engine: ShardEngine;
+  readonly cache: StateCache;
+  readonly #settings: NodeSettings;
+  readonly #ports: NodePorts;
+  readonly #events: RunnerEvents;
+  readonly #queue: AppendQueue;
+  readonly #parking: Parking;
+  /** Sequenced and not durable, oldest first; those of the open batch are last. */
+  #parts: Part[] = [];
+  /** Durable here, waiting for other regions. */
+  #awaiting: Part[] = [];
+  readonly #peerDurable = new Map<RegionId, Map<string, number>>();
+  #sealSoon = false;
+  #ownInFlight = 0;
+  readonly #ownOffsets: number[] = [];
+  #stopped = false;
+  #recovered = false;
+  #storeCursor = 0;
+  #storeWriting = false;
+  #collecting = false;
+  #lastProgressMs = 0;
+  #inFlightBytes = 0;
+  readonly #inFlightSizes: { offset: number; bytes: number }[] = [];
+  #tombstonesDue = 0;
+  /** What the members hold that a new or damaged log lacks; reads and writes wait for it (I11). */
+  #target: Map<string, number> | undefined;
+
+  constructor(
+    shard: ShardId,
+    members: readonly RegionId[],
+    clock: Hlc,
+    settings: NodeSettings,
+    ports: NodePorts,
+    events: RunnerEvents,
+  ) {
+    this.shard = shard;
+    this.members = members;
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#events = events;
+    this.engine = new ShardEngine(
+      {
+        region: settings.region,
+        shard,
+        members,
+        maxSkewMs: settings.maxSkewMs,
+        leaseMs: settings.leaseMs,
+        idempotencyEntriesMax: settings.limits.idempotencyEntriesMax,
+      },
+      clock,
+    );
+    this.cache = new StateCache(
+      shard,
+      ports.store,
+      settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
+    );
+    this.#parking = new Parking(settings.limits.parkedBytesMax);
+    this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
+      durable: (offset) => this.#durable(offset),
+      failed: (failure) => this.#failed(failure),
+    });
+  }
+
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Takes writes: it has a live origin and is not behind what its members told it at the start. */
+  get open(): boolean {
+    return this.#recovered && !this.#stopped && this.engine.ownOrigin !== undefined && this.#target === undefined;
+  }
+
+  get catchingUp(): boolean {
+    return this.#target !== undefined;
+  }
+
+  get parkedBatches(): number {
+    return this.#parking.count;
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes + this.engine.openBytes;
+  }
+
+  get tombstones(): number {
+    return this.#tombstonesDue;
+  }
+
+  get idle(): boolean {
+    return (
+      this.#queue.length === 0 && this.engine.openOps === 0 && this.#parts.length === 0 && this.#awaiting.length === 0
+    );
+  }
+
+  #nowMs(): number {
+    return this.#ports.system.clock.nowMs();
+  }
+
+  // ── Start ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read. */
+  recover(done: (error?: CausewayError) => void): void {
+    const { store, log } = this.#ports;
+    const begin = (): void => {
+      this.#storeCursor = store.cursor(this.shard);
+      if (this.#storeCursor === 0) {
+        this.#replayFrom(1, done);
+        return;
+      }
+      store.getMany(this.shard, [META_ROW], ([row]) => {
+        const meta = row === undefined ? undefined : decodeMeta(row);
+        // A store ahead of the log, or without its meta, proves nothing: the log is the truth (I11).
+        if (meta === undefined || meta.offset !== this.#storeCursor || this.#storeCursor > log.tail(this.shard)) {
+          store.reset(this.shard, begin);
+          return;
+        }
+        this.engine.restore(meta);
+        this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+      });
+    };
+    begin();
+  }
+
+  #replayFrom(offset: number, done: (error?: CausewayError) => void): void {
+    if (this.#stopped) return;
+    const { log, system } = this.#ports;
+    if (offset > log.tail(this.shard)) {
+      this.#recovered = true;
+      this.#lastProgressMs = this.#nowMs();
+      done();
+      return;
+    }
+    log.read(this.shard, offset, READ_BYTES, (result) => {
+      if (this.#stopped) return;
+      if (result.kind !== 'entries' || result.entries.length === 0) {
+        const what = result.kind === 'corrupt' ? result.message : `the log of ${this.shard} has no entry ${offset}`;
+        done(
+          new CausewayError('CORRUPT', what, {
+            hint: 'restore the data directory, or remove it and let the region rebuild from its peers',
+          }),
+        );
+        return;
+      }
+      try {
+        for (const entry of result.entries) this.#replay(entry);
+      } catch (cause) {
+        done(
+          new CausewayError('CORRUPT', `entry ${offset} and on of ${this.shard} cannot be replayed: ${String(cause)}`, {
+            cause,
+          }),
+        );
+        return;
+      }
+      // Through the timers, so that a long log neither starves the node nor deepens the stack.
+      system.timers.soon(() => this.#replayFrom(result.entries.at(-1)!.offset + 1, done));
+    });
+  }
+
+  #replay(entry: StoredEntry): void {
+    if (entry.offset <= this.#storeCursor) {
+      this.engine.rememberEntry(entry.offset, entry.kind, entry.bytes);
+      return;
+    }
+    const landed = this.engine.replay(entry.offset, entry.kind, entry.bytes, this.cache);
+    this.cache.apply(landed.changes);
+    for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
+    if (landed.changes.length > 0) this.#events.dirty(this);
+  }
+
+  /** I6: from now on this node sequences, above everything that the log and (`above`) the members know of us. */
+  openIncarnation(above: number): void {
+    if (this.#stopped || this.engine.ownOrigin !== undefined) return;
+    this.#append(this.engine.openIncarnation(this.#ports.system.random.uint48(), above, this.#nowMs()));
+    this.#scheduleSeal();
+  }
+
+  /** A member told what it holds: until we hold as much, a log that was new or damaged is behind. */
+  mustReach(welcome: WelcomeShard): void {
+    for (const [origin, seq] of welcome.vector) {
+      this.engine.origins.prove(origin, seq);
+      if ((this.engine.origins.durable.get(origin) ?? 0) >= seq) continue;
+      this.#target ??= new Map();
+      this.#target.set(origin, Math.max(seq, this.#target.get(origin) ?? 0));
+    }
+  }
+
+  #checkTarget(): void {
+    if (this.#target === undefined) return;
+    for (const [origin, seq] of this.#target) {
+      if ((this.engine.origins.durable.get(origin as never) ?? 0) < seq) return;
+    }
+    this.#target = undefined;
+  }
+
+  // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  write(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
+    this.cache.load(
+      ops.map((op) => ({ key: stateKey(op.collection, op.key), type: op.collection.type })),
+      () => this.#admit(call, indexes, ops),
+    );
+  }
+
+  #admit(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
+    const nowMs = this.#nowMs();
+    if (this.#stopped) {
+      for (const index of indexes)
+        call.refuse(index, new CausewayError('FENCED', `shard ${this.shard} has just moved to another owner`));
+      call.partDone();
+      return;
+    }
+    const { batchOpsMax, batchBytesMax } = this.#settings.limits;
+    const waiting: number[] = [];
+    let seq = 0;
+    for (let i = 0; i < ops.length; i++) {
+      if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) this.#seal();
+      const result = this.engine.admit(ops[i]!, this.cache, nowMs);
+      call.set(indexes[i]!, this.shard, result);
+      if (result.kind === 'refused') {
+        this.#events.counted('refused', 1);
+        continue;
+      }
+      waiting.push(indexes[i]!);
+      if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
+      else seq = result.version.seq;
+    }
+    if (waiting.length === 0) {
+      call.partDone();
+      return;
+    }
+    const part: Part = { call, indexes: waiting, offset: undefined, seq };
+    if (this.engine.openOps === 0) {
+      // Answers to retries alone: first results may still be on their way to the log.
+      if (this.#queue.length === 0) {
+        this.#landedPart(part);
+        return;
+      }
+      part.offset = this.engine.takenOffset;
+    }
+    this.#parts.push(part);
+    if (!GUARDS.durableOnly) call.partDone();
+    this.#scheduleSeal();
+  }
+
+  /** Group commit without linger: at once when nothing of ours is under way, else when that has landed. */
+  #scheduleSeal(): void {
+    if (this.#sealSoon || this.#ownInFlight > 0 || this.engine.openOps === 0) return;
+    this.#sealSoon = true;
+    // One turn later, so that everything which came in with the same read of a socket is in the batch.
+    this.#ports.system.timers.soon(() => {
+      this.#sealSoon = false;
+      if (!this.#stopped) this.#seal();
+    });
+  }
+
+  #seal(): void {
+    const bytes = this.engine.openBytes;
+    const append = this.engine.seal(this.#nowMs());
+    if (append === undefined) return;
+    const offset = append.expectOffset + append.entries.length - 1;
+    for (let i = this.#parts.length - 1; i >= 0 && this.#parts[i]!.offset === undefined; i--)
+      this.#parts[i]!.offset = offset;
+    this.#ownInFlight++;
+    this.#ownOffsets.push(offset);
+    this.#inFlightBytes += bytes;
+    this.#inFlightSizes.push({ offset, bytes });
+    this.#events.counted('commits', 1);
+    this.#append(append);
+  }
+
+  #append(append: Append): void {
+    this.#queue.append(append.expectOffset, append.entries);
+  }
+
+  // ── Batches from peers ──────────────────────────────────────────────────────────────────────────────────────────
+
+  receive(from: RegionId, bytes: Uint8Array): Received {
+    if (this.#stopped || !this.#recovered) return 'dropped';
+    if (this.#ports.log.state().kind !== 'ready') return 'dropped';
+    const received = this.#receiveOne(from, bytes);
+    if (received === 'taken') this.#unpark();
+    return received;
+  }
+
+  #receiveOne(from: RegionId, bytes: Uint8Array): Received {
+    const nowMs = this.#nowMs();
+    const inspected = this.engine.inspect(bytes, nowMs);
+    if (inspected.kind === 'ready') {
+      this.#take(inspected);
+      return 'taken';
+    }
+    if (inspected.kind === 'garbage') {
+      this.#events.askAgain(this.shard);
+      return 'dropped';
+    }
+    const { decision, header } = inspected;
+    switch (decision.kind) {
+      case 'duplicate':
+        this.#events.counted('duplicateBatches', 1);
+        return 'duplicate';
+      case 'gap':
+      case 'wait': {
+        const parked = this.#parking.park({ header, bytes, from, sinceMs: nowMs });
+        if (decision.kind === 'gap' || !parked) this.#events.askAgain(this.shard);
+        return parked ? 'parked' : 'dropped';
+      }
+      default:
+        return 'dropped';
+    }
+  }
+
+  #take(inspected: Extract<Inspection, { kind: 'ready' }>): void {
+    if (GUARDS.batchSeal) this.#seal();
+    // Loaded synchronously by the embedded stores; a store that cannot needs the batch to wait here, in order.
+    this.cache.load(keysOf(inspected.batch.ops), () => {
+      this.#append(this.engine.take(inspected, this.cache));
+    });
+    this.#lastProgressMs = this.#nowMs();
+  }
+
+  #unpark(): void {
+    for (let progress = true; progress;) {
+      progress = false;
+      for (const head of this.#parking.heads()) {
+        const inspected = this.engine.inspect(head.bytes, this.#nowMs());
+        if (inspected.kind === 'ready') {
+          this.#parking.remove(head);
+          this.#take(inspected);
+          progress = true;
+        } else if (inspected.kind === 'garbage' || !staysParked(inspected.decision.kind)) {
+          this.#parking.remove(head);
+          progress = true;
+        }
+      }
+    }
+  }
+
+  // ── Durable ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #durable(offset: number): void {
+    if (this.#stopped) return;
+    const landed = this.engine.landed(offset, this.cache);
+    this.cache.apply(landed.changes);
+    while (this.#ownOffsets.length > 0 && this.#ownOffsets[0]! <= offset) {
+      this.#ownOffsets.shift();
+      this.#ownInFlight--;
+    }
+    while (this.#inFlightSizes.length > 0 && this.#inFlightSizes[0]!.offset <= offset) {
+      this.#inFlightBytes -= this.#inFlightSizes.shift()!.bytes;
+    }
+    this.#checkTarget();
+    for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
+    let done = 0;
+    while (done < this.#parts.length && this.#parts[done]!.offset !== undefined && this.#parts[done]!.offset! <= offset)
+      done++;
+    const parts = done === 0 ? [] : this.#parts.splice(0, done);
+    // The next commit leaves before anybody is told of this one.
+    if (this.#ownInFlight === 0) this.#seal();
+    for (const part of parts) this.#landedPart(part);
+    if (landed.changes.length > 0 || landed.batches.length > 0) this.#events.dirty(this);
+    this.#events.landed(this, landed);
+  }
+
+  #landedPart(part: Part): void {
+    if (!GUARDS.durableOnly) return;
+    if (part.call.durability.kind === 'regions' && part.seq > 0 && this.#heldBy(part) < part.call.durability.n) {
+      this.#awaiting.push(part);
+      return;
+    }
+    part.call.partDone();
+  }
+
+  #heldBy(part: Part): number {
+    const own = this.engine.ownOrigin;
+    let regions = 0;
+    for (const durable of this.#peerDurable.values())
+      if (own !== undefined && (durable.get(own) ?? 0) >= part.seq) regions++;
+    return regions;
+  }
+
+  acknowledged(peer: RegionId, durable: ReadonlyMap<string, number>): void {
+    let known = this.#peerDurable.get(peer);
+    if (known === undefined) {
+      known = new Map();
+      this.#peerDurable.set(peer, known);
+    }
+    for (const [origin, seq] of durable) known.set(origin, Math.max(seq, known.get(origin) ?? 0));
+    if (this.#awaiting.length === 0) return;
+    this.#awaiting = this.#awaiting.filter((part) => {
+      if (part.call.durability.kind === 'regions' && this.#heldBy(part) < part.call.durability.n) return true;
+      part.call.partDone();
+      return false;
+    });
+  }
+
+  unacknowledgedBy(peer: RegionId): number {
+    const own = this.engine.ownOrigin;
+    if (own === undefined || !this.members.includes(peer)) return 0;
+    return (this.engine.origins.durable.get(own) ?? 0) - (this.#peerDurable.get(peer)?.get(own) ?? 0);
+  }
+
+  // ── The store, behind the log ───────────────────────────────────────────────────────────────────────────────────
+
+  /** What the store lacks, as one step; undefined when there is nothing or a step is still under way. */
+  takeStep(): StoreStep | undefined {
+    if (this.#stopped || this.#storeWriting || !this.#recovered) return undefined;
+    const toCursor = this.engine.offset;
+    const rows = this.cache.takeDirty();
+    if (rows.length === 0 && toCursor === this.#storeCursor) return undefined;
+    rows.push([META_ROW, encodeMeta(this.engine.meta())]);
+    this.#storeWriting = true;
+    return { shard: this.shard, fromCursor: this.#storeCursor, toCursor, rows };
+  }
+
+  stepWritten(toCursor: number): void {
+    this.#storeWriting = false;
+    this.#storeCursor = toCursor;
+    this.cache.written();
+  }
+
+  /** The store could not write: its rows come again with the next step. */
+  stepFailed(step: StoreStep): void {
+    this.#storeWriting = false;
+    this.cache.putBack(step.rows);
+  }
+
+  stepRefused(message: string): void {
+    this.#storeWriting = false;
+    this.#failed({ kind: 'deposed', message });
+  }
+
+  // ── Time ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  tick(nowMs: number): void {
+    if (this.#stopped || !this.#recovered) return;
+    if (this.#ports.log.state().kind === 'ready') {
+      const { append, opened } = this.engine.tick(nowMs);
+      if (append !== undefined) this.#append(append);
+      if (opened) this.#scheduleSeal();
+    }
+    for (const part of this.#parts) {
+      if (nowMs >= part.call.deadlineAtMs) part.call.expire(undefined);
+    }
+    this.#awaiting = this.#awaiting.filter((part) => {
+      if (part.call.answered) return false;
+      if (nowMs < part.call.deadlineAtMs) return true;
+      part.call.expire(this.#heldBy(part));
+      return false;
+    });
+    const oldest = this.#parking.oldestSinceMs();
+    if (nowMs - this.#lastProgressMs > ASK_AGAIN_AFTER_MS) {
+      this.#lastProgressMs = nowMs;
+      if ((oldest !== undefined && nowMs - oldest > ASK_AGAIN_AFTER_MS) || this.engine.isBehind()) {
+        this.#unpark();
+        this.#events.askAgain(this.shard);
+      }
+    }
+  }
+
+  /** Collects what nobody can lose to any more. */
+  collect(nowMs: number): void {
+    if (this.#stopped || !this.#recovered || this.#collecting) return;
+    const floor = this.engine.stableFloor(nowMs);
+    if (floor <= 0 || floor === Infinity) return;
+    this.#collecting = true;
+    const to = DUE_ROW + (floor + 1).toString(16).padStart(14, '0');
+    this.#ports.store.scan(this.shard, DUE_ROW, to, COLLECT_KEYS_MAX, (rows) => {
+      this.#collecting = false;
+      if (!this.#stopped) this.#collectRows(rows, floor);
+    });
+  }
+
+  #collectRows(rows: readonly StoreRow[], floor: number): void {
+    if (rows.length === 0) return;
+    const keys = new Map<StateKey, MergeTypeName>();
+    for (const { rowKey, value } of rows) {
+      const type = mergeTypeOfCode(value[0]!);
+      if (type !== undefined) keys.set(keyOfDueRow(rowKey), type);
+      this.cache.dropDue(rowKey);
+    }
+    const list = [...keys].map(([key, type]) => ({ key, type }));
+    this.cache.load(list, () => {
+      this.cache.apply(this.engine.collect(list, floor, this.cache));
+      this.#events.dirty(this);
+    });
+  }
+
+  /** For status: due rows that wait. */
+  countTombstones(): void {
+    this.#ports.store.scan(this.shard, DUE_ROW, DUE_ROW + 'g', 100_000, (rows) => {
+      this.#tombstonesDue = rows.length;
+    });
+  }
+
+  beat(nowMs: number): ShardBeat {
+    return this.engine.beat(nowMs);
+  }
+
+  hear(beat: ShardBeat, nowMs: number): void {
+    this.engine.hear(beat, nowMs);
+  }
+
+  /** Opens up again after a hold for the clock has passed. */
+  holdsPassed(nowMs: number): boolean {
+    let passed = false;
+    for (const origin of this.engine.origins.all()) {
+      if (origin.hold?.kind !== 'clock') continue;
+      if (msOfStamp(origin.hold.stamp) <= nowMs + this.#settings.maxSkewMs) {
+        origin.hold = undefined;
+        passed = true;
+      }
+    }
+    return passed;
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #failed(failure: AppendFailure): void {
+    if (this.#stopped) return;
+    this.stop(failure);
+    this.#events.stopped(this, failure);
+  }
+
+  /** Ends the runner; what was under way is answered as what is known of it. */
+  stop(failure?: AppendFailure): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#queue.close();
+    for (const part of this.#parts)
+      part.call.partFailed(part.indexes, failureError(this.shard, failure, part.offset !== undefined));
+    for (const part of this.#awaiting) part.call.expire(this.#heldBy(part));
+    this.#parts = [];
+    this.#awaiting = [];
+  }
+
+  /** Where a client's key lives; only for what is durable and landed. */
+  stateOf(collection: CollectionRef, key: string): ReturnType<StateCache['get']> {
+    return this.cache.get(stateKey(collection, key), collection.type);
+  }
+}
+
+function staysParked(kind: string): boolean {
+  return kind === 'gap' || kind === 'wait';
+}
+
+function failureError(shard: ShardId, failure: AppendFailure | undefined, appended: boolean): CausewayError {
+  if (failure?.kind === 'refused' && failure.reason === 'read-only') {
+    return new CausewayError('READ_ONLY', `the log takes no writes: ${failure.message}`, {
+      hint: 'free space in the data directory, or write to another region',
+    });
+  }
+  if (!appended)
+    return new CausewayError('FENCED', `shard ${shard} has moved to another owner before the write was logged`);
+  return new CausewayError(
+    'INDETERMINATE',
+    `the node lost shard ${shard} while the write was being logged; it may or may not be durable`,
+    {
+      hint: 'send it again to this region with the same idempotency key',
+    },
+  );
+}
+
+export type { Parked };

@@ -1,0 +1,81 @@
+// What a node says of itself, assembled for people and programs.
+
+import { msOfStamp } from '../clock/hlc.ts';
+import type { RegionId } from '../record/ids.ts';
+import type { ClockSample, LinkState } from '../replication/host.ts';
+import type { LagSamples } from './lag.ts';
+import type { Alarm, PeerStatus, ShardStatus } from './region.ts';
+import type { ShardRunner } from './shard-runner.ts';
+
+export function peerStatus(
+  region: RegionId,
+  runners: readonly ShardRunner[],
+  nowMs: number,
+  link: LinkState | undefined,
+  clock: ClockSample | undefined,
+  lags: LagSamples | undefined,
+): PeerStatus {
+  const percentiles = lags?.percentiles(nowMs);
+  return {
+    region,
+    link: link ?? { kind: 'connecting', attempt: 1 },
+    lagMs: lagOf(region, runners, nowMs),
+    opLagMsP50: percentiles?.p50,
+    opLagMsP99: percentiles?.p99,
+    clock,
+    unacknowledgedOps: runners.reduce((ops, runner) => ops + runner.unacknowledgedBy(region), 0),
+  };
+}
+
+/** I14: of the shard that is worst off, how old the peer's newest promise is that counts here. */
+function lagOf(region: RegionId, runners: readonly ShardRunner[], nowMs: number): number | undefined {
+  let worst: number | undefined;
+  for (const runner of runners) {
+    if (!runner.members.includes(region)) continue;
+    let newest = 0;
+    for (const origin of runner.engine.origins.all()) {
+      if (origin.region === region && origin.counted !== Infinity) newest = Math.max(newest, origin.counted);
+    }
+    if (newest === 0) return undefined;
+    worst = Math.max(worst ?? 0, nowMs - msOfStamp(newest));
+  }
+  return worst;
+}
+
+export function shardStatus(runner: ShardRunner): ShardStatus {
+  runner.countTombstones();
+  return {
+    shard: runner.shard,
+    origins: [...runner.engine.origins.all()].map((origin) => ({
+      origin: origin.id,
+      seq: origin.seq,
+      watermark: origin.counted,
+      state: origin.closed ? 'closed' : origin.frozen ? 'frozen' : 'open',
+      held: origin.hold?.message,
+    })),
+    ownOrigin: runner.engine.ownOrigin,
+    parkedBatches: runner.parkedBatches,
+    tombstones: runner.tombstones,
+  };
+}
+
+const HOLD_CODES = { clock: 'clock-hold', fork: 'fork', quarantine: 'quarantine' } as const;
+
+export function alarmsOf(
+  runners: readonly ShardRunner[],
+  others: readonly {
+    readonly alarm: { readonly sinceMs: number; readonly message: string } | undefined;
+    readonly code: Alarm['code'];
+  }[],
+): Alarm[] {
+  const alarms: Alarm[] = [];
+  for (const { alarm, code } of others) if (alarm !== undefined) alarms.push({ ...alarm, code });
+  for (const runner of runners) {
+    for (const origin of runner.engine.origins.all()) {
+      if (origin.hold === undefined) continue;
+      const { kind, sinceMs, message } = origin.hold;
+      alarms.push({ sinceMs, code: HOLD_CODES[kind], message: `shard ${runner.shard}: ${message}` });
+    }
+  }
+  return alarms;
+}

@@ -1,0 +1,108 @@
+// Writes what all shards of the node have landed to the store, many shards and many ops in one transaction, behind the log's back:
+// the store is a cache (I11), so nobody waits for it.
+//
+// Bound: the writer never has more than one transaction under way; what lands meanwhile waits in the shards' caches, whose dirty
+// entries are counted against limits.storeBacklogMax at admission.
+
+import type { ShardId } from '../record/ids.ts';
+import type { Store, StoreStep } from '../store/store.ts';
+import type { Timers, TimerHandle } from '../system/system.ts';
+import type { ShardRunner } from './shard-runner.ts';
+
+/** A transaction waits this long for more, unless many keys are dirty already. */
+const FLUSH_AFTER_MS = 10;
+const FLUSH_KEYS = 8192;
+/** After a failed transaction. */
+const RETRY_MS = 200;
+
+export class StoreWriter {
+  readonly #store: Store;
+  readonly #timers: Timers;
+  readonly #runners: () => Iterable<ShardRunner>;
+  readonly #failed: (message: string) => void;
+  readonly #idle: (() => void)[] = [];
+  #timer: TimerHandle | undefined;
+  #urgent = false;
+  #writing = false;
+  #stopped = false;
+
+  constructor(store: Store, timers: Timers, runners: () => Iterable<ShardRunner>, failed: (message: string) => void) {
+    this.#store = store;
+    this.#timers = timers;
+    this.#runners = runners;
+    this.#failed = failed;
+  }
+
+  get backlog(): number {
+    let keys = 0;
+    for (const runner of this.#runners()) keys += runner.cache.dirtyCount;
+    return keys;
+  }
+
+  dirty(runner: ShardRunner): void {
+    if (this.#stopped || this.#writing) return;
+    if (runner.cache.dirtyCount >= FLUSH_KEYS && !this.#urgent) {
+      this.#urgent = true;
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#timers.soon(() => this.#flush());
+      return;
+    }
+    this.#timer ??= this.#timers.after(FLUSH_AFTER_MS, () => this.#flush());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Writes everything that is there; `done` when nothing is left, or the store refuses. */
+  drain(done: () => void): void {
+    this.#idle.push(done);
+    if (!this.#writing) this.#flush();
+  }
+
+  #flush(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#urgent = false;
+    if (this.#stopped || this.#writing) return;
+    const steps: StoreStep[] = [];
+    const runners = new Map<ShardId, ShardRunner>();
+    for (const runner of this.#runners()) {
+      const step = runner.takeStep();
+      if (step === undefined) continue;
+      steps.push(step);
+      runners.set(runner.shard, runner);
+    }
+    if (steps.length === 0) {
+      for (const done of this.#idle.splice(0)) done();
+      return;
+    }
+    this.#writing = true;
+    this.#store.write(steps, (outcomes) => {
+      this.#writing = false;
+      let retry = false;
+      steps.forEach((step, i) => {
+        const runner = runners.get(step.shard)!;
+        const outcome = outcomes[i]!;
+        if (outcome.kind === 'written') runner.stepWritten(step.toCursor);
+        else if (outcome.kind === 'moved') {
+          runner.stepRefused(
+            `the store of ${step.shard} stands at ${outcome.cursor}, not at ${step.fromCursor}: another owner writes it`,
+          );
+        } else {
+          runner.stepFailed(step);
+          this.#failed(outcome.message);
+          retry = true;
+        }
+      });
+      if (this.#stopped) return;
+      if (retry) {
+        for (const done of this.#idle.splice(0)) done();
+        this.#timer ??= this.#timers.after(RETRY_MS, () => this.#flush());
+      } else if (this.#idle.length > 0 || this.backlog > 0)
+        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : FLUSH_AFTER_MS, () => this.#flush());
+    });
+  }
+}

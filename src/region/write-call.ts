@@ -1,0 +1,98 @@
+// One write request on its way: spread over shards, answered once, when every part has reached the durability that was asked for
+// or the deadline has come.
+
+import { CausewayError } from '../errors/errors.ts';
+import type { ShardId } from '../record/ids.ts';
+import type { OpResult } from '../shard/engine.ts';
+import type { Durability, WriteRequest, WriteResult } from './region.ts';
+
+export class WriteCall {
+  readonly request: WriteRequest;
+  readonly deadlineAtMs: number;
+  readonly #results: (WriteResult | undefined)[];
+  readonly #done: (results: readonly WriteResult[]) => void;
+  /** Parts that are not where the durability wants them. */
+  #parts = 0;
+  #answered = false;
+  /** Nothing more is added; set once all ops were handed out. */
+  #complete = false;
+
+  constructor(request: WriteRequest, deadlineAtMs: number, done: (results: readonly WriteResult[]) => void) {
+    this.request = request;
+    this.deadlineAtMs = deadlineAtMs;
+    this.#results = Array.from({ length: request.ops.length });
+    this.#done = done;
+  }
+
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  get durability(): Durability {
+    return this.request.durability;
+  }
+
+  refuse(index: number, error: CausewayError): void {
+    this.#results[index] = { ok: false, error };
+  }
+
+  set(index: number, shard: ShardId, result: OpResult): void {
+    if (result.kind === 'refused') this.#results[index] = { ok: false, error: result.error };
+    else this.#results[index] = { ok: true, shard, version: result.version, duplicate: result.kind === 'duplicate' };
+  }
+
+  addPart(): void {
+    this.#parts++;
+  }
+
+  /** A part reached the durability. */
+  partDone(): void {
+    this.#parts--;
+    this.#answerIfDone();
+  }
+
+  /** A part failed: those of its ops that were thought to be sequenced get the error instead. */
+  partFailed(indexes: readonly number[], error: CausewayError): void {
+    for (const index of indexes) if (this.#results[index]?.ok !== false) this.#results[index] = { ok: false, error };
+    this.partDone();
+  }
+
+  allHandedOut(): void {
+    this.#complete = true;
+    this.#answerIfDone();
+  }
+
+  #answerIfDone(): void {
+    if (this.#answered || !this.#complete || this.#parts > 0) return;
+    this.#answer();
+  }
+
+  /** The deadline: `landed` tells how many other regions hold a part that is durable here, undefined when it is not. */
+  expire(durableIn: number | undefined): void {
+    if (this.#answered) return;
+    const error =
+      durableIn === undefined
+        ? new CausewayError(
+            'INDETERMINATE',
+            'the deadline passed before the log answered; the write may or may not become durable',
+            {
+              hint: 'send it again to this region with the same idempotency key',
+            },
+          )
+        : new CausewayError(
+            'DURABILITY_NOT_REACHED',
+            `the write is accepted and durable here and in ${durableIn} other regions, fewer than asked for, by the deadline`,
+            { details: { durableIn }, hint: 'it will still be replicated; nothing needs to be sent again' },
+          );
+    for (let i = 0; i < this.#results.length; i++) {
+      const result = this.#results[i];
+      if (result === undefined || result.ok) this.#results[i] = { ok: false, error };
+    }
+    this.#answer();
+  }
+
+  #answer(): void {
+    this.#answered = true;
+    this.#done(this.#results as WriteResult[]);
+  }
+}

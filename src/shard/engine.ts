@@ -1,0 +1,887 @@
+// The engine of one shard at its owner: sequences local writes, judges remote batches, keeps vectors, promises, reports and the
+// life of origins. A deterministic state machine: every input comes with its time and the key states it needs, every output is
+// plain data; it does no I/O (DESIGN 4).
+//
+// The flow: admit() puts ops into the open batch · seal() encodes it and hands it out to be appended · inspect() and take() do
+// the same for a peer's batch · landed() tells that the log made it durable, and only then do states, promises and answers leave.
+//
+// I2  one effect per dot: taken vectors are contiguous (decide.ts).
+// I4  an open batch has one past: take() refuses while one is open; the shell seals first.
+// I5  stamps and promises stay below the bound of a lease that stands in the log.
+// I6  openIncarnation() is the only way to get an origin, and its id is random.
+// HAZARD: what admit() answers is speculative. The shell must hold it back until the batch landed.
+
+import { msOfStamp, stampOfMs, STAMPS_PER_MS, type Hlc } from '../clock/hlc.ts';
+import { isTooFarAhead } from '../clock/skew.ts';
+import { CausewayError } from '../errors/errors.ts';
+import { mergeOf, type AnyState } from '../merge/merge.ts';
+import type { Displaced, Intent, LivePart, OpContext, View } from '../merge/types.ts';
+import {
+  decodeBatch,
+  decodeOps,
+  encodeBatch,
+  NewerFormat,
+  OrderedDeps,
+  readBatchHeader,
+  type Batch,
+  type BatchHeader,
+} from '../record/batch.ts';
+import { MalformedBytes } from '../record/bytes.ts';
+import { decodeControl, encodeControl, type ControlOp } from '../record/control.ts';
+import {
+  compareVersions,
+  originId,
+  originRegion,
+  type Dot,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+  type StateKey,
+  type Version,
+} from '../record/ids.ts';
+import { decodeLease, encodeLease } from '../record/lease.ts';
+import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
+import type { ShardBeat, Watermark } from './beat.ts';
+import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
+import { Digest } from './digest.ts';
+import { GUARDS } from './guards.ts';
+import { IdempotencyTable } from './idempotency.ts';
+import type { ShardMeta } from './meta.ts';
+import { OriginTable, type Origin } from './origins.ts';
+import { Reports } from './reports.ts';
+
+export interface EngineSettings {
+  readonly region: RegionId;
+  readonly shard: ShardId;
+  /** All of the shard's placement, ourselves included. */
+  readonly members: readonly RegionId[];
+  readonly maxSkewMs: number;
+  readonly leaseMs: number;
+  readonly idempotencyEntriesMax: number;
+}
+
+/** The durable states of keys, as of what has landed. The shell has loaded every key that an input needs. */
+export interface KeyStates {
+  get(key: StateKey, type: MergeTypeName): AnyState | undefined;
+}
+
+export type EngineCondition =
+  { readonly kind: 'absent' } | { readonly kind: 'exists' } | { readonly kind: 'version'; readonly version: Version };
+
+export interface EngineOp {
+  readonly collection: CollectionRef;
+  readonly key: string;
+  readonly intent: Intent;
+  readonly condition?: EngineCondition | undefined;
+  readonly idempotency?: Idempotency | undefined;
+  readonly issuedAtMs?: number | undefined;
+  readonly trace?: Uint8Array | undefined;
+}
+
+export type OpResult =
+  | { readonly kind: 'sequenced'; readonly version: Version }
+  | { readonly kind: 'duplicate'; readonly version: Version }
+  | { readonly kind: 'refused'; readonly error: CausewayError };
+
+/** What the shell appends to the shard's log, at `expectOffset`. */
+export interface Append {
+  readonly expectOffset: number;
+  readonly entries: readonly { readonly kind: 'batch' | 'lease'; readonly bytes: Uint8Array }[];
+}
+
+export interface StateChange {
+  readonly key: StateKey;
+  readonly type: MergeTypeName;
+  readonly state: AnyState | undefined;
+  /** The stamp at which the state has something to collect. */
+  readonly collectableAt: number | undefined;
+}
+
+export interface ConflictVerdict {
+  readonly collection: CollectionRef;
+  readonly key: string;
+  readonly field: string | undefined;
+  readonly loser: Version;
+  readonly loserValue: Uint8Array | undefined;
+  readonly winner: Version;
+}
+
+export interface Landed {
+  readonly changes: readonly StateChange[];
+  readonly conflicts: readonly ConflictVerdict[];
+  /** Headers of the batches that landed, in log order. */
+  readonly batches: readonly { readonly header: BatchHeader; readonly offset: number; readonly own: boolean }[];
+}
+
+export type Inspection =
+  | { readonly kind: 'ready'; readonly batch: Batch; readonly bytes: Uint8Array }
+  | { readonly kind: 'not-now'; readonly decision: Decision; readonly header: BatchHeader }
+  /** Not even a header: nobody can tell whose it is. */
+  | { readonly kind: 'garbage'; readonly message: string };
+
+interface Effect {
+  readonly change: { readonly key: StateKey; readonly type: MergeTypeName };
+  state: AnyState | undefined;
+}
+
+interface InFlight {
+  readonly lastOffset: number;
+  /** undefined: a lease alone. */
+  readonly header: BatchHeader | undefined;
+  readonly deps: OrderedDeps;
+  readonly own: boolean;
+  readonly effects: Map<StateKey, Effect>;
+  readonly conflicts: readonly ConflictVerdict[];
+  readonly controls: readonly ControlOp[];
+  readonly leaseBound: number;
+}
+
+interface OpenBatch {
+  readonly firstStamp: number;
+  readonly ops: Op[];
+  readonly deps: Map<OriginId, number> | undefined;
+  readonly effects: Map<StateKey, Effect>;
+  readonly controls: ControlOp[];
+  bytes: number;
+}
+
+const NO_PARTS: readonly LivePart[] = [];
+const SEEN_ALL = (): boolean => true;
+
+export class ShardEngine {
+  readonly settings: EngineSettings;
+  readonly clock: Hlc;
+  readonly origins = new OriginTable();
+  readonly reports: Reports;
+  #idempotency: IdempotencyTable;
+  #digest = new Digest();
+  #keys = 0;
+
+  #own: Origin | undefined;
+  #open: OpenBatch | undefined;
+  readonly #inFlight: InFlight[] = [];
+  readonly #overlay = new Map<StateKey, AnyState | undefined>();
+  #takenOffset = 0;
+  #offset = 0;
+  /** Of the newest lease handed to the log, and of the newest durable one. */
+  #leaseTaken = 0;
+  #lease = 0;
+  /** The highest stamp or bound that the log showed at start: a new incarnation begins above. */
+  #bound = 0;
+  #promised = 0;
+
+  constructor(settings: EngineSettings, clock: Hlc) {
+    this.settings = settings;
+    this.clock = clock;
+    this.reports = new Reports(settings.members.filter((member) => member !== settings.region));
+    this.#idempotency = new IdempotencyTable(settings.idempotencyEntriesMax);
+  }
+
+  get ownOrigin(): OriginId | undefined {
+    return this.#own?.id;
+  }
+
+  /** The last durable offset, and the last that was handed to the log. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get takenOffset(): number {
+    return this.#takenOffset;
+  }
+
+  get keys(): number {
+    return this.#keys;
+  }
+
+  get openOps(): number {
+    return this.#open?.ops.length ?? 0;
+  }
+
+  get openBytes(): number {
+    return this.#open?.bytes ?? 0;
+  }
+
+  get idempotencySize(): number {
+    return this.#idempotency.size;
+  }
+
+  digestAsOf(asOfMs: number): string {
+    return this.#digest.asOf(asOfMs);
+  }
+
+  // ── Recovery: the log's own entries, in order, before anything else ─────────────────────────────────────────────
+
+  /** Starts from what the store proved. Entries up to meta.offset are then only scanned for idempotency. */
+  restore(meta: ShardMeta): void {
+    for (const origin of meta.origins) this.origins.restore(origin);
+    this.#digest = Digest.restore(meta.digest);
+    this.#keys = meta.keys;
+    this.#bound = meta.bound;
+    this.#takenOffset = meta.offset;
+    this.#offset = meta.offset;
+    this.#idempotency = new IdempotencyTable(this.settings.idempotencyEntriesMax, meta.idempotencyHorizon);
+  }
+
+  /** An entry at or below the store's cursor: its states are in the store, its keys must be known again. */
+  rememberEntry(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array): void {
+    if (kind !== 'batch') return;
+    const header = readBatchHeader(bytes);
+    this.#remember(header, decodeOps(bytes, header), offset);
+  }
+
+  /** The keys that replaying this entry needs. */
+  replayKeys(bytes: Uint8Array): { key: StateKey; type: MergeTypeName }[] {
+    const header = readBatchHeader(bytes);
+    return keysOf(decodeOps(bytes, header));
+  }
+
+  /** An entry above the store's cursor: applied as it was the first time. Throws MalformedBytes: the log is not what this version wrote. */
+  replay(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array, states: KeyStates): Landed {
+    if (offset !== this.#takenOffset + 1) throw new Error(`replay of offset ${offset} after ${this.#takenOffset}`);
+    if (kind === 'barrier') {
+      this.#takenOffset = offset;
+      this.#offset = offset;
+      return { changes: [], conflicts: [], batches: [] };
+    }
+    if (kind === 'lease') {
+      const lease = decodeLease(bytes);
+      this.#bound = Math.max(this.#bound, lease.bound);
+      // It may have promised without ever writing: others wait for its end too.
+      this.origins.ensure(lease.origin);
+      this.#takenOffset = offset;
+      this.#offset = offset;
+      return { changes: [], conflicts: [], batches: [] };
+    }
+    const header = readBatchHeader(bytes);
+    const before = this.origins.get(header.origin)?.takenDeps;
+    const batch = decodeBatch(bytes, header, before ?? OrderedDeps.empty);
+    this.#bound = Math.max(this.#bound, header.lastStamp);
+    this.#takeBatch(batch, false, states);
+    return this.landed(offset, states);
+  }
+
+  // ── An origin of our own ────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * I6: begins a new incarnation, above everything that this log and the members (`above`) know of our region. Its lease is the
+   * append that comes out. Older origins of our region are frozen by its first ops.
+   */
+  openIncarnation(incarnation: number, above: number, nowMs: number): Append {
+    if (GUARDS.stampLease) this.clock.advanceTo(Math.max(this.#bound, above));
+    const id = originId(this.settings.region, GUARDS.newIncarnation ? incarnation : 1);
+    this.#own = this.origins.ensure(id);
+    this.#own.hold = undefined;
+    const append = this.#appendOf([this.#leaseEntry(nowMs)], undefined);
+    this.#freezeOlder(nowMs);
+    return append;
+  }
+
+  #freezeOlder(nowMs: number): void {
+    for (const origin of this.origins.all()) {
+      if (origin.region !== this.settings.region || origin.id === this.#own?.id || origin.frozenTaken) continue;
+      this.#admitControl({ kind: 'freeze', origin: origin.id }, nowMs);
+    }
+  }
+
+  #leaseEntry(nowMs: number): { kind: 'lease'; bytes: Uint8Array } {
+    // Normally `leaseMs` past our clock. When stamps run ahead of it (a peer's clock is fast), just above them: a lease must never
+    // add to a lead that others already have to tolerate.
+    this.#leaseTaken = Math.max(
+      this.#leaseTaken,
+      stampOfMs(nowMs + this.settings.leaseMs),
+      this.#lastStamp() + 50 * STAMPS_PER_MS,
+    );
+    return { kind: 'lease', bytes: encodeLease({ origin: this.#own!.id, bound: this.#leaseTaken }) };
+  }
+
+  #lastStamp(): number {
+    return this.#open === undefined
+      ? this.clock.last
+      : Math.max(this.clock.last, this.#open.firstStamp + this.#open.ops.length);
+  }
+
+  // ── Local writes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sequences one op into the open batch. The answer is speculative until the batch has landed. */
+  admit(op: EngineOp, states: KeyStates, nowMs: number): OpResult {
+    const own = this.#own;
+    if (own === undefined) return refused(notReady());
+    if (op.idempotency !== undefined && GUARDS.idempotencyTable) {
+      const recognised = this.#idempotency.look(op.idempotency, op.issuedAtMs);
+      if (recognised.kind === 'duplicate') return { kind: 'duplicate', version: recognised.first };
+      if (recognised.kind === 'forgotten') return refused(windowPassed(op, recognised.horizonMs));
+    }
+    const { type } = op.collection;
+    const merge = mergeOf(type);
+    const key = stateKey(op.collection, op.key);
+    const state = this.#overlay.has(key) ? this.#overlay.get(key) : states.get(key, type);
+    if (op.condition !== undefined) {
+      const error = unmet(op.condition, merge.view(state, nowMs), op);
+      if (error !== undefined) return refused(error);
+    }
+    // Peeked, not taken: a refused op must leave no empty batch open, whose first stamp would hold our promises down.
+    const position = this.openOps;
+    const version: Version = {
+      origin: own.id,
+      seq: own.takenSeq + position + 1,
+      stamp: (this.#open?.firstStamp ?? this.#firstStamp(nowMs)) + position,
+    };
+    let payload: Uint8Array;
+    try {
+      payload = merge.prepare(state, op.intent, { version, nowMs });
+    } catch (error) {
+      if (error instanceof CausewayError) return refused(error);
+      throw error;
+    }
+    const after = merge.apply(state, payload, { version, seen: SEEN_ALL }).state;
+    const open = this.#openBatch(nowMs);
+    open.ops.push({ collection: op.collection, key: op.key, payload, idempotency: op.idempotency, trace: op.trace });
+    open.bytes += payload.length + op.key.length + 16;
+    this.#speculate(open.effects, key, type, after);
+    // Known at once, so that a retry within the same batch is one too; its offset is that of the append to come (at most one
+    // lease stands before the batch).
+    if (op.idempotency !== undefined) this.#idempotency.record(op.idempotency, version, this.#takenOffset + 1);
+    return { kind: 'sequenced', version };
+  }
+
+  #firstStamp(nowMs: number): number {
+    return Math.max(this.clock.peek(nowMs), this.#own!.takenStamp + 1);
+  }
+
+  #openBatch(nowMs: number): OpenBatch {
+    if (this.#open === undefined) {
+      const firstStamp = this.#firstStamp(nowMs);
+      this.clock.advanceTo(firstStamp);
+      this.#open = {
+        firstStamp,
+        ops: [],
+        deps: GUARDS.batchSeal ? this.origins.depsVector() : undefined,
+        effects: new Map(),
+        controls: [],
+        bytes: 0,
+      };
+    }
+    return this.#open;
+  }
+
+  #admitControl(control: ControlOp, nowMs: number): void {
+    const open = this.#openBatch(nowMs);
+    open.ops.push({ collection: undefined, key: '', payload: encodeControl(control) });
+    open.controls.push(control);
+    open.bytes += 64;
+    this.#takeControl(control);
+  }
+
+  #speculate(effects: Map<StateKey, Effect>, key: StateKey, type: MergeTypeName, after: AnyState | undefined): void {
+    this.#overlay.set(key, after);
+    const effect = effects.get(key);
+    if (effect === undefined) effects.set(key, { change: { key, type }, state: after });
+    else effect.state = after;
+  }
+
+  /** Encodes the open batch; the shell appends what comes out. undefined: nothing is open. */
+  seal(nowMs: number): Append | undefined {
+    const open = this.#open;
+    const own = this.#own;
+    if (open === undefined || own === undefined) return undefined;
+    this.#open = undefined;
+    const lastStamp = open.firstStamp + open.ops.length - 1;
+    this.clock.advanceTo(lastStamp);
+    const entries: { kind: 'batch' | 'lease'; bytes: Uint8Array }[] = [];
+    if (lastStamp > this.#leaseTaken) entries.push(this.#leaseEntry(nowMs));
+    const first = own.takenSeq === 0;
+    const deps = own.takenDeps.next(open.deps ?? this.origins.depsVector(), own.id);
+    const bytes = encodeBatch({
+      shard: this.settings.shard,
+      origin: own.id,
+      firstSeq: own.takenSeq + 1,
+      firstStamp: open.firstStamp,
+      deps,
+      depsBefore: first ? undefined : own.takenDeps,
+      previousChecksum: own.takenChecksum,
+      ops: open.ops,
+    });
+    entries.push({ kind: 'batch', bytes });
+    const header = readBatchHeader(bytes);
+    this.origins.take(header, deps);
+    return this.#appendOf(entries, {
+      header,
+      deps,
+      effects: open.effects,
+      conflicts: [],
+      controls: open.controls,
+      own: true,
+    });
+  }
+
+  #appendOf(
+    entries: readonly { kind: 'batch' | 'lease'; bytes: Uint8Array }[],
+    batch: Pick<InFlight, 'header' | 'deps' | 'effects' | 'conflicts' | 'controls' | 'own'> | undefined,
+  ): Append {
+    const expectOffset = this.#takenOffset + 1;
+    this.#takenOffset += entries.length;
+    this.#inFlight.push({
+      lastOffset: this.#takenOffset,
+      header: batch?.header,
+      deps: batch?.deps ?? OrderedDeps.empty,
+      own: batch?.own ?? true,
+      effects: batch?.effects ?? new Map(),
+      conflicts: batch?.conflicts ?? [],
+      controls: batch?.controls ?? [],
+      leaseBound: entries.some((entry) => entry.kind === 'lease') ? this.#leaseTaken : 0,
+    });
+    return { expectOffset, entries };
+  }
+
+  // ── Batches of others ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Judges a peer's batch. `ready`: load the keys of its ops, then take() it. Holds and stops are remembered on its origin. */
+  inspect(bytes: Uint8Array, nowMs: number): Inspection {
+    let header: BatchHeader;
+    try {
+      header = readBatchHeader(bytes);
+    } catch (error) {
+      if (error instanceof MalformedBytes || error instanceof NewerFormat)
+        return { kind: 'garbage', message: error.message };
+      throw error;
+    }
+    const context = this.#decisionContext(nowMs);
+    const first = decideHeader(header, context);
+    if (first.kind !== 'apply') return this.#notNow(first, header, nowMs);
+    let batch: Batch;
+    try {
+      batch = decodeBatch(bytes, header, this.origins.get(header.origin)?.takenDeps ?? OrderedDeps.empty);
+      this.#checkOps(batch);
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error;
+      return this.#notNow({ kind: 'quarantine', message: error.message }, header, nowMs);
+    }
+    // Its source has it in its log behind all its deps, so somebody durably holds those (see acceptedUpTo).
+    for (let i = 0; i < batch.deps.origins.length; i++) this.origins.prove(batch.deps.origins[i]!, batch.deps.seqs[i]!);
+    const second = decideDeps(batch, context);
+    if (second.kind !== 'apply') return this.#notNow(second, header, nowMs);
+    return { kind: 'ready', batch, bytes };
+  }
+
+  #decisionContext(nowMs: number): DecisionContext {
+    const { members } = this.settings;
+    return {
+      shard: this.settings.shard,
+      ownOrigin: this.#own?.id,
+      origins: this.origins,
+      nowMs,
+      maxSkewMs: this.settings.maxSkewMs,
+      isMember: (region) => members.includes(region as RegionId),
+    };
+  }
+
+  /** Dry-runs every payload: nothing of an invalid batch is ever taken, so one bad op cannot leave half a batch behind. */
+  #checkOps(batch: Batch): void {
+    for (const op of batch.ops) {
+      if (op.collection === undefined) decodeControl(op.payload);
+      else mergeOf(op.collection.type).describe(op.payload);
+    }
+  }
+
+  #notNow(decision: Decision, header: BatchHeader, nowMs: number): Inspection {
+    if (decision.kind === 'hold' || decision.kind === 'fork' || decision.kind === 'quarantine') {
+      const origin = this.origins.ensure(header.origin);
+      const kind = decision.kind === 'hold' ? 'clock' : decision.kind;
+      const message =
+        decision.kind === 'hold'
+          ? `op ${header.firstSeq} of ${header.origin} is stamped ${Math.round(msOfStamp(decision.stamp) - nowMs)} ms ahead of our clock (maxSkewMs is ${this.settings.maxSkewMs})`
+          : decision.message;
+      if (origin.hold?.kind !== kind) origin.hold = { kind, sinceMs: nowMs, message, stamp: header.lastStamp };
+    }
+    return { kind: 'not-now', decision, header };
+  }
+
+  /** Takes an inspected batch: applies it speculatively and hands it out to be appended. The open batch must be sealed (I4). */
+  take(inspected: Extract<Inspection, { kind: 'ready' }>, states: KeyStates): Append {
+    if (this.#open !== undefined && GUARDS.batchSeal) {
+      throw new Error('I4: a remote batch may not be taken while a batch is open');
+    }
+    const { batch, bytes } = inspected;
+    const origin = this.origins.ensure(batch.origin);
+    if (origin.hold?.kind === 'clock') origin.hold = undefined;
+    const item = this.#applyBatch(batch, states);
+    this.origins.take(batch, batch.deps);
+    // I5: what we stamp from now on beats what we have seen.
+    this.clock.advanceTo(batch.lastStamp);
+    const append = this.#appendOf([{ kind: 'batch', bytes }], item);
+    this.#remember(batch, batch.ops, append.expectOffset);
+    return append;
+  }
+
+  #takeBatch(batch: Batch, own: boolean, states: KeyStates): void {
+    const item = this.#applyBatch(batch, states);
+    this.origins.take(batch, batch.deps);
+    this.#appendOf([{ kind: 'batch', bytes: EMPTY_BYTES }], { ...item, own });
+    this.#remember(batch, batch.ops, this.#takenOffset);
+  }
+
+  #applyBatch(
+    batch: Batch,
+    states: KeyStates,
+  ): Pick<InFlight, 'header' | 'deps' | 'effects' | 'conflicts' | 'controls' | 'own'> {
+    const effects = new Map<StateKey, Effect>();
+    const conflicts: ConflictVerdict[] = [];
+    const controls: ControlOp[] = [];
+    const deps = new Map<OriginId, number>();
+    for (let i = 0; i < batch.deps.origins.length; i++) deps.set(batch.deps.origins[i]!, batch.deps.seqs[i]!);
+    const context: { version: Version; seen(dot: Dot): boolean } = {
+      version: { origin: batch.origin, seq: batch.firstSeq, stamp: batch.firstStamp },
+      seen: (dot) => {
+        if (dot.origin === batch.origin) return dot.seq < context.version.seq;
+        const dep = deps.get(dot.origin);
+        // A folded origin is left out of deps: whoever leaves it out has seen all of it.
+        if (dep === undefined) return this.origins.get(dot.origin)?.folded === true;
+        return dep >= dot.seq;
+      },
+    };
+    for (let i = 0; i < batch.ops.length; i++) {
+      const op = batch.ops[i]!;
+      if (op.collection === undefined) {
+        const control = decodeControl(op.payload);
+        this.#takeControl(control);
+        controls.push(control);
+        continue;
+      }
+      const { type } = op.collection;
+      const key = stateKey(op.collection, op.key);
+      const before = this.#overlay.has(key) ? this.#overlay.get(key) : states.get(key, type);
+      context.version = { origin: batch.origin, seq: batch.firstSeq + i, stamp: batch.firstStamp + i };
+      const applied = mergeOf(type).apply(before, op.payload, context as OpContext);
+      this.#speculate(effects, key, type, applied.state);
+      if (applied.displaced !== undefined) this.#judge(applied.displaced, context as OpContext, op, conflicts);
+    }
+    return { header: batch, deps: batch.deps, effects, conflicts, controls, own: false };
+  }
+
+  /** DESIGN 6: a loser is judged once, in its origin's region, and is a conflict iff what displaced it had not seen it. */
+  #judge(displaced: readonly Displaced[], context: OpContext, op: Op, conflicts: ConflictVerdict[]): void {
+    for (const { loser, field, value } of displaced) {
+      if (originRegion(loser.origin) !== this.settings.region || context.seen(loser)) continue;
+      conflicts.push({
+        collection: op.collection!,
+        key: op.key,
+        field,
+        loser,
+        loserValue: value,
+        winner: context.version,
+      });
+    }
+  }
+
+  #remember(header: BatchHeader, ops: readonly Op[], offset: number): void {
+    for (let i = 0; i < ops.length; i++) {
+      const { idempotency } = ops[i]!;
+      if (idempotency === undefined) continue;
+      this.#idempotency.record(
+        idempotency,
+        { origin: header.origin, seq: header.firstSeq + i, stamp: header.firstStamp + i },
+        offset,
+      );
+    }
+  }
+
+  #takeControl(control: ControlOp): void {
+    switch (control.kind) {
+      case 'freeze':
+        this.origins.freezeTaken(control.origin);
+        break;
+      case 'close':
+        this.origins.closeTaken(control.origin, control.endSeq, control.endStamp);
+        break;
+      case 'fold':
+        this.origins.fold(control.origin);
+        break;
+      case 'skip':
+        break;
+    }
+  }
+
+  // ── Durable ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The log is durable up to `offset`: what was speculative there becomes the state. */
+  landed(offset: number, states: KeyStates): Landed {
+    const changes: StateChange[] = [];
+    const conflicts: ConflictVerdict[] = [];
+    const batches: { header: BatchHeader; offset: number; own: boolean }[] = [];
+    // The shell applies what comes out of one call at once: within the call, a key's durable state is this.
+    const landing = new Map<StateKey, AnyState | undefined>();
+    while (this.#inFlight.length > 0 && this.#inFlight[0]!.lastOffset <= offset) {
+      const item = this.#inFlight.shift()!;
+      this.#offset = item.lastOffset;
+      if (item.leaseBound > this.#lease) this.#lease = item.leaseBound;
+      if (item.header === undefined) continue;
+      this.origins.land(item.header, item.deps);
+      for (const control of item.controls) this.#landControl(control);
+      for (const [key, { change, state }] of item.effects) {
+        const before = landing.has(key) ? landing.get(key) : states.get(key, change.type);
+        changes.push(this.#change(key, change.type, before, state));
+        landing.set(key, state);
+        if (this.#overlay.get(key) === state) this.#overlay.delete(key);
+      }
+      conflicts.push(...item.conflicts);
+      batches.push({ header: item.header, offset: item.lastOffset, own: item.own });
+    }
+    if (batches.length > 0) this.reports.advance(this.origins.durable);
+    return { changes, conflicts, batches };
+  }
+
+  #landControl(control: ControlOp): void {
+    if (control.kind === 'freeze') this.origins.freeze(control.origin);
+    if (control.kind === 'close') this.origins.close(control.origin, control.endSeq, control.endStamp);
+    if (control.kind === 'fold') this.origins.ensure(control.origin).foldedDurable = true;
+  }
+
+  #change(key: StateKey, type: MergeTypeName, before: AnyState | undefined, after: AnyState | undefined): StateChange {
+    const merge = mergeOf(type);
+    const partsBefore = before === undefined ? NO_PARTS : merge.liveParts(before);
+    const partsAfter = after === undefined ? NO_PARTS : merge.liveParts(after);
+    this.#digest.replace(key, partsBefore, partsAfter);
+    this.#keys += Number(partsAfter.length > 0) - Number(partsBefore.length > 0);
+    return { key, type, state: after, collectableAt: after === undefined ? undefined : merge.collectableAt(after) };
+  }
+
+  // ── Promises, reports, collection, closing ──────────────────────────────────────────────────────────────────────
+
+  /** Our promise as of now: below every stamp that is not durable yet, and below the durable lease (I5). */
+  promise(nowMs: number): Watermark | undefined {
+    const own = this.#own;
+    if (own === undefined) return undefined;
+    let stamp = Math.max(this.clock.last, stampOfMs(nowMs));
+    if (this.#open !== undefined) stamp = Math.min(stamp, this.#open.firstStamp - 1);
+    for (const item of this.#inFlight) {
+      if (item.own && item.header !== undefined) stamp = Math.min(stamp, item.header.firstStamp - 1);
+    }
+    if (GUARDS.stampLease) stamp = Math.min(stamp, this.#lease);
+    stamp = Math.max(stamp, this.#promised);
+    if (stamp === 0) return undefined;
+    this.#promised = stamp;
+    this.clock.advanceTo(stamp);
+    return { origin: own.id, seq: own.seq, stamp };
+  }
+
+  beat(nowMs: number): ShardBeat {
+    const own = this.promise(nowMs);
+    const watermarks: Watermark[] = [];
+    const reports = this.reports.newest();
+    const frozen: Watermark[] = [];
+    const reached: OriginId[] = [];
+    const counted: { origin: OriginId; stamp: number }[] =
+      own === undefined ? [] : [{ origin: own.origin, stamp: own.stamp }];
+    for (const origin of this.origins.all()) {
+      if (origin.id === own?.origin || origin.foldedDurable) continue;
+      if (origin.latest !== undefined && origin.counted !== Infinity) watermarks.push(origin.latest);
+      if (origin.frozen && origin.end === undefined)
+        frozen.push({ origin: origin.id, seq: origin.seq, stamp: origin.stamp });
+      if (origin.counted === Infinity) reached.push(origin.id);
+      else counted.push({ origin: origin.id, stamp: origin.counted });
+    }
+    if (own !== undefined) {
+      watermarks.push(own);
+      reports.push({
+        member: this.settings.region,
+        origin: own.origin,
+        seq: own.seq,
+        stamp: own.stamp,
+        counted,
+        frozen,
+        reached,
+      });
+    }
+    return { shard: this.settings.shard, watermarks, reports };
+  }
+
+  hear(beat: ShardBeat, nowMs: number): void {
+    const { members } = this.settings;
+    for (const watermark of beat.watermarks) {
+      if (watermark.origin === this.#own?.id) continue;
+      // A promise from a clock that we do not trust is no progress that we may show (I5, I14).
+      if (GUARDS.clockGuard && isTooFarAhead(watermark.stamp, nowMs, this.settings.maxSkewMs)) continue;
+      if (!members.includes(originRegion(watermark.origin))) continue;
+      this.origins.promise(watermark);
+    }
+    for (const report of beat.reports) {
+      if (report.member === this.settings.region) continue;
+      this.reports.hear(report, this.origins.durable);
+      for (const { origin, seq } of report.frozen) this.origins.prove(origin, seq);
+      // An origin that a member has heard of and we have not: until it is passed here too, nothing is.
+      for (const { origin } of report.counted) if (members.includes(originRegion(origin))) this.origins.ensure(origin);
+    }
+  }
+
+  /** Nothing with a stamp at or below this can still come, anywhere. */
+  stableFloor(nowMs: number): number {
+    const others = (origin: OriginId): number => (GUARDS.tombstoneReports ? this.reports.passed(origin) : Infinity);
+    return this.origins.floor(this.promise(nowMs), others);
+  }
+
+  /** Collects the given keys at `floor`. A key with a change on its way is left for later. */
+  collect(keys: readonly { key: StateKey; type: MergeTypeName }[], floor: number, states: KeyStates): StateChange[] {
+    const changes: StateChange[] = [];
+    for (const { key, type } of keys) {
+      const before = states.get(key, type);
+      if (before === undefined) continue;
+      if (this.#overlay.has(key)) {
+        changes.push({ key, type, state: before, collectableAt: mergeOf(type).collectableAt(before) });
+        continue;
+      }
+      changes.push(this.#change(key, type, before, mergeOf(type).collect(before, floor)));
+    }
+    return changes;
+  }
+
+  /**
+   * Now and then: renews the lease and moves the closing of our older origins on. True when ops were put into the open batch; an
+   * append, when the lease alone is renewed.
+   */
+  tick(nowMs: number): { readonly append: Append | undefined; readonly opened: boolean } {
+    if (this.#own === undefined) return { append: undefined, opened: false };
+    const before = this.openOps;
+    this.#freezeOlder(nowMs);
+    this.#closeFrozen(nowMs);
+    const opened = this.openOps > before;
+    let append: Append | undefined;
+    if (this.#leaseTaken < stampOfMs(nowMs + this.settings.leaseMs / 2) && GUARDS.stampLease) {
+      append = this.#appendOf([this.#leaseEntry(nowMs)], undefined);
+    }
+    return { append, opened };
+  }
+
+  #closeFrozen(nowMs: number): void {
+    for (const origin of this.origins.all()) {
+      if (origin.region !== this.settings.region || origin.id === this.#own!.id || origin.folded) continue;
+      if (origin.counted === Infinity && this.reports.hasReached(origin.id)) {
+        this.#admitControl({ kind: 'fold', origin: origin.id }, nowMs);
+        continue;
+      }
+      if (!origin.frozen || origin.end !== undefined) continue;
+      const reports = this.reports.everyCounted();
+      if (reports === undefined) continue;
+      let end: { seq: number; stamp: number } | undefined = { seq: origin.seq, stamp: origin.stamp };
+      for (const report of reports) {
+        const theirs = report.frozen.find((entry) => entry.origin === origin.id);
+        if (theirs === undefined) {
+          end = undefined;
+          break;
+        }
+        if (theirs.seq > end.seq && GUARDS.closingMaximum) end = theirs;
+      }
+      if (end !== undefined) {
+        this.#admitControl({ kind: 'close', origin: origin.id, endSeq: end.seq, endStamp: end.stamp }, nowMs);
+      }
+    }
+  }
+
+  /** Does a promise or a report speak of ops that are not taken here? Then something was lost on the way and must be asked for. */
+  isBehind(): boolean {
+    for (const origin of this.origins.all()) {
+      if (origin.hold !== undefined && origin.hold.kind !== 'clock') continue;
+      const upTo = Math.min(
+        this.origins.acceptedUpTo(origin),
+        Math.max(origin.proven, origin.latest?.seq ?? 0, origin.end?.seq ?? 0),
+      );
+      if (upTo !== Infinity && origin.takenSeq < upTo) return true;
+    }
+    return false;
+  }
+
+  /** The highest stamp seen or promised of a region's origins here. */
+  boundOf(region: RegionId): number {
+    let bound = 0;
+    for (const origin of this.origins.all()) {
+      if (origin.region !== region) continue;
+      bound = Math.max(
+        bound,
+        origin.takenStamp,
+        origin.latest?.stamp ?? 0,
+        origin.counted === Infinity ? 0 : origin.counted,
+      );
+    }
+    return bound;
+  }
+
+  /** What a restart starts from, as of what has landed; only to be taken while nothing above it is in the rows beside it. */
+  meta(): ShardMeta {
+    return {
+      offset: this.#offset,
+      origins: [...this.origins.all()],
+      digest: this.#digest.snapshot(),
+      keys: this.#keys,
+      bound: Math.max(this.#bound, this.#lease),
+      idempotencyFrom: this.#idempotency.firstOffset ?? this.#offset + 1,
+      idempotencyHorizon: this.#idempotency.horizonStamp,
+    };
+  }
+}
+
+const EMPTY_BYTES = new Uint8Array(0);
+
+export function keysOf(ops: readonly Op[]): { key: StateKey; type: MergeTypeName }[] {
+  const keys: { key: StateKey; type: MergeTypeName }[] = [];
+  for (const op of ops) {
+    if (op.collection !== undefined) keys.push({ key: stateKey(op.collection, op.key), type: op.collection.type });
+  }
+  return keys;
+}
+
+function refused(error: CausewayError): OpResult {
+  return { kind: 'refused', error };
+}
+
+function notReady(): CausewayError {
+  return new CausewayError(
+    'NOT_READY',
+    'this shard has no live origin yet: the node is still starting or asks its members',
+    {
+      hint: 'try again shortly, or another region',
+    },
+  );
+}
+
+function windowPassed(op: EngineOp, horizonMs: number): CausewayError {
+  return new CausewayError(
+    'IDEMPOTENCY_WINDOW_PASSED',
+    `whether this op (${op.collection.name}/${op.key}) was applied before cannot be told any more: it was first tried before ${new Date(horizonMs).toISOString()}, and results are kept only since then`,
+    { hint: 'read the key to see whether it was applied, then decide' },
+  );
+}
+
+function unmet(condition: EngineCondition, view: View | undefined, op: EngineOp): CausewayError | undefined {
+  const name = `${op.collection.namespace}/${op.collection.name}/${op.key}`;
+  if (condition.kind === 'absent') {
+    if (view === undefined) return undefined;
+    return new CausewayError('PRECONDITION_FAILED', `${name} was expected to be absent and exists`);
+  }
+  if (condition.kind === 'exists') {
+    if (view !== undefined) return undefined;
+    return new CausewayError('PRECONDITION_FAILED', `${name} was expected to exist and is absent`);
+  }
+  if (view !== undefined && view.type !== 'register-lww') {
+    return new CausewayError(
+      'WRONG_OPERATION',
+      `${name} is a ${view.type}; only register-lww can be compared by version`,
+    );
+  }
+  if (view === undefined) {
+    return new CausewayError(
+      'PRECONDITION_FAILED',
+      `${name} was expected at ${versionText(condition.version)} and is absent`,
+    );
+  }
+  if (compareVersions(view.version, condition.version) === 0 && view.version.seq === condition.version.seq)
+    return undefined;
+  return new CausewayError(
+    'PRECONDITION_FAILED',
+    `${name} was expected at ${versionText(condition.version)} and is at ${versionText(view.version)}`,
+    { hint: 'read it again and decide on what is there now' },
+  );
+}
+
+function versionText(version: Version): string {
+  return `${version.stamp}@${version.origin}#${version.seq}`;
+}

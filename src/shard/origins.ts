@@ -1,0 +1,235 @@
+// What a shard knows of each origin: how far it is taken and durable, its promises, and its life (open, frozen, closed).
+//
+// Two fronts move through the log: *taken* (handed to the log, speculative) and *durable*. Decisions about what comes next are
+// made on the taken front, everything that others are told on the durable one (DESIGN 4).
+//
+// I2  taken is contiguous per origin; durable follows it in log order.
+// I14 a watermark counts only once durable has reached its seq.
+
+import { NO_CHECKSUM, OrderedDeps, type BatchHeader } from '../record/batch.ts';
+import { originRegion, type OriginId, type RegionId } from '../record/ids.ts';
+import type { VersionVector } from '../record/vector.ts';
+import type { Watermark } from './beat.ts';
+import { GUARDS } from './guards.ts';
+
+/** Promises whose seq is not reached yet; at the bound the older of them are dropped, the newest always stays. */
+const PENDING_WATERMARKS_MAX = 8;
+
+export interface Hold {
+  readonly kind: 'clock' | 'fork' | 'quarantine';
+  readonly sinceMs: number;
+  readonly message: string;
+  /** clock: the stamp that is too far ahead. */
+  readonly stamp: number;
+}
+
+export interface Origin {
+  readonly id: OriginId;
+  readonly region: RegionId;
+  takenSeq: number;
+  takenStamp: number;
+  takenChecksum: Uint8Array;
+  takenDeps: OrderedDeps;
+  seq: number;
+  stamp: number;
+  checksum: Uint8Array;
+  deps: OrderedDeps;
+  /** The highest promise that counts: every op that may still come has a stamp above it. Infinity at the end. */
+  counted: number;
+  /** Promises that wait for `seq`. */
+  pending: Watermark[];
+  /** The newest promise heard of; gossiped on. */
+  latest: Watermark | undefined;
+  frozenTaken: boolean;
+  frozen: boolean;
+  /** Set when the close is taken. */
+  end: { readonly seq: number; readonly stamp: number } | undefined;
+  /** The close is durable. */
+  closed: boolean;
+  /** Every member has reached the end: left out of deps and reports. */
+  folded: boolean;
+  foldedDurable: boolean;
+  /** Some member is known to hold the origin's ops up to here, durably. A frozen origin is taken up to it, no further. */
+  proven: number;
+  hold: Hold | undefined;
+}
+
+export class OriginTable {
+  readonly #origins = new Map<OriginId, Origin>();
+  readonly #taken: VersionVector = new Map();
+  readonly #durable: VersionVector = new Map();
+
+  /** Live views: they change as the shard moves on. */
+  get taken(): ReadonlyMap<OriginId, number> {
+    return this.#taken;
+  }
+
+  get durable(): ReadonlyMap<OriginId, number> {
+    return this.#durable;
+  }
+
+  get(id: OriginId): Origin | undefined {
+    return this.#origins.get(id);
+  }
+
+  all(): IterableIterator<Origin> {
+    return this.#origins.values();
+  }
+
+  ensure(id: OriginId): Origin {
+    let origin = this.#origins.get(id);
+    if (origin === undefined) {
+      origin = {
+        id,
+        region: originRegion(id),
+        takenSeq: 0,
+        takenStamp: 0,
+        takenChecksum: NO_CHECKSUM,
+        takenDeps: OrderedDeps.empty,
+        seq: 0,
+        stamp: 0,
+        checksum: NO_CHECKSUM,
+        deps: OrderedDeps.empty,
+        counted: 0,
+        pending: [],
+        latest: undefined,
+        frozenTaken: false,
+        frozen: false,
+        end: undefined,
+        closed: false,
+        folded: false,
+        foldedDurable: false,
+        proven: 0,
+        hold: undefined,
+      };
+      this.#origins.set(id, origin);
+    }
+    return origin;
+  }
+
+  /** A batch was handed to the log. */
+  take(header: BatchHeader, deps: OrderedDeps): Origin {
+    const origin = this.ensure(header.origin);
+    origin.takenSeq = Math.max(origin.takenSeq, header.lastSeq);
+    origin.takenStamp = Math.max(origin.takenStamp, header.lastStamp);
+    origin.takenChecksum = header.checksum;
+    origin.takenDeps = deps;
+    origin.proven = Math.max(origin.proven, header.lastSeq);
+    this.#taken.set(origin.id, origin.takenSeq);
+    for (let i = 0; i < deps.origins.length; i++) this.prove(deps.origins[i]!, deps.seqs[i]!);
+    return origin;
+  }
+
+  /** Some member holds `seq` of the origin. */
+  prove(id: OriginId, seq: number): void {
+    const origin = this.ensure(id);
+    if (seq > origin.proven) origin.proven = seq;
+  }
+
+  /** A batch became durable. */
+  land(header: BatchHeader, deps: OrderedDeps): void {
+    const origin = this.ensure(header.origin);
+    origin.checksum = header.checksum;
+    origin.deps = deps;
+    origin.seq = Math.max(origin.seq, header.lastSeq);
+    origin.stamp = Math.max(origin.stamp, header.lastStamp);
+    this.#durable.set(origin.id, origin.seq);
+    this.#count(origin, header.lastStamp);
+  }
+
+  /** Counts every promise whose seq is reached. */
+  #count(origin: Origin, stamp: number): void {
+    let counted = Math.max(origin.counted, stamp);
+    if (origin.pending.length > 0) {
+      const waiting: Watermark[] = [];
+      for (const promise of origin.pending) {
+        if (promise.seq <= origin.seq || !GUARDS.watermarkSeq) counted = Math.max(counted, promise.stamp);
+        else waiting.push(promise);
+      }
+      origin.pending = waiting;
+    }
+    if (origin.closed && origin.seq >= origin.end!.seq) counted = Infinity;
+    origin.counted = counted;
+  }
+
+  /** A promise was heard, from whomever. */
+  promise(watermark: Watermark): void {
+    const origin = this.ensure(watermark.origin);
+    if (origin.latest === undefined || watermark.stamp > origin.latest.stamp) origin.latest = watermark;
+    if (watermark.stamp <= origin.counted) return;
+    origin.pending.push(watermark);
+    this.#count(origin, 0);
+    // The newest is the one that keeps the lag honest; dropping an older one can only delay.
+    if (origin.pending.length > PENDING_WATERMARKS_MAX)
+      origin.pending.splice(0, origin.pending.length - PENDING_WATERMARKS_MAX);
+  }
+
+  freezeTaken(id: OriginId): void {
+    this.ensure(id).frozenTaken = true;
+  }
+
+  freeze(id: OriginId): void {
+    const origin = this.ensure(id);
+    origin.frozenTaken = true;
+    origin.frozen = true;
+  }
+
+  closeTaken(id: OriginId, seq: number, stamp: number): void {
+    const origin = this.ensure(id);
+    origin.frozenTaken = true;
+    // Two members may close one origin; all members were frozen before, so both computed the same end.
+    origin.end ??= { seq, stamp };
+  }
+
+  close(id: OriginId, seq: number, stamp: number): void {
+    this.closeTaken(id, seq, stamp);
+    const origin = this.ensure(id);
+    origin.frozen = true;
+    origin.closed = true;
+    this.#count(origin, 0);
+  }
+
+  fold(id: OriginId): void {
+    this.ensure(id).folded = true;
+  }
+
+  /** How far ops of an origin are accepted now. */
+  acceptedUpTo(origin: Origin): number {
+    if (origin.end !== undefined) return origin.end.seq;
+    if (origin.frozenTaken) return origin.proven;
+    return Infinity;
+  }
+
+  /** The taken vector without folded origins: what a batch that is sealed now depends on. */
+  depsVector(): VersionVector {
+    const vector: VersionVector = new Map();
+    for (const origin of this.#origins.values()) {
+      if (!origin.folded && origin.takenSeq > 0) vector.set(origin.id, origin.takenSeq);
+    }
+    return vector;
+  }
+
+  /**
+   * The lowest stamp that anybody might still know nothing of: over all origins, what counts here and what `others` say has
+   * passed at them. `own` stands in for our live origin; without one nothing is passed.
+   */
+  floor(own: Watermark | undefined, others: (origin: OriginId) => number): number {
+    if (own === undefined) return 0;
+    let floor = own.stamp;
+    for (const origin of this.#origins.values()) {
+      if (origin.folded) continue;
+      if (origin.id !== own.origin) floor = Math.min(floor, origin.counted);
+      floor = Math.min(floor, others(origin.id));
+    }
+    return floor;
+  }
+
+  /** Puts back what a restart read from the store's checkpoint. */
+  restore(origin: Origin): void {
+    this.#origins.set(origin.id, origin);
+    if (origin.takenSeq > 0) {
+      this.#taken.set(origin.id, origin.takenSeq);
+      this.#durable.set(origin.id, origin.seq);
+    }
+  }
+}

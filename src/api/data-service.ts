@@ -1,0 +1,307 @@
+// causeway.v1.Data: syntax, limits and permissions here; what exists and what may be done is the region's to say.
+
+import type { sendUnaryData, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
+import { MalformedMessage, messageType, objectCodec, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
+import type { GetTopologyRequest__Output } from '../proto/generated/causeway/v1/GetTopologyRequest.ts';
+import type { ReadRequest__Output } from '../proto/generated/causeway/v1/ReadRequest.ts';
+import type { SubscribeRequest__Output } from '../proto/generated/causeway/v1/SubscribeRequest.ts';
+import { WireWriter } from '../proto/wire.ts';
+import { KEY_BYTES_MAX } from '../record/ids.ts';
+import { LIMITS } from '../merge/types.ts';
+import type { Consistency, FeedStart, ReadResult } from '../region/region.ts';
+import { authorize, type ServiceEnv } from './env.ts';
+import { FeedStream, type FeedCall } from './feed-stream.ts';
+import { checkKey, checkName, effectiveDeadlineMs, tooLarge, type ApiLimits } from './limits.ts';
+import { toStatus } from './status.ts';
+import { cursorFromMessage, sessionFromMessage, sessionToMessage } from './tokens.ts';
+import { collectionMessage, viewBytes, viewMessage } from './views.ts';
+import { decodeWrite } from './write-decode.ts';
+import { encodeWriteResponse } from './write-encode.ts';
+import { WriteStream, type WriteStreamCall } from './write-stream.ts';
+
+const SERVICE = 'causeway.v1.Data';
+const COLLECTIONS_MAX = 256;
+
+type Unary<Req> = ServerUnaryCall<Req | MalformedMessage, Buffer>;
+type Callback = sendUnaryData<Buffer>;
+
+/** The methods of the service, with bytes where a hot path walks or writes them itself. */
+function definition(limits: ApiLimits): Record<string, WireMethod<never, Buffer>> {
+  const bytes = { encode: rawCodec.encode, decode: rawCodec.decode };
+  const request = <T>(name: string) => ({ request: objectCodec<object, T>(`causeway.v1.${name}`), response: bytes });
+  const methods = {
+    Write: wireMethod(SERVICE, 'Write', { request: bytes, response: bytes, requestBytesMax: limits.requestBytesMax }),
+    WriteStream: wireMethod(SERVICE, 'WriteStream', {
+      request: bytes,
+      response: bytes,
+      requestBytesMax: limits.streamMessageBytesMax,
+    }),
+    Read: wireMethod(SERVICE, 'Read', request<ReadRequest__Output>('ReadRequest') as never),
+    Subscribe: wireMethod(SERVICE, 'Subscribe', request<SubscribeRequest__Output>('SubscribeRequest') as never),
+    GetTopology: wireMethod(SERVICE, 'GetTopology', request<GetTopologyRequest__Output>('GetTopologyRequest') as never),
+  };
+  return methods as unknown as Record<string, WireMethod<never, Buffer>>;
+}
+
+export function dataService(env: ServiceEnv): {
+  definition: Record<string, WireMethod<never, Buffer>>;
+  implementation: UntypedServiceImplementation;
+} {
+  return {
+    definition: definition(env.limits),
+    implementation: {
+      Write: (call: Unary<Buffer>, callback: Callback) =>
+        unary(call, callback, (bytes) => write(env, call, bytes, callback)),
+      WriteStream: (call: WriteStreamCall) => {
+        // The stream keeps itself alive through its listeners.
+        void new WriteStream(call, env);
+      },
+      Read: (call: Unary<ReadRequest__Output>, callback: Callback) =>
+        unary(call, callback, (request) => read(env, call, request, callback)),
+      Subscribe: (call: FeedCall & { request: SubscribeRequest__Output | MalformedMessage }) => subscribe(env, call),
+      GetTopology: (call: Unary<GetTopologyRequest__Output>, callback: Callback) =>
+        unary(call, callback, (request) => topology(env, call, request, callback)),
+    } as unknown as UntypedServiceImplementation,
+  };
+}
+
+/** Whatever a handler throws before it has answered becomes the answer. */
+export function unary<Req>(call: Unary<Req>, callback: Callback, handle: (request: Req) => void): void {
+  try {
+    const request = wellFormed(call.request);
+    handle(request);
+  } catch (error) {
+    callback(toStatus(toCausewayError(error)));
+  }
+}
+
+export function wellFormed<Req>(request: Req | MalformedMessage): Req {
+  if (!(request instanceof MalformedMessage)) return request;
+  const code = request.reason.includes('limit is') ? 'TOO_LARGE' : 'INVALID_ARGUMENT';
+  throw new CausewayError(code, `this is no ${request.type}: ${request.reason}`);
+}
+
+/** Milliseconds to the call's own deadline; Infinity without one. */
+function callDeadlineMs(env: ServiceEnv, call: { getDeadline(): Date | number }): number {
+  const deadline = call.getDeadline();
+  const unixMs = typeof deadline === 'number' ? deadline : deadline.getTime();
+  return unixMs - env.system.clock.nowMs();
+}
+
+function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Callback): void {
+  const refusal = env.load.refusal(bytes.length);
+  if (refusal !== undefined) throw refusal;
+  const request = decodeWrite(bytes, {
+    limits: env.limits,
+    clusterId: env.clusterId,
+    admit: (namespace) => {
+      authorize(env, call, 'write', namespace);
+      const unknown = env.catalog.checkNamespace(namespace);
+      if (unknown !== undefined) throw unknown;
+    },
+    collectionError: (namespace, name) => env.catalog.checkCollection(namespace, name),
+  });
+  const answer = (results: Parameters<typeof encodeWriteResponse>[2]): void => {
+    const out = new WireWriter(256);
+    encodeWriteResponse(out, request, results, env.clusterId);
+    callback(null, out.view());
+  };
+  if (request.ops.length === 0) {
+    answer([]);
+    return;
+  }
+  env.load.hold(bytes.length);
+  env.region.write(
+    {
+      ops: request.ops,
+      durability: request.durability,
+      deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
+      session: request.session,
+    },
+    (results) => {
+      env.load.release(bytes.length);
+      answer(results);
+    },
+  );
+}
+
+function read(
+  env: ServiceEnv,
+  call: Unary<ReadRequest__Output>,
+  request: ReadRequest__Output,
+  callback: Callback,
+): void {
+  const { namespace, collection, keys } = request;
+  const nameError = checkName('namespace', namespace) ?? checkName('collection', collection);
+  if (nameError !== undefined) throw nameError;
+  authorize(env, call, 'read', namespace);
+  const unknown = env.catalog.checkNamespace(namespace) ?? env.catalog.checkCollection(namespace, collection);
+  if (unknown !== undefined) throw unknown;
+  if (keys.length === 0) throw new CausewayError('INVALID_ARGUMENT', 'a read names at least one key');
+  if (keys.length > env.limits.keysPerReadMax) {
+    throw tooLarge('a read', 'keys', env.limits.keysPerReadMax, keys.length, 'send several reads');
+  }
+  for (const key of keys) {
+    const keyError = checkKey(key);
+    if (keyError !== undefined) throw keyError;
+  }
+  const refusal = env.load.refusal(0);
+  if (refusal !== undefined) throw refusal;
+
+  env.region.read(
+    {
+      namespace,
+      collection,
+      keys,
+      consistency: consistencyOf(env, request),
+      deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
+    },
+    (result) => {
+      if (result instanceof CausewayError) {
+        callback(toStatus(result));
+        return;
+      }
+      try {
+        callback(null, encodeReadResponse(env, result));
+      } catch (error) {
+        callback(toStatus(toCausewayError(error)));
+      }
+    },
+  );
+}
+
+function consistencyOf(env: ServiceEnv, request: ReadRequest__Output): Consistency {
+  // An enum value that this version does not know decodes to its number.
+  const { consistency } = request as { consistency: string | number };
+  switch (consistency) {
+    case 'CONSISTENCY_UNSPECIFIED':
+    case 'CONSISTENCY_LOCAL':
+      return { kind: 'local' };
+    case 'CONSISTENCY_CAUSAL':
+      if (request.session === null) throw new CausewayError('INVALID_ARGUMENT', 'a causal read needs a session token');
+      return {
+        kind: 'causal',
+        session: sessionFromMessage(request.session, env.clusterId),
+        allowStale: request.allowStale,
+      };
+    default:
+      throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`);
+  }
+}
+
+function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
+  const { responseBytesMax } = env.limits;
+  const bytes = result.views.reduce((sum, view) => sum + viewBytes(view), 0);
+  if (bytes > responseBytesMax) {
+    throw tooLarge('the answer to a read', 'bytes', responseBytesMax, bytes, 'ask for fewer keys at once');
+  }
+  const type = messageType('causeway.v1.ReadResponse');
+  const message = {
+    views: result.views.map(viewMessage),
+    session: sessionToMessage(result.session, env.clusterId),
+    stale: result.stale,
+  };
+  return type.encode(message as object as never).finish() as Buffer;
+}
+
+function subscribe(env: ServiceEnv, call: FeedCall & { request: SubscribeRequest__Output | MalformedMessage }): void {
+  try {
+    const request = wellFormed(call.request);
+    const { namespace, collections, keyPrefix } = request;
+    const nameError = checkName('namespace', namespace);
+    if (nameError !== undefined) throw nameError;
+    authorize(env, call, 'subscribe', namespace);
+    if (collections.length > COLLECTIONS_MAX) {
+      throw tooLarge('a subscription', 'collections', COLLECTIONS_MAX, collections.length, 'name none to follow all');
+    }
+    let unknown = env.catalog.checkNamespace(namespace);
+    for (const collection of collections) unknown ??= env.catalog.checkCollection(namespace, collection);
+    if (unknown !== undefined) throw unknown;
+    const prefixError = keyPrefix === '' ? undefined : checkKey(keyPrefix);
+    if (prefixError !== undefined) throw prefixError;
+    const refusal = env.load.refusal(0);
+    if (refusal !== undefined) throw refusal;
+    if (env.load.streams >= env.limits.subscribersMax) {
+      throw new CausewayError('OVERLOADED', `the node has ${env.load.streams} streams, its limit`, {
+        retryAfterMs: 1000,
+      });
+    }
+    const form = formOf(request);
+    const start = startOf(env, request);
+    const feed = new FeedStream(call, env, form === 'value');
+    feed.start({ namespace, collections, keyPrefix, start, form });
+  } catch (error) {
+    call.emit('error', toStatus(toCausewayError(error)));
+  }
+}
+
+function formOf(request: SubscribeRequest__Output): 'op' | 'value' {
+  const { form } = request as { form: string | number };
+  if (form === 'FEED_FORM_UNSPECIFIED' || form === 'FEED_FORM_OP') return 'op';
+  if (form === 'FEED_FORM_VALUE') return 'value';
+  throw new CausewayError('INVALID_ARGUMENT', `feed form ${form} is not known to this node`);
+}
+
+function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart {
+  switch (request.start) {
+    case 'beginning':
+      return { kind: 'beginning' };
+    case 'fromTimeMs':
+      if (!Number.isSafeInteger(request.fromTimeMs))
+        throw new CausewayError('INVALID_ARGUMENT', 'from_time_ms is in Unix ms');
+      return { kind: 'time', unixMs: request.fromTimeMs as number };
+    case 'cursor':
+      if (!request.cursor) throw new CausewayError('CURSOR_INVALID', 'the cursor is empty');
+      return { kind: 'cursor', cursor: cursorFromMessage(request.cursor, request.namespace, env.clusterId) };
+    default:
+      return { kind: 'now' };
+  }
+}
+
+function topology(
+  env: ServiceEnv,
+  call: Unary<GetTopologyRequest__Output>,
+  request: GetTopologyRequest__Output,
+  callback: Callback,
+): void {
+  const { region, limits } = env;
+  authorize(env, call, 'topology', request.namespace === '' ? undefined : request.namespace);
+  if (request.namespace !== '') {
+    const unknown = checkName('namespace', request.namespace) ?? env.catalog.checkNamespace(request.namespace);
+    if (unknown !== undefined) throw unknown;
+  }
+  const status = region.status();
+  const namespaces = new Map<string, { name: string; placementId: number; shards: number; collections: unknown[] }>();
+  for (const collection of status.collections) {
+    const name = collection.namespace;
+    if (request.namespace !== '' && name !== request.namespace) continue;
+    let entry = namespaces.get(name);
+    if (entry === undefined) {
+      const placement = region.placementOf(name);
+      if (placement === undefined) continue;
+      entry = { name, ...placement, collections: [] };
+      namespaces.set(name, entry);
+    }
+    entry.collections.push(collectionMessage(collection));
+  }
+  const message = {
+    region: region.id,
+    node: status.node,
+    version: status.version,
+    ready: region.ready() && !env.load.draining,
+    readyReason: env.load.draining ? 'draining' : status.stateReason,
+    namespaces: [...namespaces.values()],
+    limits: {
+      keyBytesMax: KEY_BYTES_MAX,
+      valueBytesMax: LIMITS.valueBytesMax,
+      opsPerRequestMax: limits.opsPerRequestMax,
+      requestBytesMax: limits.requestBytesMax,
+      streamMessageBytesMax: limits.streamMessageBytesMax,
+      keysPerReadMax: limits.keysPerReadMax,
+    },
+    peers: status.peers.map((peer) => peer.region),
+  };
+  const type = messageType('causeway.v1.GetTopologyResponse');
+  callback(null, type.encode(message as object as never).finish() as Buffer);
+}

@@ -1,0 +1,97 @@
+// What the services of one node share.
+
+import { CausewayError } from '../errors/errors.ts';
+import type { Region } from '../region/region.ts';
+import type { System } from '../system/system.ts';
+import type { Catalog } from './catalog.ts';
+import type { Access, Action, IncomingCall } from './identity.ts';
+import type { ApiLimits } from './limits.ts';
+
+export interface ServiceEnv {
+  readonly region: Region;
+  readonly system: System;
+  readonly limits: ApiLimits;
+  readonly access: Access;
+  readonly catalog: Catalog;
+  /** Stands in tokens and cursors; empty: they are not tied to a cluster. */
+  readonly clusterId: string;
+  readonly load: Load;
+}
+
+/** Why the node sheds: what all calls together hold. */
+export class Load {
+  readonly #limits: ApiLimits;
+  #pendingBytes = 0;
+  #draining = false;
+  readonly #streams = new Set<Drainable>();
+
+  constructor(limits: ApiLimits) {
+    this.#limits = limits;
+  }
+
+  /** Why a request of this size is refused now, or undefined. */
+  refusal(bytes: number): CausewayError | undefined {
+    if (this.#draining) return draining();
+    if (this.#pendingBytes + bytes > this.#limits.pendingBytesMax) {
+      return new CausewayError('OVERLOADED', `${this.#pendingBytes} bytes of requests wait for their answers already`, {
+        details: { limit: this.#limits.pendingBytesMax, pending: this.#pendingBytes },
+        retryAfterMs: 50,
+      });
+    }
+    return undefined;
+  }
+
+  /** Counts it until release(). */
+  hold(bytes: number): void {
+    this.#pendingBytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#pendingBytes -= bytes;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** From now on everything new is refused, and long-lived calls end when what they hold is answered. */
+  drain(): void {
+    this.#draining = true;
+    for (const stream of this.#streams) stream.drain();
+  }
+
+  add(stream: Drainable): void {
+    this.#streams.add(stream);
+    if (this.#draining) stream.drain();
+  }
+
+  remove(stream: Drainable): void {
+    this.#streams.delete(stream);
+  }
+
+  /** Open WriteStreams and subscriptions. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+}
+
+/** A call that lives long and must be told that the node goes. */
+export interface Drainable {
+  drain(): void;
+}
+
+export function draining(): CausewayError {
+  return new CausewayError('DRAINING', 'the node is shutting down and takes nothing new', {
+    hint: 'go to another endpoint',
+  });
+}
+
+/** Throws CausewayError when the caller may not. */
+export function authorize(env: ServiceEnv, call: IncomingCall, action: Action, namespace: string | undefined): void {
+  const refusal = env.access.check(env.access.identify(call), action, namespace);
+  if (refusal !== undefined) throw refusal;
+}

@@ -1,0 +1,472 @@
+// A Region in memory, small enough to be seen through: one origin, no log, no peers. It can be told to fail, to stall, to be
+// away; replicateFrom() brings another one's events, so that cursors and failover can be tried.
+// Its merging is a sketch: what the merge types do is tested elsewhere.
+
+import { CausewayError } from '../../src/errors/errors.ts';
+import type { Intent, OpDescription, View } from '../../src/merge/types.ts';
+import {
+  originId,
+  regionId,
+  shardId,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+  type Version,
+} from '../../src/record/ids.ts';
+import type { CollectionRef, MergeTypeName } from '../../src/record/op.ts';
+import type {
+  Conflict,
+  FeedCursor,
+  FeedEvent,
+  FeedSink,
+  FeedSubscription,
+  ReadRequest,
+  ReadResult,
+  Region,
+  RegionStatus,
+  ShardDigest,
+  SubscribeRequest,
+  WriteOp,
+  WriteRequest,
+  WriteResult,
+} from '../../src/region/region.ts';
+import type { System } from '../../src/system/system.ts';
+
+const SHARDS = 4;
+const EPOCH_MS = Date.UTC(2020, 0, 1);
+
+export interface FakeRegionOptions {
+  readonly name: string;
+  readonly system: System;
+  readonly namespace?: string;
+  readonly collections?: Readonly<Record<string, MergeTypeName>>;
+}
+
+interface Entry {
+  view: View | undefined;
+}
+
+interface Subscriber {
+  readonly request: SubscribeRequest;
+  readonly sink: FeedSink;
+  /** Next index into the log, per shard. */
+  readonly at: Map<ShardId, number>;
+  waiting: boolean;
+  cancelled: boolean;
+}
+
+const COLLECTIONS: Readonly<Record<string, MergeTypeName>> = {
+  profiles: 'register-lww',
+  drafts: 'register-mv',
+  delays: 'counter-pn',
+  routes: 'set-aw',
+  flights: 'map-lww',
+};
+
+export class FakeRegion implements Region {
+  readonly id: RegionId;
+  readonly origin: OriginId;
+  readonly #system: System;
+  readonly #collections = new Map<string, CollectionRef>();
+  readonly #namespace: string;
+  readonly #entries = new Map<string, Entry>();
+  readonly #log = new Map<ShardId, FeedEvent[]>();
+  readonly #vectors = new Map<ShardId, Map<OriginId, number>>();
+  readonly #results = new Map<string, WriteResult & { ok: true }>();
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #readyListeners: ((ready: boolean) => void)[] = [];
+  readonly #stalled: (() => void)[] = [];
+  #stamp = 0;
+  #ready = true;
+  #stalling = false;
+
+  /** What a write of this op fails with. Asked before anything else. */
+  refuse: (op: WriteOp) => CausewayError | undefined = () => undefined;
+  /** What a read fails with. */
+  refuseRead: (request: ReadRequest) => CausewayError | undefined = () => undefined;
+  /** Applied, but answered with this. */
+  loseAnswer: (op: WriteOp) => CausewayError | undefined = () => undefined;
+  /** Every write that came, in order. */
+  readonly writes: WriteRequest[] = [];
+  readonly reads: ReadRequest[] = [];
+  /** Ops that took effect, in order. */
+  readonly applied: WriteOp[] = [];
+  conflictList: Conflict[] = [];
+
+  constructor(options: FakeRegionOptions) {
+    this.id = regionId(options.name);
+    this.origin = originId(this.id, options.system.random.uint48());
+    this.#system = options.system;
+    this.#namespace = options.namespace ?? 'app';
+    for (const [name, type] of Object.entries(options.collections ?? COLLECTIONS)) {
+      this.#collections.set(name, { namespace: this.#namespace, name, id: 1, type });
+    }
+    for (let i = 0; i < SHARDS; i++) {
+      this.#log.set(shardId(1, i), []);
+      this.#vectors.set(shardId(1, i), new Map());
+    }
+  }
+
+  setReady(ready: boolean): void {
+    this.#ready = ready;
+    for (const listener of this.#readyListeners) listener(ready);
+  }
+
+  /** From now on writes and reads are answered only by release(). */
+  stall(): void {
+    this.#stalling = true;
+  }
+
+  release(): void {
+    this.#stalling = false;
+    for (const answer of this.#stalled.splice(0)) answer();
+  }
+
+  get stalled(): number {
+    return this.#stalled.length;
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Takes what the other has and this one lacks. */
+  replicateFrom(other: FakeRegion): void {
+    for (const [shard, events] of other.#log) {
+      const vector = this.#vector(shard);
+      for (const event of events) {
+        if ((vector.get(event.version.origin) ?? 0) >= event.version.seq) continue;
+        this.#stamp = Math.max(this.#stamp, event.version.stamp);
+        this.#append(shard, event);
+      }
+    }
+    this.#feed();
+  }
+
+  placementOf(namespace: string): { placementId: number; shards: number } | undefined {
+    return namespace === this.#namespace ? { placementId: 1, shards: SHARDS } : undefined;
+  }
+
+  collection(namespace: string, name: string): CollectionRef | undefined {
+    return namespace === this.#namespace ? this.#collections.get(name) : undefined;
+  }
+
+  write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
+    this.writes.push(request);
+    let refusal: CausewayError | undefined;
+    const results = request.ops.map((op): WriteResult => {
+      // As a region does it: what comes behind a refusal that may be retried is refused as well.
+      const error = refusal ?? this.refuse(op) ?? this.#notReady();
+      if (error?.retriable === true) refusal = error;
+      return error === undefined ? this.#apply(op, request) : { ok: false, error };
+    });
+    this.#answer(() => done(results));
+    this.#feed();
+  }
+
+  read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
+    this.reads.push(request);
+    const error = this.refuseRead(request) ?? this.#notReady();
+    this.#answer(() => {
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
+      const session = new Map<ShardId, ReadonlyMap<OriginId, number>>();
+      let behind = false;
+      for (const key of request.keys) {
+        const shard = shardOf(key);
+        const stamps = this.#stamps(shard);
+        session.set(shard, stamps);
+        if (request.consistency.kind !== 'causal') continue;
+        for (const [origin, stamp] of request.consistency.session.get(shard) ?? []) {
+          if ((stamps.get(origin) ?? 0) < stamp) behind = true;
+        }
+      }
+      if (behind && request.consistency.kind === 'causal' && !request.consistency.allowStale) {
+        done(new CausewayError('SESSION_BEHIND', 'this region has not applied what the session has seen'));
+        return;
+      }
+      const views = request.keys.map((key) => this.#entries.get(`${request.collection}/${key}`)?.view);
+      done({ views, session, stale: behind });
+    });
+  }
+
+  subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription {
+    const subscriber: Subscriber = { request, sink, at: new Map(), waiting: false, cancelled: false };
+    for (const [shard, events] of this.#log) subscriber.at.set(shard, this.#startAt(request, shard, events));
+    this.#subscribers.add(subscriber);
+    this.#feedOne(subscriber);
+    return {
+      resume: () => {
+        subscriber.waiting = false;
+        this.#feedOne(subscriber);
+      },
+      cancel: () => {
+        subscriber.cancelled = true;
+        this.#subscribers.delete(subscriber);
+      },
+    };
+  }
+
+  failSubscribers(error: CausewayError): void {
+    for (const subscriber of this.#subscribers) subscriber.sink.failed(error);
+  }
+
+  digests(asOfMs: number): readonly ShardDigest[] {
+    return Array.from(this.#vectors, ([shard, vector]) => ({
+      shard,
+      digest: '0123456789abcdef',
+      keys: this.#log.get(shard)?.length ?? 0,
+      asOfMs,
+      vector,
+    }));
+  }
+
+  status(): RegionStatus {
+    const nowMs = this.#system.clock.nowMs();
+    return {
+      region: this.id,
+      node: `${this.id}-1`,
+      version: '0.1.0',
+      startedAtMs: nowMs - 1000,
+      nowMs,
+      state: this.#ready ? 'ready' : 'catching-up',
+      stateReason: this.#ready ? '' : 'told so by a test',
+      log: { engine: 'memory', durable: false, detail: 'memory', state: { kind: 'ready' }, bytes: 1 },
+      store: { engine: 'memory', bytes: 2 },
+      peers: [
+        {
+          region: regionId('far-away'),
+          link: { kind: 'down', reason: 'connection refused', retryInMs: 250 },
+          lagMs: 12.5,
+          opLagMsP50: undefined,
+          opLagMsP99: undefined,
+          clock: { offsetMs: -3, rttMs: 80 },
+          unacknowledgedOps: 7,
+        },
+      ],
+      shards: Array.from(this.#vectors, ([shard, vector]) => ({
+        shard,
+        origins: Array.from(vector, ([origin, seq]) => ({
+          origin,
+          seq,
+          watermark: Infinity,
+          state: 'open' as const,
+          held: undefined,
+        })),
+        ownOrigin: this.origin,
+        parkedBatches: 0,
+        tombstones: 0,
+      })),
+      collections: [...this.#collections.values()],
+      keys: this.#entries.size,
+      counters: {
+        accepted: this.applied.length,
+        refused: 0,
+        duplicatesAnswered: 0,
+        appliedRemote: 0,
+        duplicateBatches: 0,
+        conflicts: 0,
+        bytesReceived: 0,
+        commits: 0,
+      },
+      alarms: [{ sinceMs: 5, code: 'clock-hold', message: 'a test' }],
+    };
+  }
+
+  conflicts(): readonly Conflict[] {
+    return this.conflictList;
+  }
+
+  ready(): boolean {
+    return this.#ready;
+  }
+
+  onReady(listener: (ready: boolean) => void): void {
+    this.#readyListeners.push(listener);
+  }
+
+  #notReady(): CausewayError | undefined {
+    return this.#ready ? undefined : new CausewayError('NOT_READY', 'told so by a test');
+  }
+
+  #answer(answer: () => void): void {
+    if (this.#stalling) this.#stalled.push(answer);
+    else answer();
+  }
+
+  #vector(shard: ShardId): Map<OriginId, number> {
+    const vector = this.#vectors.get(shard);
+    if (vector === undefined) throw new Error(`no shard ${shard}`);
+    return vector;
+  }
+
+  /** The newest stamp of each origin. */
+  #stamps(shard: ShardId): Map<OriginId, number> {
+    const stamps = new Map<OriginId, number>();
+    for (const { version } of this.#log.get(shard) ?? []) stamps.set(version.origin, version.stamp);
+    return stamps;
+  }
+
+  #apply(op: WriteOp, request: WriteRequest): WriteResult {
+    const collection = this.#collections.get(op.collection);
+    if (collection === undefined) return { ok: false, error: new CausewayError('UNKNOWN_COLLECTION', op.collection) };
+    const { idempotency } = op;
+    const name =
+      idempotency === undefined
+        ? undefined
+        : idempotency.kind === 'producer'
+          ? `p${idempotency.producer}/${idempotency.seq}`
+          : `k${idempotency.key}`;
+    const first = name === undefined ? undefined : this.#results.get(name);
+    if (first !== undefined) return { ...first, duplicate: true };
+    if (!TAKES[collection.type].includes(op.intent.kind)) {
+      return {
+        ok: false,
+        error: new CausewayError('WRONG_OPERATION', `${collection.type} takes no ${op.intent.kind}`),
+      };
+    }
+    const view = this.#entries.get(`${op.collection}/${op.key}`)?.view;
+    const { condition } = op;
+    const holds =
+      condition === undefined ||
+      (condition.kind === 'absent' && view === undefined) ||
+      (condition.kind === 'exists' && view !== undefined) ||
+      (condition.kind === 'version' && view?.type === 'register-lww' && sameVersion(view.version, condition.version));
+    if (!holds) return { ok: false, error: new CausewayError('PRECONDITION_FAILED', 'the condition does not hold') };
+
+    const shard = shardOf(op.key);
+    for (const stamps of request.session?.values() ?? []) {
+      for (const stamp of stamps.values()) this.#stamp = Math.max(this.#stamp, stamp);
+    }
+    this.#stamp = Math.max(this.#stamp + 1, (this.#system.clock.nowMs() - EPOCH_MS) * 4096);
+    const version = { origin: this.origin, seq: (this.#vector(shard).get(this.origin) ?? 0) + 1, stamp: this.#stamp };
+    this.applied.push(op);
+    this.#append(shard, {
+      shard,
+      version,
+      collection,
+      key: op.key,
+      op: describe(op.intent),
+      trace: op.trace,
+      view: undefined,
+    });
+    const result = { ok: true, shard, version, duplicate: false } as const;
+    if (name !== undefined) this.#results.set(name, result);
+    const lost = this.loseAnswer(op);
+    return lost === undefined ? result : { ok: false, error: lost };
+  }
+
+  #append(shard: ShardId, event: FeedEvent): void {
+    const name = `${event.collection.name}/${event.key}`;
+    const view = next(this.#entries.get(name)?.view, event);
+    if (view === undefined) this.#entries.delete(name);
+    else this.#entries.set(name, { view });
+    this.#log.get(shard)?.push({ ...event, view });
+    this.#vector(shard).set(event.version.origin, event.version.seq);
+  }
+
+  #startAt(request: SubscribeRequest, shard: ShardId, events: readonly FeedEvent[]): number {
+    const { start } = request;
+    switch (start.kind) {
+      case 'beginning':
+        return 0;
+      case 'now':
+        return events.length;
+      case 'time': {
+        const at = events.findIndex(({ version }) => Math.floor(version.stamp / 4096) + EPOCH_MS >= start.unixMs);
+        return at === -1 ? events.length : at;
+      }
+      case 'cursor':
+        return firstNotCovered(start.cursor, shard, events);
+    }
+  }
+
+  #feed(): void {
+    for (const subscriber of this.#subscribers) this.#feedOne(subscriber);
+  }
+
+  #feedOne(subscriber: Subscriber): void {
+    const { request, sink } = subscriber;
+    for (const [shard, log] of this.#log) {
+      for (;;) {
+        if (subscriber.waiting || subscriber.cancelled) return;
+        const at = subscriber.at.get(shard) ?? 0;
+        if (at >= log.length) break;
+        const some = log.slice(at, at + 100);
+        subscriber.at.set(shard, at + some.length);
+        const cursor = new Map<OriginId, number>();
+        for (const { version } of some) cursor.set(version.origin, version.seq);
+        const covered = request.start.kind === 'cursor' ? request.start.cursor.get(shard) : undefined;
+        const events = some.filter(
+          ({ key, collection, version }) =>
+            key.startsWith(request.keyPrefix) &&
+            (request.collections.length === 0 || request.collections.includes(collection.name)) &&
+            version.seq > (covered?.get(version.origin) ?? 0),
+        );
+        if (!sink.events(events, shard, cursor)) subscriber.waiting = true;
+      }
+    }
+  }
+}
+
+const TAKES: Readonly<Record<MergeTypeName, readonly Intent['kind'][]>> = {
+  'register-lww': ['put', 'delete'],
+  'register-mv': ['put', 'delete'],
+  'counter-pn': ['increment', 'delete'],
+  'set-aw': ['set-add', 'set-remove', 'delete'],
+  'map-lww': ['map-update', 'delete'],
+};
+
+export function shardOf(key: string): ShardId {
+  let hash = 0;
+  for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) % 1_000_003;
+  return shardId(1, hash % SHARDS);
+}
+
+function sameVersion(a: Version, b: Version): boolean {
+  return a.origin === b.origin && a.seq === b.seq && a.stamp === b.stamp;
+}
+
+function firstNotCovered(cursor: FeedCursor, shard: ShardId, events: readonly FeedEvent[]): number {
+  const vector = cursor.get(shard);
+  const at = events.findIndex(({ version }) => version.seq > (vector?.get(version.origin) ?? 0));
+  return at === -1 ? events.length : at;
+}
+
+function describe(intent: Intent): OpDescription {
+  return intent.kind === 'delete' ? { kind: 'delete' } : intent;
+}
+
+function next(view: View | undefined, event: FeedEvent): View | undefined {
+  const { op, version, collection } = event;
+  switch (op.kind) {
+    case 'delete':
+      return undefined;
+    case 'put':
+      if (collection.type === 'register-mv') return { type: 'register-mv', siblings: [{ value: op.value, version }] };
+      return { type: 'register-lww', value: op.value, version, expiresAtMs: op.expiresAtMs };
+    case 'increment':
+      return { type: 'counter-pn', value: (view?.type === 'counter-pn' ? view.value : 0n) + op.by };
+    case 'set-add':
+    case 'set-remove': {
+      const elements = new Map(
+        (view?.type === 'set-aw' ? view.elements : []).map((bytes) => [Buffer.from(bytes).toString('hex'), bytes]),
+      );
+      for (const element of op.elements) {
+        if (op.kind === 'set-add') elements.set(Buffer.from(element).toString('hex'), element);
+        else elements.delete(Buffer.from(element).toString('hex'));
+      }
+      const sorted = [...elements].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes);
+      return sorted.length === 0 ? undefined : { type: 'set-aw', elements: sorted };
+    }
+    case 'map-update': {
+      const fields = new Map((view?.type === 'map-lww' ? view.fields : []).map((field) => [field.field, field]));
+      for (const { field, value } of op.put) fields.set(field, { field, value, version });
+      for (const field of op.remove) fields.delete(field);
+      const sorted = [...fields.values()].toSorted((a, b) => (a.field < b.field ? -1 : 1));
+      return sorted.length === 0 ? undefined : { type: 'map-lww', fields: sorted };
+    }
+  }
+}

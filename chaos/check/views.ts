@@ -1,0 +1,127 @@
+// What readers see, against the reference specification over exactly the ops that the read says it saw.
+// I3  every view is a function of the ops in it. I9 nothing deleted comes back. I11, I1: nothing is visible that is not durable.
+// Sessions: a causal read holds everything that its token names, or is refused, or says that it is stale.
+
+import type { View } from '../../src/merge/types.ts';
+import type { OriginId, RegionId, ShardId } from '../../src/record/ids.ts';
+import type { MergeTypeName } from '../../src/record/op.ts';
+import type { ClientCheck } from './clients.ts';
+import { expectedConflicts, REFERENCE, viewText, type SpecOp } from './reference.ts';
+import { hasSeen, type History, type LoggedOp, type RegionLog } from './history.ts';
+import { holds, Violation } from './violation.ts';
+
+export type ShardToken = ReadonlyMap<OriginId, number>;
+
+export class ViewCheck {
+  readonly #history: History;
+  readonly #clients: ClientCheck;
+  reads = 0;
+
+  constructor(history: History, clients: ClientCheck) {
+    this.#history = history;
+    this.#clients = clients;
+  }
+
+  specOp(op: LoggedOp): SpecOp {
+    const intent = this.#clients.intentOf(op);
+    if (intent === undefined) throw new Violation('I2', `op ${op.version.seq} of ${op.version.origin} was written by no client`);
+    return { version: op.version, intent, seen: (dot) => hasSeen(op, dot) };
+  }
+
+  /** A key's ops in one region's log, in its order, up to an offset. */
+  opsOf(log: RegionLog, name: string, upTo = Infinity): SpecOp[] {
+    const ops: SpecOp[] = [];
+    for (const { op, offset } of log.byKey.get(name) ?? []) if (offset <= upTo) ops.push(this.specOp(op));
+    return ops;
+  }
+
+  expected(log: RegionLog, type: MergeTypeName, name: string, nowMs: number, upTo = Infinity): View | undefined {
+    return REFERENCE[type](this.opsOf(log, name, upTo), nowMs);
+  }
+
+  /** How far into the log a token reaches: the offset of the last batch that has an op at or below it. */
+  reach(log: RegionLog, token: ShardToken): number {
+    let reach = 0;
+    for (const [origin, stamp] of token) {
+      const batches = log.byOrigin.get(origin);
+      if (batches === undefined) continue;
+      let low = 0;
+      let high = batches.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (batches[middle]!.batch.header.firstStamp <= stamp) low = middle + 1;
+        else high = middle;
+      }
+      if (low > 0) reach = Math.max(reach, batches[low - 1]!.offset);
+    }
+    return reach;
+  }
+
+  /** A key was read in a region, and the answer says by `token` what the shard's state was. */
+  read(region: RegionId, shard: ShardId, type: MergeTypeName, name: string, view: View | undefined, token: ShardToken, fromMs: number, toMs: number): void {
+    this.reads++;
+    const log = this.#history.log(region, shard);
+    const where = `${region} ${name} (${shard})`;
+    const ops: SpecOp[] = [];
+    const reach = this.reach(log, token);
+    for (const { op, offset } of log.byKey.get(name) ?? []) {
+      const included = op.version.stamp <= (token.get(op.version.origin) ?? 0);
+      if (included) ops.push(this.specOp(op));
+      else holds(offset > reach, 'I4', () => `${where}: the read's token passes over ${op.version.origin}:${op.version.seq}, which stands before other ops that it names`);
+    }
+    const got = viewText(view);
+    if (this.#explains(type, ops, got, fromMs, toMs)) return;
+    const expected = viewText(REFERENCE[type](ops, toMs));
+    // What is it then? The facts that tell a lost write from a resurrected or a premature one.
+    const prefixes = (log.byKey.get(name) ?? []).map(({ offset }) => offset).filter((offset) => this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs));
+    throw new Violation(
+      'I3',
+      `${where} reads as ${got}; by the ops up to offset ${reach} it is ${expected}` +
+        (prefixes.length === 0 ? ' (no prefix of the log explains it)' : ` (the log up to offset ${prefixes.join(' or ')} would explain it)`),
+    );
+  }
+
+  /** Expiry is judged at some moment while the request was under way. */
+  #explains(type: MergeTypeName, ops: readonly SpecOp[], got: string, fromMs: number, toMs: number): boolean {
+    const moments = new Set([toMs, fromMs]);
+    if (toMs !== fromMs) {
+      for (const { intent } of ops) {
+        const at = 'expiresAtMs' in intent ? intent.expiresAtMs : undefined;
+        if (at !== undefined && at > Math.min(fromMs, toMs) && at <= Math.max(fromMs, toMs)) moments.add(at).add(at - 1);
+        if (intent.kind !== 'map-update') continue;
+        for (const { expiresAtMs } of intent.put) if (expiresAtMs !== undefined) moments.add(expiresAtMs).add(expiresAtMs - 1);
+      }
+    }
+    for (const moment of moments) {
+      if (moment < Math.min(fromMs, toMs) || moment > Math.max(fromMs, toMs)) continue;
+      if (viewText(REFERENCE[type](ops, moment)) === got) return true;
+    }
+    return false;
+  }
+
+  /** A view that was sent with an event: some state of the log between the event and the log's end. */
+  sent(region: RegionId, shard: ShardId, type: MergeTypeName, name: string, view: View | undefined, fromOffset: number, fromMs: number, toMs: number): void {
+    const log = this.#history.log(region, shard);
+    const got = viewText(view);
+    const offsets = [fromOffset, ...(log.byKey.get(name) ?? []).map(({ offset }) => offset).filter((offset) => offset > fromOffset)];
+    for (const offset of offsets) if (this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs)) return;
+    throw new Violation('feed', `${region} sent ${name} (${shard}) as ${got} with an event of offset ${fromOffset}; no state since then reads so`);
+  }
+
+  /** The answer to a causal read must hold what its token names. */
+  causal(region: RegionId, shard: ShardId, asked: ShardToken, answered: ShardToken): void {
+    const log = this.#history.log(region, shard);
+    for (const [origin, stamp] of asked) {
+      if ((answered.get(origin) ?? 0) >= stamp) continue;
+      // The stamp may be a promise: what counts is that every op at or below it is in what was read.
+      const missing = this.#history.origin(shard, origin).ops.find(({ version }) => version.stamp <= stamp && version.stamp > (answered.get(origin) ?? 0));
+      holds(missing === undefined || (log.folded.has(origin) && log.has(origin, missing.version.seq)), 'session', () =>
+        `${region} ${shard}: a session that had seen ${origin} up to ${stamp} was answered from a state without ${origin}:${missing!.version.seq}`,
+      );
+    }
+  }
+
+  conflictsOf(log: RegionLog, type: MergeTypeName, name: string): ReturnType<typeof expectedConflicts> {
+    return expectedConflicts(type, this.opsOf(log, name), ({ origin }) => origin.startsWith(`${log.region}~`));
+  }
+}

@@ -1,0 +1,159 @@
+// What a seed is made of: the cluster's shape, its limits, and which faults at which rates. Swarm testing (Groce et al., 2012):
+// every seed leaves most faults out, because faults also hide each other.
+
+import type { NodeLimits } from '../../src/region/options.ts';
+import { DEFAULT_LIMITS } from '../../src/region/options.ts';
+import type { SeededRandom } from './random.ts';
+
+/** Mean number per region (or per pair, for what happens between two) over the time of chaos. */
+export const FAULTS = {
+  /** kill -9: what was under way in the log lands or not. */
+  crash: 'process dies, restarts after a while',
+  /** Loss of power: the store's unproven rows are gone too, the log's tail may be torn. */
+  power: 'machine loses power, restarts after a while',
+  /** SIGTERM: drain, stop, start. */
+  restart: 'process is stopped in order and started again',
+  pause: 'process stands still, then goes on (SIGSTOP)',
+  partition: 'two regions cannot reach each other',
+  isolate: 'one region reaches nobody',
+  oneWay: 'one direction between two regions is blocked',
+  clog: 'one direction between two regions is slow',
+  breaks: 'streams between two regions break now and then',
+  cut: 'one stream breaks',
+  clockStep: 'a clock jumps, forward or back',
+  clockDrift: 'a clock runs fast or slow',
+  clockBack: 'a clock is an hour behind after a crash',
+  lostAck: 'the log writes and does not answer',
+  lostAppend: 'the log neither writes nor answers',
+  lateAppend: 'an append of unknown outcome lands late',
+  slowDisk: 'the log is slow for a while',
+  readOnly: 'the disk is full for a while',
+  logFails: 'an fdatasync fails: the log refuses everything until the process is restarted',
+  storeFails: 'the store refuses writes for a while',
+  storeCleared: 'the store is flushed while the node is down',
+  wipe: 'the disk is lost; the region starts with nothing',
+  damage: 'the end of the log cannot be read',
+  backup: 'an older copy of the disk is put back',
+  ownerMove: 'the shards of a region move to its other node',
+} as const;
+
+export type FaultName = keyof typeof FAULTS;
+export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
+
+export interface Plan {
+  readonly seed: number;
+  readonly regions: number;
+  readonly nodesPerRegion: number;
+  readonly shards: number;
+  /** A second placement without the last region. */
+  readonly narrowPlacement: boolean;
+  readonly keysPerCollection: number;
+  readonly elements: number;
+  readonly chaosMs: number;
+  readonly settleMsMax: number;
+  readonly heartbeatMs: number;
+  readonly leaseMs: number;
+  readonly maxSkewMs: number;
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  readonly diskMs: number;
+  readonly storeMs: number;
+  readonly sendBufferBytes: number;
+  readonly clientsPerRegion: number;
+  readonly consumersPerRegion: number;
+  readonly thinkMs: number;
+  readonly valueBytes: number;
+  readonly expiry: boolean;
+  readonly limits: NodeLimits;
+  /** Mean number of each fault over the time of chaos; faults that are left out do not happen. */
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+}
+
+export function planOf(seed: number, random: SeededRandom): Plan {
+  const regions = random.pick([2, 3, 3, 3, 3, 4, 5]);
+  const nodesPerRegion = random.chance(0.2) ? 2 : 1;
+  const faults: Partial<Record<FaultName, number>> = {};
+  const calm = random.chance(0.05);
+  for (const name of FAULT_NAMES) {
+    const wanted = RATES[name];
+    if (calm || (name === 'ownerMove' && nodesPerRegion === 1) || !random.chance(wanted.chance)) continue;
+    faults[name] = Math.round(random.logBetween(wanted.from, wanted.to) * 100) / 100;
+  }
+  const heartbeatMs = random.pick([100, 200, 200, 400]);
+  return {
+    seed,
+    regions,
+    nodesPerRegion,
+    shards: random.pick([1, 1, 2, 3]),
+    narrowPlacement: regions > 2 && random.chance(0.25),
+    keysPerCollection: random.pick([1, 2, 4]),
+    elements: random.pick([2, 4]),
+    chaosMs: random.pick([3000, 5000, 8000]),
+    settleMsMax: 60_000,
+    heartbeatMs,
+    leaseMs: random.pick([300, 1000]),
+    maxSkewMs: random.pick([1500, 2000]),
+    delayMs: random.pick([1, 10, 40, 150]),
+    jitterMs: random.pick([0, 5, 50]),
+    diskMs: random.pick([0.1, 1, 10]),
+    storeMs: random.pick([0, 0.1, 2]),
+    sendBufferBytes: random.pick([2000, 20_000, 1_000_000]),
+    clientsPerRegion: random.pick([1, 2, 3]),
+    consumersPerRegion: random.chance(0.6) ? 1 : 0,
+    thinkMs: random.pick([20, 60, 200]),
+    valueBytes: random.chance(0.15) ? 2000 : 12,
+    expiry: random.chance(0.2),
+    limits: {
+      ...DEFAULT_LIMITS,
+      batchOpsMax: random.pick([2, 16, 4096]),
+      parkedBytesMax: random.pick([600, 4000, 8 * 1024 * 1024]),
+      linkWindowBytes: random.pick([1500, 20_000, 8 * 1024 * 1024]),
+      stateCacheBytesMax: random.pick([0, 2000, 64 * 1024 * 1024]),
+      inFlightBytesMax: random.pick([2000, 64 * 1024 * 1024]),
+      ...idempotencyLimits(random),
+    },
+    faults,
+  };
+}
+
+function idempotencyLimits(random: SeededRandom): Partial<NodeLimits> {
+  return random.chance(0.2) ? { idempotencyEntriesMax: 16 } : {};
+}
+
+const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from: number; readonly to: number }>> = {
+  crash: { chance: 0.4, from: 0.5, to: 3 },
+  power: { chance: 0.25, from: 0.5, to: 2 },
+  restart: { chance: 0.2, from: 0.5, to: 2 },
+  pause: { chance: 0.2, from: 0.5, to: 2 },
+  partition: { chance: 0.35, from: 0.3, to: 2 },
+  isolate: { chance: 0.2, from: 0.3, to: 1 },
+  oneWay: { chance: 0.25, from: 0.3, to: 1.5 },
+  clog: { chance: 0.2, from: 0.5, to: 2 },
+  breaks: { chance: 0.25, from: 0.5, to: 2 },
+  cut: { chance: 0.25, from: 0.5, to: 4 },
+  clockStep: { chance: 0.25, from: 0.5, to: 2 },
+  clockDrift: { chance: 0.3, from: 0.5, to: 1 },
+  clockBack: { chance: 0.12, from: 0.3, to: 1 },
+  lostAck: { chance: 0.2, from: 0.5, to: 4 },
+  lostAppend: { chance: 0.2, from: 0.5, to: 4 },
+  lateAppend: { chance: 0.2, from: 0.5, to: 3 },
+  slowDisk: { chance: 0.2, from: 0.5, to: 2 },
+  readOnly: { chance: 0.12, from: 0.3, to: 1 },
+  logFails: { chance: 0.1, from: 0.3, to: 1 },
+  storeFails: { chance: 0.15, from: 0.3, to: 1 },
+  storeCleared: { chance: 0.1, from: 0.3, to: 1 },
+  wipe: { chance: 0.12, from: 0.2, to: 0.6 },
+  damage: { chance: 0.1, from: 0.2, to: 0.6 },
+  backup: { chance: 0.1, from: 0.2, to: 0.6 },
+  ownerMove: { chance: 0.9, from: 1, to: 4 },
+};
+
+export function planText(plan: Plan): string {
+  const faults = Object.entries(plan.faults).map(([name, rate]) => `${name} ${rate}`);
+  const nodes = plan.nodesPerRegion === 1 ? '' : ` × ${plan.nodesPerRegion} nodes`;
+  return (
+    `${plan.regions} regions${nodes}, ${plan.shards} shards${plan.narrowPlacement ? ' + a narrow placement' : ''}, ` +
+    `${plan.chaosMs} ms, delay ${plan.delayMs}±${plan.jitterMs} ms, beat ${plan.heartbeatMs} ms; ` +
+    `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`
+  );
+}

@@ -1,0 +1,340 @@
+// The checkers against histories that are bad on purpose: one that has never failed proves nothing.
+
+import { describe, expect, test } from 'vitest';
+import { CausewayError } from '../../src/errors/errors.ts';
+import { originId, type Version } from '../../src/record/ids.ts';
+import { FeedCheck } from '../../chaos/check/feeds.ts';
+import { keyName } from '../../chaos/check/history.ts';
+import { PromiseCheck } from '../../chaos/check/promises.ts';
+import { expectedConflicts, REFERENCE, viewText, type SpecOp } from '../../chaos/check/reference.ts';
+import { ResidencyCheck } from '../../chaos/check/residency.ts';
+import type { Intent } from '../../src/merge/types.ts';
+import { Bench, EU, EU1, put, SHARD, US, US1 } from './histories.ts';
+
+const LOCAL = { kind: 'local' } as const;
+const NAME = keyName('shop', 'register-lww', 'k');
+
+describe('history', () => {
+  test('I2: a good history passes', () => {
+    const b = new Bench();
+    const first = b.batch(EU1, 10, [b.asked(put('a'))]);
+    b.durable(EU, first);
+    b.durable(US, first);
+    const second = b.batch(US1, 20, [b.asked(put('b'))], { [EU1]: 1 });
+    b.durable(US, second);
+    b.durable(EU, second);
+    expect(b.history.log(EU, SHARD).vector).toEqual(new Map([[EU1, 1], [US1, 1]]));
+  });
+
+  test('I2: the same batch twice in a log, and a gap', () => {
+    const b = new Bench();
+    const first = b.batch(EU1, 10, [b.asked(put('a'))]);
+    const second = b.batch(EU1, 20, [b.asked(put('b'))]);
+    b.durable(EU, first);
+    b.durable(EU, second);
+    expect(() => b.durable(EU, first)).toThrow(/a second time/);
+    expect(() => b.durable(US, second, 1)).toThrow(/gap/);
+  });
+
+  test('I4: a batch before what it depends on', () => {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a'))]));
+    b.durable(US, b.batch(US1, 5, [b.asked(put('b'))]));
+    const dependent = b.batch(EU1, 20, [b.asked(put('c'))], { [US1]: 1 });
+    expect(() => b.durable(EU, dependent)).toThrow(/depends on us~000000000001:1/);
+  });
+
+  test('I4: an own batch that was prepared on less than what stands before it', () => {
+    const b = new Bench();
+    const remote = b.batch(US1, 5, [b.asked(put('b'))]);
+    b.durable(US, remote);
+    b.durable(EU, remote);
+    expect(() => b.durable(EU, b.batch(EU1, 20, [b.asked(put('c'))]))).toThrow(/one past/);
+  });
+
+  test('I5: stamps that do not increase, and a stamp below what was seen', () => {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a')), b.asked(put('b'))]));
+    expect(() => b.durable(EU, b.batch(EU1, 11, [b.asked(put('c'))]))).toThrow(/not above 11/);
+
+    const c = new Bench();
+    const high = c.batch(US1, 50, [c.asked(put('b'))]);
+    c.durable(US, high);
+    c.durable(EU, high);
+    expect(() => c.durable(EU, c.batch(EU1, 40, [c.asked(put('c'))], { [US1]: 1 }))).toThrow(/has seen us~000000000001:1 with stamp 50/);
+  });
+
+  test('I6: one dot with two contents; a new batch that reuses seqs', () => {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a'))]));
+    const other = b.batch(EU1, 11, [b.asked(put('b'))], {}, { firstSeq: 1 });
+    expect(() => b.durable(US, other)).toThrow(/other bytes/);
+    const wide = b.batch(EU1, 12, [b.asked(put('b'))], {}, { firstSeq: 3 });
+    expect(() => b.durable(EU, wide)).toThrow(/history ends at 1/);
+  });
+
+  test('I6: a batch that does not follow the one before it', () => {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a'))]));
+    const stray = b.batch(EU1, 20, [b.asked(put('b'))], {}, { previousChecksum: Buffer.alloc(8, 7) });
+    expect(() => b.durable(EU, stray)).toThrow(/checksum/);
+  });
+
+  test('I7: a batch of a region that the region itself never had', () => {
+    const b = new Bench();
+    expect(() => b.durable(US, b.batch(EU1, 10, [b.asked(put('a'))]))).toThrow(/never durable in its own region/);
+  });
+
+  test('close: an op beyond the end', () => {
+    const b = new Bench();
+    const old = originId(EU, 9);
+    b.durable(EU, b.batch(old, 10, [b.asked(put('a'))]));
+    b.durable(EU, b.batch(EU1, 20, [{ kind: 'close', origin: old, endSeq: 1, endStamp: 10 }], { [old]: 1 }));
+    expect(() => b.durable(EU, b.batch(old, 30, [b.asked(put('b'))], { [EU1]: 1 }))).toThrow(/beyond the origin's end/);
+  });
+
+  test('a rewound log may be filled again, with the same bytes', () => {
+    const b = new Bench();
+    const first = b.batch(EU1, 10, [b.asked(put('a'))]);
+    const second = b.batch(EU1, 20, [b.asked(put('b'))]);
+    b.durable(EU, first);
+    b.durable(EU, second);
+    b.rewind(EU, 1);
+    expect(b.history.log(EU, SHARD).vector).toEqual(new Map([[EU1, 1]]));
+    b.durable(EU, second);
+    expect(b.history.log(EU, SHARD).vector).toEqual(new Map([[EU1, 2]]));
+  });
+});
+
+describe('promises', () => {
+  test('I5: an op at or below an earlier promise, whichever comes first', () => {
+    const b = new Bench();
+    const promises = new PromiseCheck(b.history);
+    b.history.onNewBatch = (batch) => promises.logged(batch);
+    promises.heard(SHARD, { origin: EU1, seq: 0, stamp: 100 });
+    expect(() => b.durable(EU, b.batch(EU1, 100, [b.asked(put('a'))]))).toThrow(/promised to stay above 100/);
+
+    const c = new Bench();
+    const late = new PromiseCheck(c.history);
+    c.history.onNewBatch = (batch) => late.logged(batch);
+    c.durable(EU, c.batch(EU1, 50, [c.asked(put('a')), c.asked(put('b'))]));
+    late.heard(SHARD, { origin: EU1, seq: 1, stamp: 50 });
+    expect(() => late.heard(SHARD, { origin: EU1, seq: 1, stamp: 51 })).toThrow(/its op 2 has 51/);
+  });
+
+  test('a promise about later ops says nothing of earlier ones', () => {
+    const b = new Bench();
+    const promises = new PromiseCheck(b.history);
+    b.history.onNewBatch = (batch) => promises.logged(batch);
+    promises.heard(SHARD, { origin: EU1, seq: 2, stamp: 100 });
+    b.durable(EU, b.batch(EU1, 40, [b.asked(put('a')), b.asked(put('b'))]));
+    expect(() => b.durable(EU, b.batch(EU1, 90, [b.asked(put('c'))]))).toThrow(/promised/);
+  });
+
+  test('I9: a new incarnation below what its region has promised', () => {
+    const b = new Bench();
+    const promises = new PromiseCheck(b.history);
+    b.history.onNewBatch = (batch) => promises.logged(batch);
+    promises.heard(SHARD, { origin: originId(EU, 9), seq: 4, stamp: 100 });
+    expect(() => b.durable(EU, b.batch(EU1, 99, [b.asked(put('a'))]))).toThrow(/new incarnation/);
+  });
+});
+
+describe('clients', () => {
+  const version = (seq: number, stamp: number): Version => ({ origin: EU1, seq, stamp });
+  const ok = (v: Version, duplicate = false) => ({ ok: true, shard: SHARD, version: v, duplicate }) as const;
+
+  test('I1: acknowledged and not durable', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    expect(() => b.clients.answered(op, EU, ok(version(1, 10)), LOCAL, undefined)).toThrow(/not durable/);
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    b.clients.answered(op, EU, ok(version(1, 10)), LOCAL, undefined);
+    b.clients.final(() => [EU]);
+    expect(() => b.clients.final(() => [EU, US])).toThrow(/is not in us/);
+  });
+
+  test('I1: acknowledged as durable in more regions than it is', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    expect(() => b.clients.answered(op, EU, ok(version(1, 10)), { kind: 'regions', n: 1 }, undefined)).toThrow(/1 more regions/);
+  });
+
+  test('I1: what only a lost disk had is excused, what a peer has is not', () => {
+    const b = new Bench();
+    const kept = b.asked(put('a'));
+    const lost = b.asked(put('b'));
+    const first = b.batch(EU1, 10, [kept]);
+    b.durable(EU, first);
+    b.durable(US, first);
+    b.durable(EU, b.batch(EU1, 20, [lost]));
+    b.clients.answered(kept, EU, ok(version(1, 10)), LOCAL, undefined);
+    b.clients.answered(lost, EU, ok(version(2, 20)), LOCAL, undefined);
+    b.rewind(EU, 0);
+    b.clients.rewound();
+    expect(() => b.clients.final(() => [EU])).toThrow(/client op 1, /);
+    b.durable(EU, first);
+    b.clients.final(() => [EU, US]);
+  });
+
+  test('I2: an op that takes effect twice', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    expect(() => b.durable(EU, b.batch(EU1, 20, [op]))).toThrow(/took effect 2 times/);
+  });
+
+  test('I2: told not-applied, and applied', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    b.clients.answered(op, EU, { ok: false, error: new CausewayError('OVERLOADED', 'later') }, LOCAL, undefined);
+    expect(() => b.durable(EU, b.batch(EU1, 10, [op]))).toThrow(/answered not-applied/);
+  });
+
+  test('an unknown outcome may have happened, and a later refusal does not undo it', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'), { open: 2, attempts: 2 });
+    b.clients.answered(op, EU, { ok: false, error: new CausewayError('DEADLINE_EXCEEDED', 'late') }, LOCAL, undefined);
+    b.clients.answered(op, EU, { ok: false, error: new CausewayError('OVERLOADED', 'later') }, LOCAL, undefined);
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    expect(b.clients.refused).toBe(0);
+  });
+
+  test('I2: a retry that is answered with another result', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'), { attempts: 2, open: 2 });
+    const other = b.asked(put('b'));
+    b.durable(EU, b.batch(EU1, 10, [op, other]));
+    b.clients.answered(op, EU, ok(version(1, 10)), LOCAL, undefined);
+    expect(() => b.clients.answered(op, EU, ok(version(2, 11), true), LOCAL, undefined)).toThrow(/that dot is client op 2/);
+  });
+
+  test('session: a write stamped at or below what its session had seen', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    const session = new Map([[SHARD, new Map([[US1, 10]])]]);
+    expect(() => b.clients.answered(op, EU, ok(version(1, 10)), LOCAL, session)).toThrow(/its session had seen/);
+  });
+});
+
+describe('views', () => {
+  function twoWrites(): Bench {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a'))]));
+    b.durable(EU, b.batch(EU1, 20, [b.asked(put('b'))]));
+    return b;
+  }
+  const view = (text: string, seq: number, stamp: number) =>
+    ({ type: 'register-lww', value: Buffer.from(text), version: { origin: EU1, seq, stamp } }) as const;
+
+  test('I3: a read that its own token explains, and one that it does not', () => {
+    const b = twoWrites();
+    b.views.read(EU, SHARD, 'register-lww', NAME, view('a', 1, 10), new Map([[EU1, 10]]), 0, 0);
+    b.views.read(EU, SHARD, 'register-lww', NAME, undefined, new Map(), 0, 0);
+    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), new Map([[EU1, 10]]), 0, 0)).toThrow(/up to offset 2 would explain it/);
+    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('c', 3, 30), new Map([[EU1, 30]]), 0, 0)).toThrow(/no prefix/);
+  });
+
+  test('I9: a deleted value that is back', () => {
+    const b = twoWrites();
+    b.durable(EU, b.batch(EU1, 30, [b.asked({ kind: 'delete' })]));
+    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), new Map([[EU1, 30]]), 0, 0)).toThrow(/absent/);
+  });
+
+  test('session: an answer from a state without what the session had seen', () => {
+    const b = twoWrites();
+    b.views.causal(EU, SHARD, new Map([[EU1, 10]]), new Map([[EU1, 10]]));
+    expect(() => b.views.causal(EU, SHARD, new Map([[EU1, 20]]), new Map([[EU1, 10]]))).toThrow(/without eu~000000000001:2/);
+  });
+
+  test('feed: a value that was never the state since the event', () => {
+    const b = twoWrites();
+    b.views.sent(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), 1, 0, 0);
+    expect(() => b.views.sent(EU, SHARD, 'register-lww', NAME, view('a', 1, 10), 2, 0, 0)).toThrow(/no state since then/);
+  });
+});
+
+describe('feed', () => {
+  function three(): { b: Bench; feed: FeedCheck; event: (seq: number) => { shard: typeof SHARD; version: Version; name: string } } {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a')), b.asked(put('b')), b.asked(put('c'))]));
+    const feed = new FeedCheck(b.history, () => true);
+    feed.subscribed(EU);
+    return { b, feed, event: (seq) => ({ shard: SHARD, version: { origin: EU1, seq, stamp: 9 + seq }, name: NAME }) };
+  }
+
+  test('every op once, in order', () => {
+    const { feed, event } = three();
+    feed.received(SHARD, [event(1), event(2)], new Map([[EU1, 2]]));
+    feed.received(SHARD, [event(3)], new Map([[EU1, 3]]));
+    expect(feed.missing(EU, SHARD)).toBeUndefined();
+  });
+
+  test('a gap, a repetition, a wrong order, an op that is not durable, a cursor that runs ahead', () => {
+    expect(() => { const { feed, event } = three(); feed.received(SHARD, [event(1), event(3)], new Map([[EU1, 3]])); }).toThrow(/passed over/);
+    expect(() => { const { feed, event } = three(); feed.received(SHARD, [event(1)], new Map([[EU1, 1]])); feed.received(SHARD, [event(1)], new Map([[EU1, 2]])); }).toThrow(/again/);
+    expect(() => { const { feed, event } = three(); feed.received(SHARD, [event(2), event(1)], new Map([[EU1, 2]])); }).toThrow(/after eu~000000000001:2/);
+    expect(() => { const { feed } = three(); feed.subscribed(US); feed.received(SHARD, [{ shard: SHARD, version: { origin: EU1, seq: 1, stamp: 10 }, name: NAME }], new Map([[EU1, 1]])); }).toThrow(/not durable/);
+    expect(() => { const { feed } = three(); feed.received(SHARD, [], new Map([[EU1, 4]])); }).toThrow(/not durable/);
+    expect(() => { const { feed } = three(); feed.received(SHARD, [], new Map([[EU1, 1]])); }).toThrow(/passed over/);
+  });
+
+  test('a consumer that moves goes on where its cursor stands', () => {
+    const { b, feed, event } = three();
+    feed.received(SHARD, [event(1)], new Map([[EU1, 1]]));
+    b.durable(US, b.history.op(SHARD, EU1, 1)!.batch.bytes);
+    feed.subscribed(US);
+    feed.received(SHARD, [event(2), event(3)], new Map([[EU1, 3]]));
+    expect(feed.missing(US, SHARD)).toBeUndefined();
+  });
+});
+
+describe('reference', () => {
+  const v = (region: string, seq: number, stamp: number): Version => ({ origin: originId(region as never, 1), seq, stamp });
+  const op = (version: Version, intent: Intent, seen: readonly Version[] = []): SpecOp => ({
+    version,
+    intent,
+    seen: (dot) => (dot.origin === version.origin ? dot.seq < version.seq : seen.some((s) => s.origin === dot.origin && s.seq >= dot.seq)),
+  });
+  const set = (kind: 'set-add' | 'set-remove', ...elements: string[]): Intent => ({ kind, elements: elements.map((e) => Buffer.from(e)) });
+
+  test('a concurrent add wins over a remove, and a reset leaves what it had not seen', () => {
+    const add = op(v('eu', 1, 10), set('set-add', 'x'));
+    const again = op(v('us', 1, 12), set('set-add', 'x'));
+    const remove = op(v('eu', 2, 20), set('set-remove', 'x'));
+    expect(REFERENCE['set-aw']([add, remove], 0)).toBeUndefined();
+    expect(viewText(REFERENCE['set-aw']([remove, again, add], 0))).toBe('set 78');
+
+    const plus = (version: Version, by: bigint, seen: readonly Version[] = []): SpecOp => op(version, { kind: 'increment', by }, seen);
+    const reset = op(v('eu', 2, 20), { kind: 'delete' }, []);
+    expect(viewText(REFERENCE['counter-pn']([plus(v('eu', 1, 10), 5n), plus(v('us', 1, 11), 3n), reset], 0))).toBe('counter 3');
+  });
+
+  test('siblings stay until a write has seen them', () => {
+    const a = op(v('eu', 1, 10), put('a'));
+    const b = op(v('us', 1, 11), put('b'));
+    const c = op(v('eu', 2, 20), put('c'), [b.version]);
+    expect(REFERENCE['register-mv']([a, b], 0)).toMatchObject({ siblings: [{}, {}] });
+    expect(REFERENCE['register-mv']([a, b, c], 0)).toMatchObject({ siblings: [{ version: c.version }] });
+  });
+
+  test('a conflict is what was current at home and was displaced by who had not seen it', () => {
+    const isEu = ({ origin }: Version): boolean => origin.startsWith('eu');
+    const mine = op(v('eu', 1, 10), put('a'));
+    const blind = op(v('us', 1, 20), put('b'));
+    const aware = op(v('us', 1, 20), put('b'), [mine.version]);
+    expect(expectedConflicts('register-lww', [mine, blind], isEu)).toEqual([{ field: undefined, loser: mine.version, winner: blind.version }]);
+    expect(expectedConflicts('register-lww', [mine, aware], isEu)).toEqual([]);
+    expect(expectedConflicts('register-lww', [blind, op(v('eu', 1, 30), put('a'), [blind.version])], isEu)).toEqual([]);
+  });
+});
+
+describe('residency', () => {
+  test('I10: a vector of a shard that crosses to a region outside its placement', () => {
+    const check = new ResidencyCheck(() => [EU]);
+    expect(() => check.sent('eu', 'us', { kind: 'ack', shard: SHARD, durable: new Map() })).toThrow(/us is not in its placement/);
+    check.sent('eu', 'us', { kind: 'ping', sentAtMs: 1 });
+  });
+});

@@ -849,7 +849,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = shard === undefined ? undefined : this.#runners.get(shard);
     // I10, the receiving side: what we do not hold, we do not take.
     if (runner === undefined || !runner.members.includes(from)) return 'dropped';
-    return runner.receive(from, batch);
+    return runner.receive(batch);
   }
 
   beats(): readonly ShardBeat[] {

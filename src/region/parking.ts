@@ -2,15 +2,13 @@
 // that waiting costs neither memory nor the link's credit (I8, I12).
 
 import type { BatchHeader } from '../record/batch.ts';
-import type { OriginId, RegionId } from '../record/ids.ts';
+import type { OriginId } from '../record/ids.ts';
 
 export const PARKED_BATCHES_MAX = 4096;
 
 export interface Parked {
   readonly header: BatchHeader;
   readonly bytes: Uint8Array;
-  readonly from: RegionId;
-  readonly sinceMs: number;
 }
 
 export class Parking {
@@ -60,13 +58,5 @@ export class Parking {
     if (queue.length === 0) this.#queues.delete(parked.header.origin);
     this.#bytes -= parked.bytes.length;
     this.#count--;
-  }
-
-  oldestSinceMs(): number | undefined {
-    let oldest: number | undefined;
-    for (const queue of this.#queues.values()) {
-      for (const { sinceMs } of queue) if (oldest === undefined || sinceMs < oldest) oldest = sinceMs;
-    }
-    return oldest;
   }
 }

@@ -27,7 +27,7 @@ import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
-import { Parking, type Parked } from './parking.ts';
+import { Parking } from './parking.ts';
 import { DUE_ROW, keyOfDueRow, META_ROW, StateCache } from './state-cache.ts';
 import type { WriteCall } from './write-call.ts';
 
@@ -83,7 +83,8 @@ export class ShardRunner {
   #storeCursor = 0;
   #storeWriting = false;
   #collecting = false;
-  #lastProgressMs = 0;
+  /** Since when something is known to be missing and nothing was taken. */
+  #behindSinceMs: number | undefined;
   #inFlightBytes = 0;
   readonly #inFlightSizes: { offset: number; bytes: number }[] = [];
   #tombstonesDue = 0;
@@ -195,7 +196,6 @@ export class ShardRunner {
     const { log, system } = this.#ports;
     if (offset > log.tail(this.shard)) {
       this.#recovered = true;
-      this.#lastProgressMs = this.#nowMs();
       done();
       return;
     }
@@ -343,15 +343,15 @@ export class ShardRunner {
 
   // ── Batches from peers ──────────────────────────────────────────────────────────────────────────────────────────
 
-  receive(from: RegionId, bytes: Uint8Array): Received {
+  receive(bytes: Uint8Array): Received {
     if (this.#stopped || !this.#recovered) return 'dropped';
     if (this.#ports.log.state().kind !== 'ready') return 'dropped';
-    const received = this.#receiveOne(from, bytes);
+    const received = this.#receiveOne(bytes);
     if (received === 'taken') this.#unpark();
     return received;
   }
 
-  #receiveOne(from: RegionId, bytes: Uint8Array): Received {
+  #receiveOne(bytes: Uint8Array): Received {
     const nowMs = this.#nowMs();
     const inspected = this.engine.inspect(bytes, nowMs);
     if (inspected.kind === 'ready') {
@@ -369,7 +369,7 @@ export class ShardRunner {
         return 'duplicate';
       case 'gap':
       case 'wait': {
-        const parked = this.#parking.park({ header, bytes, from, sinceMs: nowMs });
+        const parked = this.#parking.park({ header, bytes });
         if (decision.kind === 'gap' || !parked) this.#events.askAgain(this.shard);
         return parked ? 'parked' : 'dropped';
       }
@@ -384,7 +384,7 @@ export class ShardRunner {
     this.cache.load(keysOf(inspected.batch.ops), () => {
       this.#append(this.engine.take(inspected, this.cache));
     });
-    this.#lastProgressMs = this.#nowMs();
+    this.#behindSinceMs = undefined;
   }
 
   #unpark(): void {
@@ -516,14 +516,20 @@ export class ShardRunner {
       part.call.expire(this.#heldBy(part));
       return false;
     });
-    const oldest = this.#parking.oldestSinceMs();
-    if (nowMs - this.#lastProgressMs > ASK_AGAIN_AFTER_MS) {
-      this.#lastProgressMs = nowMs;
-      if ((oldest !== undefined && nowMs - oldest > ASK_AGAIN_AFTER_MS) || this.engine.isBehind()) {
-        this.#unpark();
-        this.#events.askAgain(this.shard);
-      }
+    this.#noticeBehind(nowMs);
+  }
+
+  /** Something that others hold has not come for a while, and nothing else has either: it was lost on the way. */
+  #noticeBehind(nowMs: number): void {
+    if (this.#parking.count === 0 && !this.engine.isBehind()) {
+      this.#behindSinceMs = undefined;
+      return;
     }
+    this.#behindSinceMs ??= nowMs;
+    if (nowMs - this.#behindSinceMs < ASK_AGAIN_AFTER_MS) return;
+    this.#behindSinceMs = nowMs;
+    this.#unpark();
+    this.#events.askAgain(this.shard);
   }
 
   /** Collects what nobody can lose to any more. */
@@ -628,5 +634,3 @@ function failureError(shard: ShardId, failure: AppendFailure | undefined, append
     },
   );
 }
-
-export type { Parked };

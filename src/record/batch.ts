@@ -142,6 +142,8 @@ function writeDepsDelta(writer: ByteWriter, before: OrderedDeps, deps: OrderedDe
       return;
     }
     const by = deps.seqs[at]! - before.seqs[i]!;
+    // It would be left out, and the reader would keep the higher one.
+    if (by < 0) throw new RangeError(`deps never go back: ${origin} from ${before.seqs[i]} to ${deps.seqs[at]}`);
     if (by > 0) raised.push([i, by]);
     at++;
   });
@@ -298,6 +300,11 @@ export function readBatchHeader(input: Uint8Array, verified = false): BatchHeade
     throw new NewerFormat(
       `batch format ${version} with features ${features}; this node reads up to ${BATCH_FORMAT_VERSION} with ${BATCH_FEATURES_KNOWN}`,
     );
+  }
+  // Whatever gives these a meaning comes with a feature bit or a version, so here they can only be damage; byte 1 is not under
+  // the checksum.
+  if (bytes[1] !== 0 || bytes.readUInt32LE(60) !== 0 || (bytes[58]! & ~FLAG_DEPS_FULL) !== 0) {
+    throw new MalformedBytes('a batch header with reserved bits set');
   }
   const reader = new ByteReader(bytes, 16);
   const count = reader.u32();

@@ -60,5 +60,8 @@ export function decodeControl(payload: Uint8Array): ControlOp {
       throw new MalformedBytes(`control op ${code} is not known here`);
   }
   reader.end('a control op');
+  if (op.kind === 'skip' && (op.fromSeq < 1 || op.toSeq < op.fromSeq)) {
+    throw new MalformedBytes(`a skip from seq ${op.fromSeq} to ${op.toSeq}`);
+  }
   return op;
 }

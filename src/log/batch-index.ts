@@ -1,58 +1,14 @@
 // Where an origin's batches stand in one shard's log: the sparse index behind Log.find().
-// Owns: peeking at a batch's origin and seqs, and the points (first seq → offset) kept of them.
+// Owns: the points (first seq → offset) that are kept of an origin's batches.
 // I12 at most POINTS_MAX points of 16 bytes are kept per origin, so at most 64 KiB for an origin however long its stream is:
 //     at the bound every second point goes and the distance between points doubles. find() gets earlier, never wrong. How many
 //     origins there are is bounded by what the log holds: an origin has at least one batch in it.
 
-import { BATCH_HEADER_BYTES } from '../record/batch.ts';
-import { originId, regionId, type OriginId } from '../record/ids.ts';
+import type { OriginId } from '../record/ids.ts';
+import type { BatchPeek } from '../record/peek.ts';
 
 const STRIDE_FIRST = 32;
 const POINTS_MAX = 4096;
-
-export interface BatchPeek {
-  readonly origin: OriginId;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-}
-
-interface KnownOrigin {
-  readonly region: Buffer;
-  readonly origin: OriginId;
-}
-
-/**
- * Reads who wrote a batch and which seqs it has, nothing else: no checksum is verified (the writer made the bytes a moment
- * ago, and what is read from disk has the record's own CRC). Remembers origins, because making their text costs more than
- * everything else here.
- */
-export class BatchPeeker {
-  readonly #known = new Map<number, KnownOrigin>();
-
-  /** undefined: not a batch that this version can index; it is stored and read all the same, find() does not know it. */
-  peek(bytes: Uint8Array): BatchPeek | undefined {
-    const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (buffer.length < BATCH_HEADER_BYTES || buffer.readUInt32LE(4) !== buffer.length) return undefined;
-    const count = buffer.readUInt32LE(16);
-    const firstSeq = buffer.readUInt32LE(28) * 0x1_0000_0000 + buffer.readUInt32LE(24);
-    const regionEnd = BATCH_HEADER_BYTES + buffer[59]!;
-    if (count === 0 || firstSeq < 1 || !Number.isSafeInteger(firstSeq + count) || regionEnd > buffer.length)
-      return undefined;
-    const incarnation = buffer.readUIntLE(48, 6);
-    let known = this.#known.get(incarnation);
-    // Incarnations are random, so two regions with the same one are all but impossible; the comparison makes it harmless.
-    if (known === undefined || known.region.compare(buffer, BATCH_HEADER_BYTES, regionEnd) !== 0) {
-      const region = Buffer.from(buffer.subarray(BATCH_HEADER_BYTES, regionEnd));
-      try {
-        known = { region, origin: originId(regionId(region.toString('latin1')), incarnation) };
-      } catch {
-        return undefined;
-      }
-      this.#known.set(incarnation, known);
-    }
-    return { origin: known.origin, firstSeq, lastSeq: firstSeq + count - 1 };
-  }
-}
 
 class OriginPoints {
   /** Ascending, both. */

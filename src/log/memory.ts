@@ -29,7 +29,8 @@
 
 import { invariant } from '../errors/errors.ts';
 import type { OriginId, ShardId } from '../record/ids.ts';
-import { BatchIndex, BatchPeeker } from './batch-index.ts';
+import { BatchPeeker } from '../record/peek.ts';
+import { BatchIndex } from './batch-index.ts';
 import {
   LOG_ENTRY_BYTES_MAX,
   type AppendOutcome,

@@ -45,6 +45,7 @@ export interface ReplicationHost {
    *  could only be an echo. Ops of our older origins are asked for, because our log may have lost them. */
   liveOrigin(shard: ShardId): OriginId | undefined;
 
+  /** `batch` is a view on a whole frame (up to 17 MiB) and keeps it alive: copy what is kept for long, such as a parked batch. */
   receive(from: RegionId, batch: Uint8Array): Received;
   beats(): readonly ShardBeat[];
   onBeats(from: RegionId, beats: readonly ShardBeat[]): void;

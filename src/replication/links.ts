@@ -469,7 +469,10 @@ export class Links {
     );
     const served: Served = { source, stream, region: undefined };
     if (!this.#running) {
-      source.refuse('not-ready', `${host.region} (node ${host.node}) is not ready to serve; it will be soon, or is stopping`);
+      source.refuse(
+        'not-ready',
+        `${host.region} (node ${host.node}) is not ready to serve; it will be soon, or is stopping`,
+      );
       return { message: ignore, drain: ignore, closed: ignore };
     }
     const greeting = [...this.#served].filter(({ region }) => region === undefined).length;

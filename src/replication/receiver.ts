@@ -506,4 +506,3 @@ export class Receiver {
     this.#actions.push(action);
   }
 }
-

@@ -24,6 +24,8 @@ export const FRAME_BATCHES_MAX = 1000;
 export const READ_BYTES = 256 * 1024;
 /** Reads under way for one stream, at most one per shard. Shards that wait take turns. */
 export const READS_MAX = 4;
+/** Shards of one beat; more make several, so that no message grows with the number of shards. */
+export const BEAT_SHARDS_MAX = 64;
 /** Regions of one want. Beyond: protocol error. A placement has a handful. */
 export const WANT_REGIONS_MAX = 256;
 
@@ -227,7 +229,15 @@ export class Source {
     const echo = this.#ping;
     this.#ping = undefined;
     const shards = beats.filter(({ shard }) => this.#host.members(shard).includes(peer.region));
-    this.#send({ kind: 'beat', sentAtMs: nowMs, echo, shards });
+    this.#send({ kind: 'beat', sentAtMs: nowMs, echo, shards: shards.slice(0, BEAT_SHARDS_MAX) });
+    for (let from = BEAT_SHARDS_MAX; from < shards.length; from += BEAT_SHARDS_MAX) {
+      this.#send({
+        kind: 'beat',
+        sentAtMs: nowMs,
+        echo: undefined,
+        shards: shards.slice(from, from + BEAT_SHARDS_MAX),
+      });
+    }
   }
 
   /** Tells the peer why, and ends the stream. */
@@ -243,7 +253,9 @@ export class Source {
   }
 
   #name(): string {
-    return this.#peer === undefined ? 'a peer that has not said hello' : `${this.#peer.region} (node ${this.#peer.node})`;
+    return this.#peer === undefined
+      ? 'a peer that has not said hello'
+      : `${this.#peer.region} (node ${this.#peer.node})`;
   }
 
   #send(message: Down): void {
@@ -425,7 +437,8 @@ export class Source {
         cursor.failed = result.message;
         return;
       case 'trimmed':
-        if (result.start <= cursor.next) cursor.failed = `offset ${cursor.next} is trimmed from a log that starts there`;
+        if (result.start <= cursor.next)
+          cursor.failed = `offset ${cursor.next} is trimmed from a log that starts there`;
         cursor.next = result.start;
         break;
       case 'entries':

@@ -60,7 +60,13 @@ export class VirtualTime {
   }
 
   #add(ms: number, fn: () => void, everyMs: number | undefined): TimerHandle {
-    const timer: Timer = { atMs: this.monotonicMs + Math.max(0, ms), order: this.#order++, fn, everyMs, cancelled: false };
+    const timer: Timer = {
+      atMs: this.monotonicMs + Math.max(0, ms),
+      order: this.#order++,
+      fn,
+      everyMs,
+      cancelled: false,
+    };
     this.#timers.push(timer);
     return {
       cancel: () => {

@@ -3,14 +3,7 @@
 // reaches a region outside its placement (I10).
 
 import { encodeBatch, NO_CHECKSUM, OrderedDeps, readBatchHeader } from '../../../src/record/batch.ts';
-import {
-  originId,
-
-  regionId,
-  type OriginId,
-  type RegionId,
-  type ShardId,
-} from '../../../src/record/ids.ts';
+import { originId, regionId, type OriginId, type RegionId, type ShardId } from '../../../src/record/ids.ts';
 import type { CollectionRef } from '../../../src/record/op.ts';
 import type { VersionVector } from '../../../src/record/vector.ts';
 import { MemoryDisk, MemoryLog } from '../../../src/log/memory.ts';
@@ -23,13 +16,7 @@ import type { VirtualTime } from './virtual.ts';
 
 const collection: CollectionRef = { namespace: 'shop', name: 'carts', id: 1, type: 'register-lww' };
 
-export function makeBatch(
-  shard: ShardId,
-  origin: OriginId,
-  firstSeq: number,
-  count = 1,
-  valueBytes = 10,
-): Buffer {
+export function makeBatch(shard: ShardId, origin: OriginId, firstSeq: number, count = 1, valueBytes = 10): Buffer {
   return encodeBatch({
     shard,
     origin,
@@ -115,7 +102,9 @@ export class World {
           const header = readBatchHeader(bytes);
           const expected = next.get(header.origin) ?? 1;
           if (header.firstSeq !== expected) {
-            throw new Error(`${region.name} ${shard} ${header.origin}: seq ${header.firstSeq} where ${expected} was due`);
+            throw new Error(
+              `${region.name} ${shard} ${header.origin}: seq ${header.firstSeq} where ${expected} was due`,
+            );
           }
           next.set(header.origin, header.lastSeq + 1);
         }
@@ -569,4 +558,3 @@ export class Net {
 function sizeOf(message: Up | Down): number {
   return message.kind === 'batches' ? message.batches.reduce((sum, batch) => sum + batch.length, 16) : 64;
 }
-

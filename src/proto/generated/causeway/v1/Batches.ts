@@ -1,0 +1,10 @@
+// Original file: proto/causeway/v1/replication.proto
+
+
+export interface Batches {
+  'batches'?: (Buffer | Uint8Array | string)[];
+}
+
+export interface Batches__Output {
+  'batches': (Buffer)[];
+}

@@ -1,0 +1,396 @@
+// Link messages as bytes (proto/causeway/v1/replication.proto) and back.
+//
+// Batches are walked and written by hand: they are nearly all the bytes, and decoding them as views costs nothing per byte. The views
+// keep their frame alive. Everything else goes through protobufjs and is then checked, name by name and number by number: what comes
+// from a peer is either a message that messages.ts describes or MalformedBytes.
+// I12 Decoding allocates in proportion to what was received: a frame has at most FRAME_BATCHES_MAX batches, everything else is at most
+//     CONTROL_BYTES_MAX.
+
+import { messageType } from '../proto/load.ts';
+import { MalformedBytes } from '../record/bytes.ts';
+import {
+  INCARNATION_MAX,
+  isRegionName,
+  originId,
+  originIncarnation,
+  originRegion,
+  shardId,
+  shardParts,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+} from '../record/ids.ts';
+import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
+import type { MemberReport, ShardBeat, Watermark } from '../shard/beat.ts';
+import type { Batches, Down, RefuseReason, Up, WelcomeShard } from './messages.ts';
+import { FRAME_BATCHES_MAX } from './source.ts';
+
+/** Of a message to the source. */
+export const UP_BYTES_MAX = 1024 * 1024;
+/** Of a message to the receiver that carries no batches. */
+export const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
+/** Of any message to the receiver: the largest batch (16 MiB) and its framing. */
+export const DOWN_BYTES_MAX = 17 * 1024 * 1024;
+/** Names of nodes, instances and clusters, hashes. */
+const NAME_BYTES_MAX = 256;
+const FEATURES_MAX = 64;
+const FEATURE_BYTES_MAX = 64;
+const REFUSE_MESSAGE_BYTES_MAX = 1024;
+
+const upType = messageType('causeway.v1.LinkUp');
+const downType = messageType('causeway.v1.LinkDown');
+
+const REFUSE_REASONS: Record<RefuseReason, true> = {
+  'protocol-version': true,
+  'cluster-id': true,
+  'settings-hash': true,
+  'region-name': true,
+  'unknown-region': true,
+  'not-ready': true,
+  'protocol-error': true,
+};
+
+// Encoding
+
+export function encodeUp(message: Up): Buffer {
+  switch (message.kind) {
+    case 'hello': {
+      const { kind, ...hello } = message;
+      return encode(upType, { [kind]: { ...hello, features: [...hello.features] } });
+    }
+    case 'want': {
+      const { regions, have } = message;
+      return encode(upType, { want: { ...wireShard(message.shard), regions: [...regions], have: wireVector(have) } });
+    }
+    case 'credit':
+      return encode(upType, { credit: { bytesTotal: message.bytesTotal } });
+    case 'ack':
+      return encode(upType, { ack: { ...wireShard(message.shard), durable: wireVector(message.durable) } });
+    case 'ping':
+      return encode(upType, { ping: { sentAtMs: message.sentAtMs } });
+  }
+}
+
+export function encodeDown(message: Down): Buffer {
+  switch (message.kind) {
+    case 'batches':
+      return encodeBatches(message);
+    case 'welcome': {
+      const { kind, features, shards, ...rest } = message;
+      const wire = shards.map(({ shard, vector, boundOfReceiver }) => ({
+        ...wireShard(shard),
+        vector: wireVector(vector),
+        boundOfReceiver,
+      }));
+      return encode(downType, { [kind]: { ...rest, features: [...features], shards: wire } });
+    }
+    case 'refuse':
+      return encode(downType, {
+        refuse: { reason: message.reason, message: cutText(message.message, REFUSE_MESSAGE_BYTES_MAX) },
+      });
+    case 'beat': {
+      const { sentAtMs, echo, shards } = message;
+      return encode(downType, { beat: { sentAtMs, echo: echo ?? null, shards: shards.map(wireBeat) } });
+    }
+  }
+}
+
+function encode(type: typeof upType, message: object): Buffer {
+  // On Node protobufjs writes Buffers; its types cannot say so.
+  return type.encode(message as Parameters<typeof type.encode>[0]).finish() as Buffer;
+}
+
+function wireShard(shard: ShardId): { placementId: number; shardIndex: number } {
+  const { placementId, index } = shardParts(shard);
+  return { placementId, shardIndex: index };
+}
+
+function wireOrigin(origin: OriginId): { region: RegionId; incarnation: number } {
+  return { region: originRegion(origin), incarnation: originIncarnation(origin) };
+}
+
+function wireVector(vector: ReadonlyVector): object[] {
+  const entries: object[] = [];
+  for (const [origin, seq] of vector) if (seq > 0) entries.push({ ...wireOrigin(origin), seq });
+  return entries;
+}
+
+function wireWatermark({ origin, seq, stamp }: Watermark): object {
+  return { ...wireOrigin(origin), seq, stamp };
+}
+
+function wireBeat({ shard, watermarks, reports }: ShardBeat): object {
+  return {
+    ...wireShard(shard),
+    watermarks: watermarks.map(wireWatermark),
+    reports: reports.map(({ member, origin, seq, stamp, counted, frozen, reached }) => ({
+      member,
+      incarnation: originIncarnation(origin),
+      seq,
+      stamp,
+      counted: counted.map((entry) => ({ ...wireOrigin(entry.origin), stamp: entry.stamp })),
+      frozen: frozen.map(wireWatermark),
+      reached: reached.map(wireOrigin),
+    })),
+  };
+}
+
+const TAG_DOWN_BATCHES = (3 << 3) | 2;
+const TAG_BATCH = (1 << 3) | 2;
+
+function varintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+}
+
+function writeVarint(buffer: Buffer, at: number, value: number): number {
+  let rest = value;
+  let next = at;
+  while (rest >= 0x80) {
+    buffer[next++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  buffer[next++] = rest;
+  return next;
+}
+
+function encodeBatches({ batches }: Batches): Buffer {
+  let inner = 0;
+  for (const batch of batches) inner += 1 + varintBytes(batch.length) + batch.length;
+  const buffer = Buffer.allocUnsafe(1 + varintBytes(inner) + inner);
+  buffer[0] = TAG_DOWN_BATCHES;
+  let at = writeVarint(buffer, 1, inner);
+  for (const batch of batches) {
+    buffer[at] = TAG_BATCH;
+    at = writeVarint(buffer, at + 1, batch.length);
+    buffer.set(batch, at);
+    at += batch.length;
+  }
+  return buffer;
+}
+
+// Decoding
+
+/** Throws MalformedBytes. */
+export function decodeUp(bytes: Buffer): Up {
+  if (bytes.length > UP_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes to a source`);
+  const [kind, body] = one(decode(upType, bytes), ['hello', 'want', 'credit', 'ack', 'ping']);
+  switch (kind) {
+    case 'hello':
+      return {
+        kind: 'hello',
+        protocolVersion: integer(body, 'protocolVersion'),
+        protocolVersionMin: integer(body, 'protocolVersionMin'),
+        clusterId: text(body, 'clusterId'),
+        region: region(body, 'region'),
+        node: text(body, 'node'),
+        settingsHash: text(body, 'settingsHash'),
+        features: features(body),
+        instance: text(body, 'instance'),
+      };
+    case 'want':
+      return { kind: 'want', shard: shard(body), regions: regions(body), have: vector(body, 'have') };
+    case 'credit':
+      return { kind: 'credit', bytesTotal: integer(body, 'bytesTotal') };
+    case 'ack':
+      return { kind: 'ack', shard: shard(body), durable: vector(body, 'durable') };
+    case 'ping':
+      return { kind: 'ping', sentAtMs: integer(body, 'sentAtMs') };
+  }
+}
+
+/** Throws MalformedBytes. Batches are views on `bytes`. */
+export function decodeDown(bytes: Buffer): Down {
+  if (bytes[0] === TAG_DOWN_BATCHES) return decodeBatches(bytes);
+  if (bytes.length > CONTROL_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes without batches`);
+  const [kind, body] = one(decode(downType, bytes), ['welcome', 'refuse', 'beat']);
+  switch (kind) {
+    case 'welcome':
+      return {
+        kind: 'welcome',
+        protocolVersion: integer(body, 'protocolVersion'),
+        region: region(body, 'region'),
+        node: text(body, 'node'),
+        instance: text(body, 'instance'),
+        features: features(body),
+        shards: each(body, 'shards').map((entry): WelcomeShard => ({
+          shard: shard(entry),
+          vector: vector(entry, 'vector'),
+          boundOfReceiver: integer(entry, 'boundOfReceiver'),
+        })),
+      };
+    case 'refuse': {
+      const reason = text(body, 'reason');
+      return {
+        kind: 'refuse',
+        reason: isRefuseReason(reason) ? reason : 'protocol-error',
+        message: text(body, 'message', REFUSE_MESSAGE_BYTES_MAX),
+      };
+    }
+    case 'beat': {
+      const echo = body['echo'];
+      return {
+        kind: 'beat',
+        sentAtMs: integer(body, 'sentAtMs'),
+        echo: isFields(echo)
+          ? { pingSentAtMs: integer(echo, 'pingSentAtMs'), receivedAtMs: integer(echo, 'receivedAtMs') }
+          : undefined,
+        shards: each(body, 'shards').map((entry): ShardBeat => ({
+          shard: shard(entry),
+          watermarks: each(entry, 'watermarks').map(watermark),
+          reports: each(entry, 'reports').map(report),
+        })),
+      };
+    }
+  }
+}
+
+function decodeBatches(bytes: Buffer): Batches {
+  if (bytes.length > DOWN_BYTES_MAX) throw new MalformedBytes(`a frame of ${bytes.length} bytes`);
+  let at = 1;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined) break;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw new MalformedBytes('a frame with a broken length');
+  };
+  if (varint() !== bytes.length - at) throw new MalformedBytes('a frame that holds something beside its batches');
+  const batches: Buffer[] = [];
+  while (at < bytes.length) {
+    if (bytes[at] !== TAG_BATCH) throw new MalformedBytes('a frame with a field that was not negotiated');
+    at++;
+    const length = varint();
+    if (length > bytes.length - at) throw new MalformedBytes(`a batch of ${length} bytes in ${bytes.length - at}`);
+    if (batches.length === FRAME_BATCHES_MAX)
+      throw new MalformedBytes(`more than ${FRAME_BATCHES_MAX} batches in a frame`);
+    batches.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return { kind: 'batches', batches };
+}
+
+/** A decoded protobuf message before it was looked at: absent fields have their defaults. */
+type Fields = Readonly<Record<string, unknown>>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null;
+}
+
+function decode(type: typeof upType, bytes: Buffer): Fields {
+  try {
+    return type.decode(bytes) as unknown as Fields;
+  } catch (cause) {
+    throw new MalformedBytes(`not a ${type.name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** The one message of a oneof that is set. */
+function one<K extends string>(fields: Fields, kinds: readonly K[]): [kind: K, body: Fields] {
+  let found: [K, Fields] | undefined;
+  for (const kind of kinds) {
+    const body = Object.hasOwn(fields, kind) ? fields[kind] : undefined;
+    if (!isFields(body)) continue;
+    if (found !== undefined) throw new MalformedBytes(`a message that is both ${found[0]} and ${kind}`);
+    found = [kind, body];
+  }
+  if (found === undefined) throw new MalformedBytes('a message of a kind that is not known here');
+  return found;
+}
+
+function integer(fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number {
+  const value = fields[name];
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max) {
+    throw new MalformedBytes(`${name} is ${String(value)}; expected an integer from 0 to ${max}`);
+  }
+  return value;
+}
+
+function text(fields: Fields, name: string, bytesMax = NAME_BYTES_MAX): string {
+  const value = fields[name];
+  if (typeof value !== 'string' || Buffer.byteLength(value) > bytesMax) {
+    throw new MalformedBytes(`${name} is longer than ${bytesMax} bytes`);
+  }
+  return value;
+}
+
+function each(fields: Fields, name: string): Fields[] {
+  const value = fields[name];
+  return Array.isArray(value) ? (value as Fields[]) : [];
+}
+
+function features(fields: Fields): string[] {
+  const names = fields['features'];
+  if (!Array.isArray(names)) return [];
+  // Too many or too long: not a reason to fall out; none of ours is cut off by it.
+  return (names as string[]).slice(0, FEATURES_MAX).filter((name) => Buffer.byteLength(name) <= FEATURE_BYTES_MAX);
+}
+
+function regionOf(value: unknown): RegionId {
+  if (typeof value !== 'string' || !isRegionName(value)) throw new MalformedBytes('a badly named region');
+  return value;
+}
+
+function region(fields: Fields, name: string): RegionId {
+  return regionOf(fields[name]);
+}
+
+function regions(fields: Fields): RegionId[] {
+  const names = fields['regions'];
+  return Array.isArray(names) ? names.map(regionOf) : [];
+}
+
+function shard(fields: Fields): ShardId {
+  const placementId = integer(fields, 'placementId', 0xffff);
+  if (placementId === 0) throw new MalformedBytes('a shard without a placement');
+  return shardId(placementId, integer(fields, 'shardIndex', 0xffff));
+}
+
+function origin(fields: Fields): OriginId {
+  return originId(region(fields, 'region'), integer(fields, 'incarnation', INCARNATION_MAX));
+}
+
+function vector(fields: Fields, name: string): VersionVector {
+  const entries: VersionVector = new Map();
+  for (const entry of each(fields, name)) {
+    const seq = integer(entry, 'seq');
+    const id = origin(entry);
+    if (seq === 0 || entries.has(id)) throw new MalformedBytes(`${name} names ${id} twice, or at seq 0`);
+    entries.set(id, seq);
+  }
+  return entries;
+}
+
+function watermark(fields: Fields): Watermark {
+  return { origin: origin(fields), seq: integer(fields, 'seq'), stamp: integer(fields, 'stamp') };
+}
+
+function report(fields: Fields): MemberReport {
+  const member = region(fields, 'member');
+  return {
+    member,
+    origin: originId(member, integer(fields, 'incarnation', INCARNATION_MAX)),
+    seq: integer(fields, 'seq'),
+    stamp: integer(fields, 'stamp'),
+    counted: each(fields, 'counted').map((entry) => ({ origin: origin(entry), stamp: integer(entry, 'stamp') })),
+    frozen: each(fields, 'frozen').map(watermark),
+    reached: each(fields, 'reached').map(origin),
+  };
+}
+
+function isRefuseReason(reason: string): reason is RefuseReason {
+  return Object.hasOwn(REFUSE_REASONS, reason);
+}
+
+/** At most so many bytes of UTF-8, without half a character at the end. */
+function cutText(value: string, bytesMax: number): string {
+  if (Buffer.byteLength(value) <= bytesMax) return value;
+  return Buffer.from(value)
+    .subarray(0, bytesMax)
+    .toString('utf8')
+    .replace(/\uFFFD+$/u, '');
+}

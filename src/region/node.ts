@@ -79,6 +79,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #lags = new Map<RegionId, LagSamples>();
+  /** What each member has last said of each shard, since this node started. */
+  readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
   readonly #conflicts: Conflict[] = [];
   readonly #conflictListeners: ((conflict: Conflict) => void)[] = [];
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
@@ -231,13 +233,27 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return;
       }
       if (this.#runners.get(shard) !== runner) return;
-      const others = members.filter((member) => member !== this.region);
-      const whole = this.#proven.has(shard) || this.settings.allowFreshStart;
-      this.#asking.set(shard, new MembershipCheck(shard, others, whole, this.#ports.system.clock.monotonicMs()));
+      this.#ask(shard, members, runner);
       done?.();
       this.#links.onOwnership();
       this.#tryOpen(shard);
     });
+  }
+
+  #ask(shard: ShardId, members: readonly RegionId[], runner: ShardRunner): void {
+    // A log that was new when this node opened it, and has entries now: another owner of this region has asked before us.
+    if (this.#recovery?.state === 'new' && this.log.tail(shard) > 0) this.#proven.add(shard);
+    const whole = this.#proven.has(shard) || this.settings.allowFreshStart;
+    const others = members.filter((member) => member !== this.region);
+    const check = new MembershipCheck(shard, others, whole, this.#ports.system.clock.monotonicMs());
+    this.#asking.set(shard, check);
+    // What was lost was lost before this node opened the log, so whatever a member has said since then counts.
+    for (const [from, welcomes] of this.#welcomes) {
+      const welcome = welcomes.get(shard);
+      if (welcome === undefined) continue;
+      if (!whole) runner.mustReach(welcome);
+      check.answer(from, welcome);
+    }
   }
 
   #endRunner(shard: ShardId): void {
@@ -878,7 +894,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   onWelcome(from: RegionId, shards: readonly WelcomeShard[]): void {
     const nowMs = this.#nowMs();
+    let welcomes = this.#welcomes.get(from);
+    if (welcomes === undefined) {
+      welcomes = new Map();
+      this.#welcomes.set(from, welcomes);
+    }
     for (const welcome of shards) {
+      welcomes.set(welcome.shard, welcome);
       const runner = this.#runners.get(welcome.shard);
       if (runner?.recovered !== true) continue;
       if (!isTooFarAhead(welcome.boundOfReceiver, nowMs, this.settings.maxSkewMs))

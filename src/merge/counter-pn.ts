@@ -192,8 +192,8 @@ function apply(state: CounterPn | undefined, payload: Uint8Array, op: OpContext)
   if (effect.kind === 'reset') return { state: stateOf(applyReset(slots, effect.seen, op.version.stamp)) };
 
   const { origin, seq } = op.version;
-  const birth = effect.birth === 0 ? seq : effect.birth;
-  if (effect.birth >= seq) throw new MalformedBytes(`counter-pn: op ${seq} adds to a slot born at ${effect.birth}`);
+  // A birth after this op is a faulty peer's. It is bounded and not refused, because describe could not have refused it.
+  const birth = effect.birth === 0 ? seq : Math.min(effect.birth, seq);
   const inc = effect.inc + (effect.by > 0n ? effect.by : 0n);
   const dec = effect.dec - (effect.by < 0n ? effect.by : 0n);
   const at = slots.findIndex((slot) => slot.origin === origin && slot.birth === birth);

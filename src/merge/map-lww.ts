@@ -298,7 +298,9 @@ function fieldCollectableAt({ version, value, expiresAtMs }: Field): number | un
 }
 
 function collectableAt(state: MapLww): number | undefined {
-  let at = state.floor?.stamp;
+  // No field is below the floor, so none goes before it.
+  if (state.floor !== undefined) return state.floor.stamp;
+  let at: number | undefined;
   for (const field of state.fields.values()) at = lowest(at, fieldCollectableAt(field));
   return at;
 }
@@ -309,7 +311,7 @@ function collect(state: MapLww, floor: number): MapLww | undefined {
   const fields = new Map<string, Field>();
   for (const [name, field] of state.fields)
     if ((fieldCollectableAt(field) ?? Infinity) > floor) fields.set(name, field);
-  return stateOf(state.floor !== undefined && state.floor.stamp > floor ? state.floor : undefined, fields);
+  return stateOf(undefined, fields);
 }
 
 function writeIndexedVersion(writer: ByteWriter, origins: OriginTable, version: Version): void {

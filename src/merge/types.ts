@@ -120,7 +120,8 @@ export interface Merge<S> {
   /** Throws MalformedBytes. The state keeps views on `bytes`: they must not change any more. */
   decode(bytes: Uint8Array): S;
 
-  /** The same payload for people and programs (feed, key history): what the op does, without its context. */
+  /** The same payload for people and programs (feed, key history): what the op does, without its context. Throws MalformedBytes
+   *  exactly when apply does: batches are judged by it before they are logged. */
   describe(payload: Uint8Array): OpDescription;
 }
 

@@ -86,7 +86,7 @@ export class ClientCheck {
         op.acked = logged[0]!.version;
         op.unknown = true;
       }
-      if (outcome === 'not-applied' && !op.unknown && op.open === 0) {
+      if (outcome === 'not-applied' && !op.unknown && op.open === 0 && op.acked === undefined) {
         op.refused = true;
         this.refused++;
         const logged = this.#history.byClientOp.get(op.id);

@@ -65,7 +65,9 @@ export class ViewCheck {
     const ops: SpecOp[] = [];
     const reach = this.reach(log, token);
     for (const { op, offset } of log.byKey.get(name) ?? []) {
-      const included = op.version.stamp <= (token.get(op.version.origin) ?? 0);
+      const { origin, stamp } = op.version;
+      // A folded origin has left the token: everybody holds all of it.
+      const included = stamp <= (token.get(origin) ?? (log.folded.has(origin) ? Infinity : 0));
       if (included) ops.push(this.specOp(op));
       else holds(offset > reach, 'I4', () => `${where}: the read's token passes over ${op.version.origin}:${op.version.seq}, which stands before other ops that it names`);
     }

@@ -11,6 +11,7 @@ import { MERGE_TYPE_CODES, type CollectionRef, type MergeTypeName } from '../../
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from '../../src/region/options.ts';
 import type { Region } from '../../src/region/region.ts';
 import { MemoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
+import type { StoreRow } from '../../src/store/store.ts';
 import { History } from '../check/history.ts';
 import { Network } from './network.ts';
 import type { Plan } from './plan.ts';
@@ -394,8 +395,10 @@ export class Cluster {
     return this.#dirty.size > 0;
   }
 
-  /** Shows the history what has become durable since the last time. Throws a Violation. */
-  catchUp(): void {
+  /** Shows the history what has become durable since the last time. `now`: a region whose node is speaking: one event may land several
+   *  appends, and it tells of the first before the last is there. Throws a Violation. */
+  catchUp(now?: SimRegion): void {
+    if (now !== undefined) this.#dirty.add(now);
     for (const region of this.#dirty) {
       for (const shard of region.shards) {
         const at = region.disk.shard(shard);
@@ -433,13 +436,16 @@ class TrackedLog extends MemoryLog {
   }
 }
 
+/** As LMDB is: reads are answered at once, writes take their time. */
 class TrackedStore extends MemoryStore {
   readonly #scheduler: Scheduler;
   readonly #life: Life;
+  readonly #disk: MemoryStoreDisk;
   onOpened: (() => void) | undefined;
 
   constructor(options: ConstructorParameters<typeof MemoryStore>[0], scheduler: Scheduler, life: Life) {
     super(options);
+    this.#disk = options.disk;
     this.#scheduler = scheduler;
     this.#life = life;
   }
@@ -447,6 +453,15 @@ class TrackedStore extends MemoryStore {
   override open(shards: readonly ShardId[]): Promise<void> {
     this.onOpened?.();
     return this.#scheduler.track(super.open(shards), this.#life);
+  }
+
+  override getMany(shard: ShardId, rowKeys: readonly string[], done: (values: readonly (Uint8Array | undefined)[]) => void): void {
+    const { rows } = this.#disk.shard(shard);
+    done(rowKeys.map((rowKey) => rows.get(rowKey)));
+  }
+
+  override scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
+    done(this.#disk.shard(shard).scan(from, to, limit));
   }
 
   override checkpoint(): Promise<void> {

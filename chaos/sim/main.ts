@@ -107,6 +107,7 @@ function say(line: string): void {
 }
 
 async function single(seed: number, args: Args, scenario: string | undefined): Promise<boolean> {
+  Error.stackTraceLimit = 40;
   if (!args.json) say(`seed ${seed}${scenario === undefined ? '' : `, scenario ${scenario}`}`);
   const result = await runSeed(seed, args.without, scenario, args.verbose && !args.json ? say : undefined, args.lines);
   const again = await runSeed(seed, args.without, scenario);
@@ -125,7 +126,7 @@ async function single(seed: number, args: Args, scenario: string | undefined): P
   }
   for (const line of result.trace) say(`  ${line}`);
   say(`VIOLATED ${finding.invariant}: ${finding.message}`);
-  if (finding.stack !== undefined) say(finding.stack.split('\n').slice(1, 12).join('\n'));
+  if (finding.stack !== undefined) say(finding.stack.split('\n').slice(1, 40).join('\n'));
   say(`replay: ${replayCommand(seed, args, scenario)}`);
   return false;
 }

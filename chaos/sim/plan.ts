@@ -96,7 +96,7 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     delayMs: random.pick([1, 10, 40, 150]),
     jitterMs: random.pick([0, 5, 50]),
     diskMs: random.pick([0.1, 1, 10]),
-    storeMs: random.pick([0, 0.1, 2]),
+    storeMs: random.pick([0, 0.1, 5]),
     sendBufferBytes: random.pick([2000, 20_000, 1_000_000]),
     clientsPerRegion: random.pick([1, 2, 3]),
     consumersPerRegion: random.chance(0.6) ? 1 : 0,

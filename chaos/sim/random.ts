@@ -23,9 +23,11 @@ export class SeededRandom implements Random {
   #d: number;
   readonly #low: number;
   readonly #high: number;
+  readonly #stream: string;
 
   /** `seed`: a safe integer ≥ 0. `stream`: the name of the generator. */
   constructor(seed: number, stream = '') {
+    this.#stream = stream;
     this.#low = seed >>> 0;
     this.#high = Math.floor(seed / 2 ** 32) >>> 0;
     let hash = 0x811c9dc5;
@@ -39,7 +41,7 @@ export class SeededRandom implements Random {
 
   /** A generator of its own for one purpose; does not move this one. */
   fork(stream: string): SeededRandom {
-    return new SeededRandom(this.#high * 2 ** 32 + this.#low, stream);
+    return new SeededRandom(this.#high * 2 ** 32 + this.#low, `${this.#stream}/${stream}`);
   }
 
   uint32(): number {

@@ -199,7 +199,7 @@ class Client {
             cluster.trace.add('read', node.name, collection.name, keys.join(','), answer.code);
             if (answer.code === 'SESSION_LOST') this.#session = new Map();
           } else if (generation === region.generation) {
-            cluster.catchUp();
+            cluster.catchUp(region);
             this.#readAnswer(collection, keys, answer, causal ? session : undefined, fromMs);
           }
         }
@@ -228,7 +228,7 @@ class Client {
   }
 
   #write(): void {
-    const { workload, random, region } = this;
+    const { random, region } = this;
     const ops: ClientOp[] = [];
     for (let n = random.chance(0.2) ? 1 + random.below(4) : 1; n > 0; n--) ops.push(this.#newOp());
     const durability: Durability = random.chance(0.85)
@@ -236,7 +236,7 @@ class Client {
       : random.chance(0.5)
         ? { kind: 'applied' }
         : { kind: 'regions', n: 1 };
-    this.#attempt(ops, region, durability, random.chance(0.6), 0, workload.cluster.scheduler.now);
+    this.#attempt(ops, region, durability, random.chance(0.6), 0, region.clock.nowMs());
   }
 
   #newOp(): ClientOp {
@@ -327,13 +327,13 @@ class Client {
     return dice < 0.7 ? { kind: 'key', key: `order-${id}` } : undefined;
   }
 
-  #attempt(ops: readonly ClientOp[], region: SimRegion, durability: Durability, withSession: boolean, attempt: number, issuedAt: number): void {
+  #attempt(ops: readonly ClientOp[], region: SimRegion, durability: Durability, withSession: boolean, attempt: number, issuedAtMs: number): void {
     const { workload, random } = this;
     const { cluster, checks } = workload;
     const node = cluster.nodeFor(region);
     const again = (): void => {
       const after = random.between(20, 400);
-      cluster.scheduler.after(after, () => this.#attempt(ops, region, durability, withSession, attempt + 1, issuedAt));
+      cluster.scheduler.after(after, () => this.#attempt(ops, region, durability, withSession, attempt + 1, issuedAtMs));
     };
     if (node === undefined) {
       if (attempt > 0 && attempt < 6 && workload.running) again();
@@ -342,10 +342,10 @@ class Client {
     }
     const deadlineMs = random.pick([60, 500, 2000]);
     const session = withSession ? copyOf(this.#session) : undefined;
-    const issuedAtMs = region.clock.nowMs() - Math.floor(cluster.scheduler.now - issuedAt);
     for (const op of ops) {
       op.attempts++;
       op.open++;
+      op.refused = false;
     }
     const loseAnswer = random.chance(0.08);
     const { generation } = region;
@@ -377,7 +377,7 @@ class Client {
         // An answer that got lost on its way is for the client the same as none.
         const heard = results !== undefined && !loseAnswer ? results : undefined;
         if (results !== undefined) {
-          cluster.catchUp();
+          cluster.catchUp(region);
           holds(results.length === ops.length, 'api', () => `${results.length} results for ${ops.length} ops`);
         }
         const retry: ClientOp[] = [];
@@ -396,7 +396,7 @@ class Client {
         });
         if (retry.length > 0 && attempt < 5 && workload.running) {
           if (retry.length === ops.length) again();
-          else cluster.scheduler.after(random.between(20, 400), () => this.#attempt(retry, region, durability, withSession, attempt + 1, issuedAt));
+          else cluster.scheduler.after(random.between(20, 400), () => this.#attempt(retry, region, durability, withSession, attempt + 1, issuedAtMs));
         } else this.#next();
       },
     );
@@ -475,7 +475,7 @@ export class Consumer {
     const sink: FeedSink = {
       events: (events, shard, moved) => {
         holds(epoch === this.#epoch, 'feed', () => `${node.name} sent events to a subscription that was cancelled`);
-        cluster.catchUp();
+        cluster.catchUp(region);
         this.check.received(shard, events.map(({ shard: of, version, collection, key }) => {
           holds(of === shard, 'feed', () => `an event of ${of} among those of ${shard}`);
           return { shard, version, name: keyName(collection.namespace, collection.name, key) };

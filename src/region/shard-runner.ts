@@ -7,8 +7,9 @@
 import { CausewayError } from '../errors/errors.ts';
 import { msOfStamp, type Hlc } from '../clock/hlc.ts';
 import type { StoredEntry } from '../log/log.ts';
-import type { RegionId, ShardId, StateKey } from '../record/ids.ts';
+import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
 import { mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
+import { dominates, type ReadonlyVector } from '../record/vector.ts';
 import type { Received } from '../replication/host.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
@@ -51,8 +52,9 @@ interface Part {
   readonly indexes: readonly number[];
   /** Offset that must be durable; undefined while the ops stand in the open batch. */
   offset: number | undefined;
-  /** The last of its own ops, for acknowledgements by other regions; 0 when it only has answers to retries. */
-  seq: number;
+  /** Per origin the last of its ops, for acknowledgements by other regions. A retry's first op counts like a new one: what is
+   *  promised is that it survives, whenever it was written. */
+  readonly dots: ReadonlyMap<OriginId, number>;
 }
 
 const READ_BYTES = 4 * 1024 * 1024;
@@ -74,7 +76,7 @@ export class ShardRunner {
   #parts: Part[] = [];
   /** Durable here, waiting for other regions. */
   #awaiting: Part[] = [];
-  readonly #peerDurable = new Map<RegionId, Map<string, number>>();
+  readonly #peerDurable = new Map<RegionId, Map<OriginId, number>>();
   #sealSoon = false;
   #ownInFlight = 0;
   readonly #ownOffsets: number[] = [];
@@ -280,7 +282,7 @@ export class ShardRunner {
     }
     const { batchOpsMax, batchBytesMax } = this.#settings.limits;
     const waiting: number[] = [];
-    let seq = 0;
+    const dots = new Map<OriginId, number>();
     for (let i = 0; i < ops.length; i++) {
       if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) this.#seal();
       const result = this.engine.admit(ops[i]!, this.cache, nowMs);
@@ -291,13 +293,14 @@ export class ShardRunner {
       }
       waiting.push(indexes[i]!);
       if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
-      else seq = result.version.seq;
+      const { origin, seq } = result.version;
+      dots.set(origin, Math.max(seq, dots.get(origin) ?? 0));
     }
     if (waiting.length === 0) {
       call.partDone();
       return;
     }
-    const part: Part = { call, indexes: waiting, offset: undefined, seq };
+    const part: Part = { call, indexes: waiting, offset: undefined, dots };
     if (this.engine.openOps === 0) {
       // Answers to retries alone: first results may still be on their way to the log.
       if (this.#queue.length === 0) {
@@ -432,22 +435,21 @@ export class ShardRunner {
 
   #landedPart(part: Part): void {
     if (!GUARDS.durableOnly) return;
-    if (part.call.durability.kind === 'regions' && part.seq > 0 && this.#heldBy(part) < part.call.durability.n) {
+    if (part.call.durability.kind === 'regions' && this.#heldBy(part) < part.call.durability.n) {
       this.#awaiting.push(part);
       return;
     }
     part.call.partDone();
   }
 
+  /** How many other regions have acknowledged all of it. */
   #heldBy(part: Part): number {
-    const own = this.engine.ownOrigin;
     let regions = 0;
-    for (const durable of this.#peerDurable.values())
-      if (own !== undefined && (durable.get(own) ?? 0) >= part.seq) regions++;
+    for (const durable of this.#peerDurable.values()) if (dominates(durable, part.dots)) regions++;
     return regions;
   }
 
-  acknowledged(peer: RegionId, durable: ReadonlyMap<string, number>): void {
+  acknowledged(peer: RegionId, durable: ReadonlyVector): void {
     let known = this.#peerDurable.get(peer);
     if (known === undefined) {
       known = new Map();

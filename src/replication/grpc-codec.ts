@@ -202,8 +202,10 @@ export function decodeUp(bytes: Buffer): Up {
 export function decodeDown(bytes: Buffer): Down {
   if (bytes[0] === TAG_DOWN_BATCHES) return decodeBatches(bytes);
   if (bytes.length > CONTROL_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes without batches`);
-  const [kind, body] = one(decode(downType, bytes), ['welcome', 'refuse', 'beat']);
+  const [kind, body] = one(decode(downType, bytes), ['welcome', 'refuse', 'beat', 'batches']);
   switch (kind) {
+    case 'batches':
+      throw new MalformedBytes('batches that do not stand first in their frame');
     case 'welcome':
       return {
         kind: 'welcome',

@@ -131,16 +131,19 @@ export class FakeRegion {
     return this.#host;
   }
 
-  start(): void {
+  /** On the network of the world, or on another transport with its own addresses. */
+  start(
+    transport: Transport = this.world.net.listen(this.name),
+    addressOf: (region: RegionId) => string = (region) => region,
+  ): void {
     this.lives++;
     this.#host = new FakeHost(this);
     this.host.recover();
-    const { options, time, net } = this.world;
-    const transport = net.listen(this.name);
+    const { options, time } = this.world;
     this.links = new Links(this.host, {
       peers: [...this.world.regions.keys()]
         .filter((region) => region !== this.name)
-        .map((region) => ({ region, addresses: [region] })),
+        .map((region) => ({ region, addresses: [addressOf(region)] })),
       windowBytes: options.windowBytes ?? 64 * 1024,
       heartbeatMs: options.heartbeatMs ?? 100,
       relayAfterMs: options.relayAfterMs,

@@ -583,7 +583,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const error = this.#reads.wait({
       session,
       deadlineAtMs: this.#nowMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX),
-      reached: () => answer(false),
+      // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
+      reached: () => {
+        const lostNow = this.#lostOf(session);
+        if (lostNow === undefined) answer(false);
+        else done(lostNow);
+      },
       expired: (behind) => {
         if (consistency.allowStale) answer(true);
         else done(sessionBehind(this.region, behind));

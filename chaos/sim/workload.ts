@@ -24,6 +24,7 @@ import type { ViewCheck } from '../check/views.ts';
 import { holds } from '../check/violation.ts';
 import { NAMESPACES, type Cluster, type SimNode, type SimRegion } from './cluster.ts';
 import type { SeededRandom } from './random.ts';
+import type { Life } from './scheduler.ts';
 
 /** A call that is this much later than its deadline was forgotten. */
 const DEADLINE_SLACK_MS = 1500;
@@ -419,6 +420,8 @@ export class Consumer {
   readonly form: 'op' | 'value';
   region: SimRegion;
   node: SimNode | undefined;
+  /** Of the process that it is subscribed at. */
+  #life: Life | undefined;
   #subscription: FeedSubscription | undefined;
   #epoch = 0;
 
@@ -451,7 +454,7 @@ export class Consumer {
         const places = cluster.regions.filter((region) => cluster.placements[NAMESPACES.indexOf(this.namespace as 'shop')]!.regions.includes(region.id));
         this.region = this.random.pick(places);
         this.#subscribe();
-      } else if (this.node === undefined || !this.node.life.alive || this.node !== cluster.nodeFor(this.region)) {
+      } else if (this.node === undefined || this.#life?.alive !== true || this.node !== cluster.nodeFor(this.region)) {
         this.#subscribe();
       }
       this.#roam();
@@ -460,12 +463,14 @@ export class Consumer {
 
   #subscribe(): void {
     const { cluster, checks } = this.workload;
-    if (this.node?.life.alive === true) this.#subscription?.cancel();
+    if (this.#life?.alive === true) this.#subscription?.cancel();
     const epoch = ++this.#epoch;
     this.#subscription = undefined;
     this.node = cluster.nodeFor(this.region);
     const { node, region } = this;
     if (node === undefined) return;
+    const { life } = node;
+    this.#life = life;
     const { cursor } = this.check;
     const start: FeedStart = cursor.size === 0 ? { kind: 'beginning' } : { kind: 'cursor', cursor: copyOf(cursor) };
     this.check.subscribed(region.id);
@@ -493,7 +498,7 @@ export class Consumer {
         if (this.random.chance(0.9)) return true;
         // A slow consumer.
         cluster.scheduler.after(this.random.between(1, 300), () => {
-          if (epoch === this.#epoch && node.life.alive) this.#subscription?.resume();
+          if (epoch === this.#epoch && life.alive) this.#subscription?.resume();
         });
         return false;
       },

@@ -103,22 +103,29 @@ export function readOp(reader: ByteReader, collections: readonly CollectionRef[]
   const collection = index === 0 ? undefined : collections[index - 1];
   if (index !== 0 && collection === undefined)
     throw new MalformedBytes(`an op of collection ${index} of ${collections.length}`);
-  const key = reader.text();
-  if (key.length > KEY_BYTES_MAX) throw new MalformedBytes(`a key of ${key.length} characters`);
+  const key = shortText(reader, KEY_BYTES_MAX, 'a key');
   const payload = reader.blob();
   let idempotency: Idempotency | undefined;
   if ((flags & FLAG_PRODUCER) !== 0) {
     idempotency = { kind: 'producer', producer: reader.u48(), seq: reader.varint() };
   } else if ((flags & FLAG_KEY) !== 0) {
-    idempotency = { kind: 'key', key: reader.text() };
-    if (idempotency.key.length > IDEMPOTENCY_KEY_BYTES_MAX)
-      throw new MalformedBytes('an idempotency key that is too long');
+    idempotency = { kind: 'key', key: shortText(reader, IDEMPOTENCY_KEY_BYTES_MAX, 'an idempotency key') };
   }
   const trace = (flags & FLAG_TRACE) !== 0 ? reader.raw(TRACE_BYTES) : undefined;
   const schemaId = (flags & FLAG_SCHEMA) !== 0 ? reader.varint() : undefined;
   if ((flags & FLAG_EXTENSIONS) !== 0) skipExtensions(reader, 'op');
   if (reader.left !== leftAfter) throw new MalformedBytes('an op whose length and content disagree');
   return { collection, key, payload, idempotency, trace, schemaId };
+}
+
+/** Bounded in bytes and not in characters: stores have bounds on a row's key that no batch may lead past. */
+function shortText(reader: ByteReader, bytesMax: number, what: string): string {
+  const start = reader.at;
+  const text = reader.text();
+  // Both bounds have a length of two bytes in front, and a varint is never longer than it needs to be.
+  const bytes = reader.at - start - 2;
+  if (bytes > bytesMax) throw new MalformedBytes(`${what} of ${bytes} bytes`);
+  return text;
 }
 
 /** Reads past extensions that this version does not know, or refuses those that must be known. */

@@ -84,7 +84,12 @@ describe('hostile bytes', () => {
     ['two idempotency keys', framed((b) => head(3)(b).u48(1).varint(1).text('x'))],
     ['a collection beyond the table', framed((b) => b.u8(0).varint(3).text('k').blob(Buffer.of(1)))],
     ['a key above its bound', framed((b) => b.u8(0).varint(1).text('k'.repeat(1025)).blob(Buffer.of(1)))],
+    [
+      'a key above its bound in bytes, not in characters',
+      framed((b) => b.u8(0).varint(1).text('é'.repeat(513)).blob(Buffer.of(1))),
+    ],
     ['an idempotency key above its bound', framed((b) => head(2)(b).text('x'.repeat(129)))],
+    ['an idempotency key above its bound in bytes', framed((b) => head(2)(b).text('é'.repeat(65)))],
     ['more than its fields', framed((b) => head(0)(b).u8(0))],
     ['less than its fields', framed((b) => head(4)(b).raw(Buffer.alloc(24)))],
     ['a length beyond the end', Buffer.of(200, 1, 0)],
@@ -95,6 +100,15 @@ describe('hostile bytes', () => {
     expect(() =>
       read(Buffer.concat([bytes, bytesOf({ collection: undefined, key: 'x', payload: Buffer.alloc(30) }, 0)])),
     ).toThrow(MalformedBytes);
+  });
+
+  test('keys of exactly their bounds pass', () => {
+    for (const key of ['k'.repeat(1024), 'é'.repeat(512)]) {
+      expect(read(framed((b) => b.u8(0).varint(1).text(key).blob(Buffer.of(1)))).key).toBe(key);
+    }
+    for (const key of ['x'.repeat(127), 'x'.repeat(128), 'é'.repeat(64)]) {
+      expect(read(framed((b) => head(2)(b).text(key))).idempotency).toEqual({ kind: 'key', key });
+    }
   });
 
   test('even extensions are passed over', () => {

@@ -1,7 +1,7 @@
 // The store port: the read model, a cache of the log (I11). One implementation a file: memory.ts, lmdb.ts.
 //
 // The contract (test/contract/store.ts):
-// - Rows are (shard, row key) → bytes. Row keys are UTF-8 text up to 1,400 bytes, ordered by bytes.
+// - Rows are (shard, row key) → bytes. Row keys are UTF-8 text of 1 to ROW_KEY_BYTES_MAX bytes, ordered by bytes.
 // - write() moves all rows of a step and the shard's cursor (a log offset) together, atomically, and only if the cursor
 //   stands at `fromCursor`: a deposed owner's step is refused (`moved`).
 // - Several shards' steps may share one transaction; their outcomes are separate.
@@ -10,6 +10,8 @@
 // - Callbacks may be called before the method returns. They never throw.
 
 import type { ShardId } from '../record/ids.ts';
+
+export const ROW_KEY_BYTES_MAX = 1400;
 
 export interface StoreStep {
   readonly shard: ShardId;
@@ -44,7 +46,8 @@ export interface Store {
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void;
   /** Drops all rows of the shard; its cursor is 0 afterwards. */
   reset(shard: ShardId, done: () => void): void;
-  /** Makes everything written so far provable after a crash of the machine. */
+  /** Makes everything written so far provable after a crash of the machine, unless something is written before it resolves or, where only
+   *  the last state can be proven (LMDB), later. A failure rejects and changes nothing. */
   checkpoint(): Promise<void>;
   bytes(): number;
   close(): Promise<void>;

@@ -51,6 +51,9 @@ export interface MemoryAppend {
   readonly shard: ShardId;
   readonly expectOffset: number;
   readonly entries: readonly LogEntry[];
+  /** The very entry that it is to stand behind; undefined at the start of the shard. An offset alone is no fence while several
+   *  appends are under way: another owner's entries may have taken exactly the places of those that were lost before this one. */
+  readonly follows: Uint8Array | undefined;
 }
 
 export type AppendFault = 'none' | 'lost-ack' | 'lost' | 'late';
@@ -206,7 +209,7 @@ export class MemoryDisk {
   /** Writes if the fence allows; else the tail that refused it. */
   land(append: MemoryAppend, entries = append.entries.length): { readonly tail: number } | undefined {
     const at = this.shard(append.shard);
-    if (at.tail !== append.expectOffset - 1) return { tail: at.tail };
+    if (at.tail !== append.expectOffset - 1 || at.entries.at(-1)?.bytes !== append.follows) return { tail: at.tail };
     for (const entry of append.entries.slice(0, entries)) this.#add(append.shard, at, entry);
     return undefined;
   }
@@ -327,7 +330,14 @@ export class MemoryLog implements Log {
     const queue = this.#queue(shard);
     // Copied, as a disk does: a caller that changes its buffer afterwards must not change history.
     const copies = entries.map(({ kind, bytes }): LogEntry => ({ kind, bytes: Buffer.from(bytes) }));
-    const append: PendingAppend = { shard, expectOffset, entries: copies, done, arrived: false };
+    const append: PendingAppend = {
+      shard,
+      expectOffset,
+      entries: copies,
+      follows: this.#before(shard, queue, expectOffset),
+      done,
+      arrived: false,
+    };
     queue.pending.push(append);
     const life = this.#life;
     this.#complete(() => {
@@ -335,6 +345,14 @@ export class MemoryLog implements Log {
       append.arrived = true;
       this.#drain(queue);
     });
+  }
+
+  /** What the caller knows to stand before this offset: its own append that is still under way, or what is durable there. */
+  #before(shard: ShardId, queue: ShardQueue, offset: number): Uint8Array | undefined {
+    const ahead = queue.pending.at(-1);
+    if (ahead !== undefined && ahead.expectOffset + ahead.entries.length === offset) return ahead.entries.at(-1)!.bytes;
+    const at = this.#disk.shard(shard);
+    return at.entries[offset - 1 - at.start]?.bytes;
   }
 
   read(shard: ShardId, fromOffset: number, bytesMax: number, done: (result: ReadResult) => void): void {
@@ -476,11 +494,11 @@ export class MemoryLog implements Log {
     if (!this.#open) return { kind: 'refused', reason: 'failed', message: 'the log is closed' };
     if (state.kind !== 'ready') return { kind: 'refused', reason: state.kind, message: state.reason };
     // The entries are shared with the disk from here on; `done` and `arrived` are not.
-    const { shard, expectOffset, entries } = append;
-    const fault = this.#fault?.({ shard, expectOffset, entries }) ?? 'none';
+    const { shard, expectOffset, entries, follows } = append;
+    const fault = this.#fault?.({ shard, expectOffset, entries, follows }) ?? 'none';
     if (fault === 'lost') return { kind: 'unknown' };
     if (fault === 'late') {
-      this.#disk.keepLate({ shard, expectOffset, entries });
+      this.#disk.keepLate({ shard, expectOffset, entries, follows });
       return { kind: 'unknown' };
     }
     const refused = this.#disk.land(append);

@@ -3,8 +3,8 @@
 // - durable: told on, in order.
 // - unknown: the identical bytes are sent again at the same offset. Either they land now, or the log says `fenced`, and then what
 //   stands there is read and compared: equal means that the first try had landed.
-// - fenced with the tail just below us: an append before ours was lost on the way and is being sent again; ours follows it.
 // - fenced otherwise: somebody else writes this shard. We are deposed.
+// While an outcome is being resolved nothing new is sent: what stands behind it would be written behind whatever is there by then.
 
 import type { AppendOutcome, Log, LogEntry } from '../log/log.ts';
 import type { ShardId } from '../record/ids.ts';
@@ -30,6 +30,8 @@ interface Pending {
   outcome: AppendOutcome | undefined;
   /** Its outcome may come from before the append ahead of it was resolved: only a new try can tell. */
   stale: boolean;
+  /** On its way to the log; false while it waits for those ahead of it. */
+  sent: boolean;
 }
 
 export class AppendQueue {
@@ -54,9 +56,10 @@ export class AppendQueue {
   }
 
   append(expectOffset: number, entries: readonly LogEntry[]): void {
-    const pending: Pending = { expectOffset, entries, outcome: undefined, stale: false };
+    const waits = this.#resolving || this.#pending.some(({ stale }) => stale);
+    const pending: Pending = { expectOffset, entries, outcome: undefined, stale: waits, sent: !waits };
     this.#pending.push(pending);
-    this.#send(pending);
+    if (!waits) this.#send(pending);
   }
 
   close(): void {
@@ -66,6 +69,7 @@ export class AppendQueue {
 
   #send(pending: Pending): void {
     pending.outcome = undefined;
+    pending.sent = true;
     this.#log.append(this.#shard, pending.expectOffset, pending.entries, (outcome) => {
       if (this.#closed) return;
       pending.outcome = outcome;
@@ -83,13 +87,13 @@ export class AppendQueue {
     }
     if (durableTo > 0) this.#handlers.durable(durableTo);
     const head = this.#pending[0];
-    if (this.#closed || this.#resolving || head?.outcome === undefined || head.outcome.kind === 'durable') return;
-    if (head.stale) {
+    if (this.#closed || this.#resolving || head === undefined || head.outcome?.kind === 'durable') return;
+    if (head.stale && (head.outcome !== undefined || !head.sent)) {
       head.stale = false;
       this.#send(head);
       return;
     }
-    this.#resolve(head, head.outcome);
+    if (head.outcome !== undefined) this.#resolve(head, head.outcome);
   }
 
   #resolve(head: Pending, outcome: Exclude<AppendOutcome, { kind: 'durable' }>): void {
@@ -101,13 +105,13 @@ export class AppendQueue {
         this.#again(head);
         break;
       case 'fenced':
-        if (outcome.tail === head.expectOffset - 1) this.#again(head);
-        else if (outcome.tail < head.expectOffset) {
+        if (outcome.tail >= head.expectOffset) this.#compare(head);
+        else {
           this.#fail({
             kind: 'deposed',
-            message: `the log of ${this.#shard} ends at ${outcome.tail}, before our ${head.expectOffset}`,
+            message: `the log of ${this.#shard} ends at ${outcome.tail}, and our entry ${head.expectOffset} does not follow what stands there`,
           });
-        } else this.#compare(head);
+        }
         break;
     }
   }

@@ -217,7 +217,8 @@ export class ShardEngine {
     for (const origin of meta.origins) this.origins.restore(origin);
     this.#digest = Digest.restore(meta.digest);
     this.#keys = meta.keys;
-    this.#bound = meta.bound;
+    // Also above what was taken from others: what we stamp next has seen it.
+    this.#bound = meta.origins.reduce((bound, origin) => Math.max(bound, origin.takenStamp), meta.bound);
     this.#takenOffset = meta.offset;
     this.#offset = meta.offset;
     this.#idempotency = new IdempotencyTable(this.settings.idempotencyEntriesMax, meta.idempotencyHorizon);

@@ -199,6 +199,20 @@ const limits = z
   .prefault({})
   .register(optionFacts, { is: 'The bounds of everything that could grow.', expected: 'a mapping of limits' });
 
+const storage = z
+  .strictObject({
+    segmentBytes: whole(MIB, GIB, 64 * MIB, {
+      is: 'A file of the log that has reached it is followed by a new one.',
+      cost: 'Smaller ones cost more files and a few milliseconds each; larger ones are given back to the disk later.',
+    }),
+    tailCacheBytes: whole(MIB, 8 * GIB, 32 * MIB, {
+      is: 'Memory for the newest entries of the log, from which peers and subscribers are served.',
+      cost: 'Memory; with less, whoever lags further behind reads files.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, { is: 'How the log is kept on disk.', expected: 'a mapping of storage options' });
+
 const log = z
   .strictObject({
     level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
@@ -274,6 +288,7 @@ export const configSchema = z
       cost: 'Stamps may come out below what peers have seen of this region: only when the peers are known to be gone.',
     }),
     limits,
+    storage,
     log,
   })
   .register(optionFacts, { is: 'A node.', expected: 'a mapping of options' });

@@ -44,7 +44,7 @@ export const RULES: LayerRules = {
     // A node's options and their defaults belong to the node; config fills them, and the node never sees config.
     config: ['errors', 'record', 'merge', 'region/options.ts'],
     security: ['errors', 'config', 'system'],
-    telemetry: ['errors', 'config', 'system'],
+    telemetry: ['errors', 'config', 'system', 'region/region.ts'],
     api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config'],
     client: ['proto', 'errors', 'system'],
     cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'system'],

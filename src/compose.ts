@@ -1,0 +1,156 @@
+// The composition root: the only place that constructs engines. Configuration in, a running node out.
+// Life: composeNode() starts everything in order, or stops what it had started and throws; drain() refuses what is new and finishes
+// what is under way; stop() ends everything in reverse order.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ApiServer } from './api/server.ts';
+import { formatAddress, parseAddress } from './config/address.ts';
+import { settingsHash } from './config/hash.ts';
+import { toNodeSettings } from './config/node-settings.ts';
+import type { Config } from './config/schema.ts';
+import { CausewayError, toCausewayError } from './errors/errors.ts';
+import { SegmentLog } from './log/segment.ts';
+import { SingleOwnership } from './ownership/single.ts';
+import { RegionNode } from './region/node.ts';
+import type { Region } from './region/region.ts';
+import { GrpcTransport } from './replication/grpc-transport.ts';
+import { LmdbStore } from './store/lmdb.ts';
+import { realSystem } from './system/real.ts';
+import type { System } from './system/system.ts';
+import { createLogger, type Logger } from './telemetry/log.ts';
+import { narrate } from './telemetry/narrate.ts';
+
+export interface RunningNode {
+  readonly config: Config;
+  readonly region: Region;
+  /** As listened on: with the real port where the config says 0. */
+  readonly clients: string;
+  readonly peers: string;
+  readonly log: Logger;
+  /** Resolves, with the reason, when the node cannot go on: its process must end at once, without stop(), so that nothing is
+   *  written after what the log could not write. Never rejects. */
+  readonly failed: Promise<CausewayError>;
+  /** Refuses what is new and resolves when what is under way is finished. */
+  drain(): Promise<void>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Throws CausewayError: CONFIG_INVALID (directory, port), FENCED (another process has the directory), CORRUPT. */
+export async function composeNode(config: Config, system: System = realSystem()): Promise<RunningNode> {
+  const log = createLogger({ ...config.log, bindings: { region: config.region, node: config.node } });
+  let fail!: (error: CausewayError) => void;
+  const failed = new Promise<CausewayError>((resolve) => {
+    fail = (error) => {
+      log.fatal({ err: error }, error.message);
+      resolve(error);
+    };
+  });
+
+  /** What has been started, to be stopped in reverse. */
+  const started: { readonly what: string; readonly stop: () => Promise<void> | void }[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (let last = started.pop(); last !== undefined; last = started.pop()) {
+      try {
+        await last.stop();
+      } catch (error) {
+        // The rest must still be stopped: the log's lock, above all.
+        log.error({ err: error }, `could not stop ${last.what}`);
+      }
+    }
+  };
+
+  try {
+    makeDataDirectory(config.dataDir);
+    const segmentLog = new SegmentLog({
+      directory: config.dataDir,
+      clusterId: config.clusterId,
+      system,
+      onFatal: fail,
+      ...config.storage,
+    });
+    const store = new LmdbStore({
+      directory: join(config.dataDir, 'store'),
+      // The node opens the log first; a store made from another log, or before it was damaged, proves nothing.
+      logIdentity: () => segmentLog.identity,
+    });
+    const transport = new GrpcTransport({ listen: config.listeners.peers.address, system });
+    const node = new RegionNode(toNodeSettings(config), {
+      log: segmentLog,
+      store,
+      transport,
+      ownership: new SingleOwnership(),
+      system,
+      notice: (level, message) => log[level](message),
+    });
+    const api = new ApiServer({
+      region: node,
+      listen: config.listeners.clients.address,
+      system,
+      limits: { opsPerRequestMax: config.limits.opsPerRequestMax },
+      clusterId: config.clusterId,
+    });
+
+    // Listeners first: a port that is taken is found before anything is written, and `status` answers during a long replay.
+    // Until the node has opened its log, clients are told NOT_READY and peers are asked to come again.
+    started.push({ what: 'the listener for peers', stop: () => transport.stop() });
+    const { port: peersPort } = await transport.start();
+    started.push({ what: 'the listener for clients', stop: () => api.stop() });
+    const { port: clientsPort } = await api.start();
+    const clients = withPort(config.listeners.clients.address, clientsPort);
+    const peers = withPort(config.listeners.peers.address, peersPort);
+    log.info({ clients, peers, dataDir: config.dataDir, settingsHash: settingsHash(config) }, 'listening');
+    // A start that fails half-way holds the directory's lock all the same.
+    started.push({ what: 'the node', stop: () => node.stop() });
+    await node.start();
+    started.push({ what: 'the narrator', stop: narrate(node, log, system) });
+
+    let stopping: Promise<void> | undefined;
+    return {
+      config,
+      region: node,
+      clients,
+      peers,
+      log,
+      failed,
+      drain: async () => {
+        log.info('draining');
+        await Promise.all([api.drain(), node.drain()]);
+      },
+      stop: () =>
+        (stopping ??= stopAll().then(() => {
+          log.info('stopped');
+        })),
+    };
+  } catch (error) {
+    await stopAll();
+    throw toCausewayError(error);
+  }
+}
+
+function makeDataDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason =
+      code === 'EACCES' || code === 'EPERM'
+        ? 'this user may not create it'
+        : code === 'ENOTDIR' || code === 'EEXIST'
+          ? 'something on its path is a file'
+          : code === 'EROFS'
+            ? 'the file system is read-only'
+            : code === 'ENOSPC'
+              ? 'the disk is full'
+              : (error as Error).message;
+    throw new CausewayError('CONFIG_INVALID', `cannot use ${directory} as dataDir: ${reason}`, {
+      hint: 'Create it for the user that runs Causeway, or name another with dataDir.',
+      cause: error,
+    });
+  }
+}
+
+function withPort(address: string, port: number): string {
+  return formatAddress({ host: parseAddress(address)?.host ?? address, port });
+}

@@ -144,7 +144,7 @@ function writeElements(writer: ByteWriter, here: SetAw['elements'], keys: Readon
   writer.varint(keys.size);
   for (const key of keys) {
     const dots = here.get(key) ?? [];
-    writer.blob(bytesOf(key)).varint(dots.length);
+    writer.latin1Blob(key).varint(dots.length);
     for (const dot of dots) writer.varint(origins.index(dot.origin)).varint(dot.seq);
   }
 }
@@ -180,8 +180,7 @@ function readElements<D extends Dot>(
   const origins = readOrigins(reader);
   const elements = new Map<string, D[]>();
   for (let left = readCount(reader, ELEMENT_BYTES_MIN, 'elements'); left > 0; left--) {
-    const element = reader.blob();
-    const key = element.toString('latin1');
+    const key = reader.latin1Blob();
     if (elements.has(key)) throw new MalformedBytes('set-aw: an element that stands twice');
     const dots: D[] = [];
     for (let dotsLeft = readCount(reader, dotBytesMin, 'dots'); dotsLeft > 0; dotsLeft--) {
@@ -269,10 +268,9 @@ function view(state: SetAw | undefined, nowMs: number): View | undefined {
 function liveParts(state: SetAw): readonly LivePart[] {
   const parts: LivePart[] = [];
   for (const [key, dots] of state.elements) {
-    const element = bytesOf(key);
     for (const { origin, seq, expiresAtMs } of dots) {
       const writer = scratchWriter();
-      writer.blob(element);
+      writer.latin1Blob(key);
       writeOrigin(writer, origin);
       writeExpiry(writer.varint(seq), expiresAtMs);
       parts.push({ bytes: writer.finish(), expiresAtMs: expiresAtMs ?? Infinity });
@@ -309,7 +307,7 @@ function encode(state: SetAw): Uint8Array {
   origins.write(writer);
   writer.varint(state.elements.size);
   for (const [key, dots] of state.elements) {
-    writer.blob(bytesOf(key)).varint(dots.length);
+    writer.latin1Blob(key).varint(dots.length);
     for (const dot of dots) writeExpiry(writer.varint(origins.index(dot.origin)).varint(dot.seq), dot.expiresAtMs);
   }
   return writer.finish();

@@ -7,6 +7,9 @@ export class MalformedBytes extends Error {
 }
 
 const VARINT_BYTES_MAX = 8; // 53 bits
+/** What readUIntBE and writeUIntBE take. */
+const BIGINT_SHORT_BYTES = 6;
+const BIGINT_SHORT = 2n ** 48n;
 
 export class ByteWriter {
   #buffer: Buffer;
@@ -81,11 +84,23 @@ export class ByteWriter {
   /** A bigint of any size and sign: length byte(s), then zigzag-free sign byte and magnitude, big-endian. */
   bigint(value: bigint): this {
     const negative = value < 0n;
+    // Nearly every number there is: several times faster than by way of hex digits, and the same bytes.
+    if (value < BIGINT_SHORT && value > -BIGINT_SHORT) return this.#shortBigint(Math.abs(Number(value)), negative);
     let hex = (negative ? -value : value).toString(16);
     if (hex.length % 2 === 1) hex = `0${hex}`;
     const magnitude = value === 0n ? Buffer.alloc(0) : Buffer.from(hex, 'hex');
     this.varint(magnitude.length * 2 + (negative ? 1 : 0));
     return this.raw(magnitude);
+  }
+
+  #shortBigint(magnitude: number, negative: boolean): this {
+    let bytes = 0;
+    for (let rest = magnitude; rest >= 1; rest /= 256) bytes++;
+    this.varint(bytes * 2 + (negative ? 1 : 0));
+    if (bytes === 0) return this;
+    const at = this.#reserve(bytes);
+    this.#buffer.writeUIntBE(magnitude, at, bytes);
+    return this;
   }
 
   raw(bytes: Uint8Array): this {
@@ -103,6 +118,14 @@ export class ByteWriter {
     this.varint(bytes);
     const at = this.#reserve(bytes);
     this.#buffer.write(value, at, bytes, 'utf8');
+    return this;
+  }
+
+  /** A blob whose bytes are given as a text of the characters 0 to 255. */
+  latin1Blob(value: string): this {
+    this.varint(value.length);
+    const at = this.#reserve(value.length);
+    this.#buffer.write(value, at, value.length, 'latin1');
     return this;
   }
 
@@ -202,12 +225,19 @@ export class ByteReader {
 
   bigint(): bigint {
     const head = this.varint();
-    const magnitude = this.raw(Math.floor(head / 2));
-    if (magnitude.length > 0 && magnitude[0] === 0) throw new MalformedBytes('a bigint with a leading zero');
-    const value = magnitude.length === 0 ? 0n : BigInt(`0x${magnitude.toString('hex')}`);
+    const bytes = Math.floor(head / 2);
+    const at = this.#take(bytes, 'bigint');
+    if (bytes > 0 && this.#bytes[at] === 0) throw new MalformedBytes('a bigint with a leading zero');
+    const value = this.#magnitude(at, bytes);
     if (head % 2 === 0) return value;
     if (value === 0n) throw new MalformedBytes('a negative zero');
     return -value;
+  }
+
+  #magnitude(at: number, bytes: number): bigint {
+    if (bytes === 0) return 0n;
+    if (bytes <= BIGINT_SHORT_BYTES) return BigInt(this.#bytes.readUIntBE(at, bytes));
+    return BigInt(`0x${this.#bytes.toString('hex', at, at + bytes)}`);
   }
 
   /** A view on the bytes, not a copy. */
@@ -218,6 +248,13 @@ export class ByteReader {
 
   blob(): Buffer {
     return this.raw(this.varint());
+  }
+
+  /** A blob as a text of the characters 0 to 255, which needs no view. */
+  latin1Blob(): string {
+    const length = this.varint();
+    const at = this.#take(length, 'bytes');
+    return this.#bytes.toString('latin1', at, at + length);
   }
 
   text(): string {

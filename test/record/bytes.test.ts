@@ -3,6 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { ByteReader, ByteWriter, MalformedBytes } from '../../src/record/bytes.ts';
 
 const anyBytes = fc.uint8Array({ maxLength: 40 });
+/** Around every length of the magnitude, where the short form and the long one meet too. */
+const bigints = fc.oneof(
+  fc.bigInt(-(2n ** 200n), 2n ** 200n),
+  fc
+    .tuple(fc.bigInt(0n, 72n), fc.bigInt(-2n, 2n), fc.boolean())
+    .map(([bits, offset, negative]) => (negative ? -1n : 1n) * (2n ** bits + offset)),
+);
 const field = fc.oneof(
   fc.record({ kind: fc.constant('u8' as const), value: fc.nat({ max: 255 }) }),
   fc.record({ kind: fc.constant('u16' as const), value: fc.nat({ max: 65_535 }) }),
@@ -10,8 +17,12 @@ const field = fc.oneof(
   fc.record({ kind: fc.constant('u48' as const), value: fc.maxSafeNat().map((n) => n % 2 ** 48) }),
   fc.record({ kind: fc.constant('u64' as const), value: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant('varint' as const), value: fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat()) }),
-  fc.record({ kind: fc.constant('bigint' as const), value: fc.bigInt(-(2n ** 200n), 2n ** 200n) }),
+  fc.record({ kind: fc.constant('bigint' as const), value: bigints }),
   fc.record({ kind: fc.constant('blob' as const), value: anyBytes }),
+  fc.record({
+    kind: fc.constant('latin1Blob' as const),
+    value: anyBytes.map((bytes) => Buffer.from(bytes).toString('latin1')),
+  }),
   fc.record({ kind: fc.constant('text' as const), value: fc.string({ unit: 'binary', maxLength: 20 }) }),
 );
 
@@ -76,9 +87,12 @@ describe('the forms are pinned, because logs hold them', () => {
     ['bigint 0', (w) => w.bigint(0n), '00'],
     ['bigint 1', (w) => w.bigint(1n), '0201'],
     ['bigint -1', (w) => w.bigint(-1n), '0301'],
+    ['bigint 2^48-1', (w) => w.bigint(2n ** 48n - 1n), '0cffffffffffff'],
+    ['bigint -2^48', (w) => w.bigint(-(2n ** 48n)), '0f01000000000000'],
     ['bigint 2^64', (w) => w.bigint(2n ** 64n), '12010000000000000000'],
     ['text', (w) => w.text('é'), '02c3a9'],
     ['blob', (w) => w.blob(Buffer.of(1, 2)), '020102'],
+    ['blob of latin1', (w) => w.latin1Blob('\u0001\u00ff'), '0201ff'],
   ])('%s', (_, write, hex) => {
     expect(write(new ByteWriter()).finish().toString('hex')).toBe(hex);
   });
@@ -118,11 +132,12 @@ describe('hostile bytes', () => {
     const huge = new ByteWriter().varint(Number.MAX_SAFE_INTEGER).finish();
     expect(() => new ByteReader(huge).blob()).toThrow(MalformedBytes);
     expect(() => new ByteReader(huge).text()).toThrow(MalformedBytes);
+    expect(() => new ByteReader(huge).latin1Blob()).toThrow(MalformedBytes);
     expect(() => new ByteReader(huge).bigint()).toThrow(MalformedBytes);
   });
 
   test('any bytes read as anything give a value or MalformedBytes', () => {
-    const kinds = fc.constantFrom('u8', 'u16', 'u32', 'u48', 'u64', 'varint', 'bigint', 'blob', 'text');
+    const kinds = fc.constantFrom('u8', 'u16', 'u32', 'u48', 'u64', 'varint', 'bigint', 'blob', 'latin1Blob', 'text');
     fc.assert(
       fc.property(anyBytes, fc.array(kinds), (bytes, reads) => {
         const reader = new ByteReader(bytes);

@@ -301,6 +301,7 @@ function topology(
       keysPerReadMax: limits.keysPerReadMax,
     },
     peers: status.peers.map((peer) => peer.region),
+    nowMs: env.system.clock.nowMs(),
   };
   const type = messageType('causeway.v1.GetTopologyResponse');
   callback(null, type.encode(message as object as never).finish() as Buffer);

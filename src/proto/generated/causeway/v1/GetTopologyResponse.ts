@@ -2,6 +2,7 @@
 
 import type { NamespaceInfo as _causeway_v1_NamespaceInfo, NamespaceInfo__Output as _causeway_v1_NamespaceInfo__Output } from '../../causeway/v1/NamespaceInfo.ts';
 import type { RequestLimits as _causeway_v1_RequestLimits, RequestLimits__Output as _causeway_v1_RequestLimits__Output } from '../../causeway/v1/RequestLimits.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface GetTopologyResponse {
   'region'?: (string);
@@ -12,6 +13,7 @@ export interface GetTopologyResponse {
   'namespaces'?: (_causeway_v1_NamespaceInfo)[];
   'limits'?: (_causeway_v1_RequestLimits | null);
   'peers'?: (string)[];
+  'nowMs'?: (number | string | Long);
 }
 
 export interface GetTopologyResponse__Output {
@@ -23,4 +25,5 @@ export interface GetTopologyResponse__Output {
   'namespaces': (_causeway_v1_NamespaceInfo__Output)[];
   'limits': (_causeway_v1_RequestLimits__Output | null);
   'peers': (string)[];
+  'nowMs': (number);
 }

@@ -1,0 +1,280 @@
+// What operators and tools ask one node. The shapes are those of src/region/region.ts, with plain names and records for JSON.
+
+import { messageType, objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
+import type { ConflictsResponse__Output } from '../proto/generated/causeway/v1/ConflictsResponse.ts';
+import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
+import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
+import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
+import { CausewayError } from '../errors/errors.ts';
+import { realSystem } from '../system/real.ts';
+import type { System } from '../system/system.ts';
+import { Endpoint } from './endpoints.ts';
+import type { CallOptions, MergeType, Topology, Version } from './types.ts';
+import { mergeTypeOf, topologyOf, versionOf } from './views.ts';
+
+export interface NodePing {
+  readonly region: string;
+  readonly node: string;
+  readonly version: string;
+  readonly nowMs: number;
+  readonly ready: boolean;
+}
+
+export type LinkStatus =
+  | { readonly kind: 'connecting'; readonly attempt: number }
+  | { readonly kind: 'up' }
+  | { readonly kind: 'down'; readonly reason: string; readonly retryInMs: number }
+  | { readonly kind: 'refused'; readonly reason: string; readonly message: string; readonly retryInMs: number };
+
+export interface NodePeer {
+  readonly region: string;
+  readonly link: LinkStatus;
+  /** By watermark; undefined before the first. */
+  readonly lagMs: number | undefined;
+  readonly opLagMsP50: number | undefined;
+  readonly opLagMsP99: number | undefined;
+  readonly clock: { readonly offsetMs: number; readonly rttMs: number } | undefined;
+  readonly unacknowledgedOps: number;
+}
+
+export interface NodeShard {
+  readonly shard: string;
+  readonly origins: readonly {
+    readonly origin: string;
+    readonly seq: number;
+    /** Infinity of a closed origin. */
+    readonly watermark: number;
+    readonly state: string;
+    readonly held: string | undefined;
+  }[];
+  readonly ownOrigin: string | undefined;
+  readonly parkedBatches: number;
+  readonly tombstones: number;
+}
+
+export interface NodeCollection {
+  readonly namespace: string;
+  readonly name: string;
+  readonly id: number;
+  readonly type: MergeType;
+}
+
+export interface NodeStatus {
+  readonly region: string;
+  readonly node: string;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly nowMs: number;
+  /** starting, asking-members, catching-up, ready, read-only, clock-unsynced, draining, stopped. */
+  readonly state: string;
+  readonly stateReason: string;
+  readonly log: {
+    readonly engine: string;
+    readonly durable: boolean;
+    readonly detail: string;
+    readonly state: string;
+    readonly stateReason: string;
+    readonly bytes: number;
+  };
+  readonly store: { readonly engine: string; readonly bytes: number };
+  readonly peers: readonly NodePeer[];
+  readonly shards: readonly NodeShard[];
+  readonly collections: readonly NodeCollection[];
+  readonly keys: number;
+  readonly counters: {
+    readonly accepted: number;
+    readonly refused: number;
+    readonly duplicatesAnswered: number;
+    readonly appliedRemote: number;
+    readonly duplicateBatches: number;
+    readonly conflicts: number;
+    readonly bytesReceived: number;
+    readonly commits: number;
+  };
+  readonly alarms: readonly { readonly sinceMs: number; readonly code: string; readonly message: string }[];
+}
+
+export interface NodeDigest {
+  readonly shard: string;
+  readonly digest: string;
+  readonly keys: number;
+  readonly asOfMs: number;
+  /** By origin. */
+  readonly vector: Readonly<Record<string, number>>;
+}
+
+export interface NodeConflict {
+  readonly atMs: number;
+  readonly shard: string;
+  readonly collection: NodeCollection;
+  readonly key: string;
+  readonly field: string | undefined;
+  readonly loser: Version;
+  /** undefined: a delete. */
+  readonly loserValue: Uint8Array | undefined;
+  readonly winner: Version;
+}
+
+export interface AdminOptions {
+  /** Default 5000. */
+  readonly deadlineMs?: number;
+  /** Default 1000. */
+  readonly connectTimeoutMs?: number;
+  readonly system?: System;
+}
+
+/** Talks to one node; nothing is retried. Errors are CausewayError. */
+export function adminClient(endpoint: string, options: AdminOptions = {}): AdminClient {
+  return new AdminClient(endpoint, options);
+}
+
+export class AdminClient {
+  readonly #endpoint: Endpoint;
+  readonly #system: System;
+  readonly #deadlineMs: number;
+  readonly #connectTimeoutMs: number;
+
+  constructor(endpoint: string, options: AdminOptions) {
+    if (!/^.+:[0-9]{1,5}$/.test(endpoint)) {
+      throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${endpoint}'`);
+    }
+    this.#system = options.system ?? realSystem();
+    this.#endpoint = new Endpoint(endpoint, 0, this.#system);
+    this.#deadlineMs = options.deadlineMs ?? 5000;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 1000;
+  }
+
+  async ping(options?: CallOptions): Promise<NodePing> {
+    return await this.#ask<PingResponse__Output>('Ping', {}, options);
+  }
+
+  async status(options?: CallOptions): Promise<NodeStatus> {
+    return statusOf(await this.#ask<StatusResponse__Output>('Status', {}, options));
+  }
+
+  /** As of `asOfMs` (Unix ms, within the last minute), or now by the node's clock. */
+  async digests(asOfMs?: number, options?: CallOptions): Promise<NodeDigest[]> {
+    const { digests } = await this.#ask<DigestsResponse__Output>('Digests', { asOfMs: asOfMs ?? 0 }, options);
+    return digests.map(({ shard, digest, keys, asOfMs: at, vector }) => ({
+      shard,
+      digest,
+      keys,
+      asOfMs: at,
+      vector: Object.fromEntries(vector.map(({ origin, seq }) => [origin, seq])),
+    }));
+  }
+
+  /** The last ones, newest last. */
+  async conflicts(filter: { namespace?: string; limit?: number } = {}, options?: CallOptions): Promise<NodeConflict[]> {
+    const request = { namespace: filter.namespace ?? '', limit: filter.limit ?? 0 };
+    const { conflicts } = await this.#ask<ConflictsResponse__Output>('Conflicts', request, options);
+    return conflicts.map((conflict) => ({
+      atMs: conflict.atMs,
+      shard: conflict.shard,
+      collection: {
+        namespace: conflict.namespace,
+        name: conflict.collection?.name ?? '',
+        id: conflict.collection?.id ?? 0,
+        type: mergeTypeOf(conflict.collection?.mergeType ?? 0),
+      },
+      key: conflict.key,
+      field: conflict.field === '' ? undefined : conflict.field,
+      loser: versionOf(conflict.loser),
+      loserValue: conflict.loserValue,
+      winner: versionOf(conflict.winner),
+    }));
+  }
+
+  /** What it serves. '' = every namespace. */
+  async topology(namespace = '', options?: CallOptions): Promise<Topology> {
+    const limits = this.#limits(options);
+    await this.#endpoint.connected(limits, this.#connectTimeoutMs);
+    return topologyOf(await this.#endpoint.topology(namespace, limits));
+  }
+
+  close(): void {
+    this.#endpoint.close();
+  }
+
+  #limits(options: CallOptions | undefined): { endMs: number; signal: AbortSignal | undefined } {
+    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
+    return { endMs: this.#system.clock.monotonicMs() + deadlineMs, signal: options?.signal };
+  }
+
+  async #ask<Res>(name: string, request: object, options: CallOptions | undefined): Promise<Res> {
+    const limits = this.#limits(options);
+    await this.#endpoint.connected(limits, this.#connectTimeoutMs);
+    return await this.#endpoint.unary(methodOf<Res>(name), request, limits);
+  }
+}
+
+function methodOf<Res>(name: string): WireMethod<object, Res> {
+  // Throws before anything is sent when the protocol has no such answer.
+  messageType(`causeway.v1.${name}Response`);
+  return wireMethod<object, Res>('causeway.v1.Admin', name, {
+    request: objectCodec(`causeway.v1.${name}Request`) as never,
+    response: objectCodec(`causeway.v1.${name}Response`) as never,
+  });
+}
+
+function statusOf(message: StatusResponse__Output): NodeStatus {
+  const { log, store, counters } = message;
+  if (log === null || store === null || counters === null)
+    throw new CausewayError('INTERNAL', 'a status without its parts');
+  return {
+    region: message.region,
+    node: message.node,
+    version: message.version,
+    startedAtMs: message.startedAtMs,
+    nowMs: message.nowMs,
+    state: message.state,
+    stateReason: message.stateReason,
+    log,
+    store,
+    peers: message.peers.map((peer) => ({
+      region: peer.region,
+      link: linkOf(peer.link),
+      lagMs: peer.lagMs,
+      opLagMsP50: peer.opLagMsP50,
+      opLagMsP99: peer.opLagMsP99,
+      clock: peer.clock ?? undefined,
+      unacknowledgedOps: peer.unacknowledgedOps,
+    })),
+    shards: message.shards.map((shard) => ({
+      shard: shard.shard,
+      origins: shard.origins.map(({ origin, seq, watermark, state, held }) => ({
+        origin,
+        seq,
+        watermark: watermark >= Number.MAX_SAFE_INTEGER ? Infinity : watermark,
+        state,
+        held: held === '' ? undefined : held,
+      })),
+      ownOrigin: shard.ownOrigin === '' ? undefined : shard.ownOrigin,
+      parkedBatches: shard.parkedBatches,
+      tombstones: shard.tombstones,
+    })),
+    collections: message.collections.map(({ namespace, collection }) => ({
+      namespace,
+      name: collection?.name ?? '',
+      id: collection?.id ?? 0,
+      type: mergeTypeOf(collection?.mergeType ?? 0),
+    })),
+    keys: message.keys,
+    counters,
+    alarms: message.alarms,
+  };
+}
+
+function linkOf(link: StatusResponse__Output['peers'][number]['link']): LinkStatus {
+  const { kind = '', attempt = 0, reason = '', message = '', retryInMs = 0 } = link ?? {};
+  switch (kind) {
+    case 'up':
+      return { kind: 'up' };
+    case 'down':
+      return { kind: 'down', reason, retryInMs };
+    case 'refused':
+      return { kind: 'refused', reason, message, retryInMs };
+    default:
+      return { kind: 'connecting', attempt };
+  }
+}

@@ -1,0 +1,357 @@
+// The endpoints of a client, home first: which one to use now, and when to come back.
+// An endpoint that failed is left at once and asked in the background, with jittered back-off, whether it is ready again; live
+// calls never find that out the hard way. So the first ready endpoint in the list is always the one in use.
+
+import {
+  Client,
+  connectivityState,
+  credentials,
+  Metadata,
+  type ChannelOptions,
+  type ClientUnaryCall,
+} from '@grpc/grpc-js';
+import { CausewayError, type ErrorCode } from '../errors/errors.ts';
+import { objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
+import type { GetTopologyRequest } from '../proto/generated/causeway/v1/GetTopologyRequest.ts';
+import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
+import type { System, TimerHandle } from '../system/system.ts';
+import { fromServiceError } from './status.ts';
+
+/** Of a channel. A read of 1000 large values fits; more is asked for in pieces. */
+const RECEIVE_BYTES_MAX = 64 * 1024 * 1024;
+const PROBE_TIMEOUT_MS = 1000;
+const BACKOFF_MS_MIN = 100;
+const BACKOFF_MS_MAX = 2000;
+/** The answer should come from the node, so the wire's deadline is later than the one that the node is told. */
+export const DEADLINE_GRACE_MS = 500;
+
+/** Without these grpc-js would retry by itself what must not be, and hold on to connections between clients. */
+const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.enable_retries': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.enable_channelz': 0,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
+  // A subscription over a long fat pipe fills only as large a window as this side opens.
+  'grpc-node.flow_control_window': 8 * 1024 * 1024,
+  'grpc.service_config_disable_resolution': 1,
+};
+
+export interface CallLimits {
+  /** By the monotonic clock. */
+  readonly endMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `no-writes`: the node says that it takes none; reads go on. */
+export type EndpointState = 'up' | 'no-writes' | 'down';
+
+/** What a node that says so cannot do now, and another endpoint can. Anything else is the request's affair. */
+const STATE_AFTER: Partial<Record<ErrorCode, EndpointState>> = {
+  UNAVAILABLE: 'down',
+  NOT_READY: 'down',
+  DRAINING: 'down',
+  READ_ONLY: 'no-writes',
+  CLOCK_UNSYNCED: 'no-writes',
+};
+
+export const TOPOLOGY_METHOD = wireMethodOnce('GetTopology', () =>
+  wireMethod<GetTopologyRequest, GetTopologyResponse__Output>('causeway.v1.Data', 'GetTopology', {
+    request: objectCodec('causeway.v1.GetTopologyRequest') as never,
+    response: objectCodec('causeway.v1.GetTopologyResponse') as never,
+  }),
+);
+
+/** The .proto files are parsed at the first call and not at the first import. */
+export function wireMethodOnce<Req, Res>(_name: string, make: () => WireMethod<Req, Res>): () => WireMethod<Req, Res> {
+  let made: WireMethod<Req, Res> | undefined;
+  return () => (made ??= make());
+}
+
+export class Endpoint {
+  readonly address: string;
+  readonly index: number;
+  readonly client: Client;
+  readonly #system: System;
+  state: EndpointState = 'up';
+  failures = 0;
+  lastError: CausewayError | undefined;
+  probe: TimerHandle | undefined;
+  /** Once learnt. */
+  region: string | undefined;
+  /** The node's clock minus ours. */
+  clockOffsetMs = 0;
+  #learning = false;
+
+  constructor(address: string, index: number, system: System) {
+    this.address = address;
+    this.index = index;
+    this.#system = system;
+    this.client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  }
+
+  /** Two endpoints of one region share its idempotency table. Until its region is known, an endpoint is alone. */
+  sameRegionAs(other: Endpoint): boolean {
+    return this === other || (this.region !== undefined && this.region === other.region);
+  }
+
+  /** Resolves when the connection stands; else CausewayError UNAVAILABLE, not applied: nothing was sent. */
+  connected(limits: CallLimits, connectTimeoutMs: number): Promise<void> {
+    const channel = this.client.getChannel();
+    if (channel.getConnectivityState(true) === connectivityState.READY) return Promise.resolve();
+    const { clock, timers } = this.#system;
+    const waitMs = Math.min(connectTimeoutMs, limits.endMs - clock.monotonicMs());
+    return new Promise((resolve, reject) => {
+      let settled = false;
+      const settle = (failure: string | undefined): void => {
+        if (settled) return;
+        settled = true;
+        timer.cancel();
+        if (failure === undefined) resolve();
+        else {
+          const message = `${this.address}: ${failure}`;
+          reject(
+            new CausewayError('UNAVAILABLE', message, { outcome: 'not-applied', hint: 'is a node listening there?' }),
+          );
+        }
+      };
+      const timer = timers.after(Math.max(0, waitMs), () =>
+        settle(`no connection within ${Math.round(Math.max(0, waitMs))} ms`),
+      );
+      const watch = (): void => {
+        if (settled) return;
+        const state = channel.getConnectivityState(true);
+        if (state === connectivityState.READY) settle(undefined);
+        else if (state === connectivityState.TRANSIENT_FAILURE) settle('no connection could be made');
+        else if (state === connectivityState.SHUTDOWN) settle('the client is closed');
+        else channel.watchConnectivityState(state, Infinity, watch);
+      };
+      watch();
+    });
+  }
+
+  unary<Req, Res>(method: WireMethod<Req, Res>, request: Req, limits: CallLimits): Promise<Res> {
+    const { clock } = this.#system;
+    const { signal } = limits;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(new CausewayError('CANCELLED', 'aborted before it was sent', { outcome: 'not-applied' }));
+        return;
+      }
+      const leftMs = limits.endMs - clock.monotonicMs();
+      let call: ClientUnaryCall | undefined = undefined;
+      const abort = (): void => call?.cancel();
+      const serialize = method.requestSerialize;
+      const deserialize = method.responseDeserialize;
+      const deadline = clock.nowMs() + leftMs + DEADLINE_GRACE_MS;
+      call = this.client.makeUnaryRequest(
+        method.path,
+        serialize,
+        deserialize,
+        request,
+        new Metadata(),
+        { deadline },
+        (error, response) => {
+          signal?.removeEventListener('abort', abort);
+          if (error !== null) reject(fromServiceError(error, this.address));
+          else resolve(response as Res);
+        },
+      );
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  /** Asks who is there. */
+  async topology(namespace: string, limits: CallLimits): Promise<GetTopologyResponse__Output> {
+    const { clock } = this.#system;
+    const sentMs = clock.nowMs();
+    const topology = await this.unary(TOPOLOGY_METHOD(), { namespace }, limits);
+    this.region = topology.region;
+    if (topology.nowMs > 0) this.clockOffsetMs = Math.round(topology.nowMs - (sentMs + clock.nowMs()) / 2);
+    return topology;
+  }
+
+  /** Asks once, in the background, so that retries know which endpoints are one region. */
+  learn(): void {
+    if (this.#learning || this.region !== undefined) return;
+    this.#learning = true;
+    const limits = { endMs: this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS };
+    this.topology('', limits)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#learning = false;
+      });
+  }
+
+  close(): void {
+    this.probe?.cancel();
+    this.client.close();
+  }
+}
+
+export interface AcquireOptions extends CallLimits {
+  readonly forWrites: boolean;
+  /** Only endpoints of this one's region. */
+  readonly near?: Endpoint | undefined;
+}
+
+export class Endpoints {
+  readonly all: readonly Endpoint[];
+  readonly #system: System;
+  readonly #connectTimeoutMs: number;
+  readonly #listeners = new Set<() => void>();
+  #closed = false;
+
+  constructor(addresses: readonly string[], system: System, connectTimeoutMs: number) {
+    if (addresses.length === 0)
+      throw new CausewayError('INVALID_ARGUMENT', 'connect() needs at least one endpoint, host:port');
+    this.#system = system;
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.all = addresses.map((address, index) => {
+      if (!/^.+:[0-9]{1,5}$/.test(address)) {
+        throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${address}'`);
+      }
+      return new Endpoint(address, index, system);
+    });
+  }
+
+  /** The first that is usable now. */
+  best(forWrites: boolean, near?: Endpoint): Endpoint | undefined {
+    return this.all.find(
+      (endpoint) =>
+        (endpoint.state === 'up' || (endpoint.state === 'no-writes' && !forWrites)) &&
+        (near === undefined || endpoint.sameRegionAs(near)),
+    );
+  }
+
+  /** Called when an endpoint changes its state. Returns what ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * A connected endpoint, the first that is usable. Waits for one until the end. Throws CausewayError, not applied: what the last
+   * endpoint failed with, CANCELLED when aborted.
+   */
+  async acquire(options: AcquireOptions): Promise<Endpoint> {
+    const { clock } = this.#system;
+    for (;;) {
+      if (this.#closed) throw closedError();
+      if (options.signal?.aborted === true) {
+        throw new CausewayError('CANCELLED', 'aborted before it was sent', { outcome: 'not-applied' });
+      }
+      const endpoint = this.best(options.forWrites, options.near);
+      if (endpoint === undefined) {
+        if (clock.monotonicMs() >= options.endMs) throw this.#noneLeft(options);
+        await this.#changed(options);
+        continue;
+      }
+      try {
+        await endpoint.connected(options, this.#connectTimeoutMs);
+        endpoint.learn();
+        return endpoint;
+      } catch (error) {
+        if (!(error instanceof CausewayError)) throw error;
+        // No time was left to try it: that says nothing about the endpoint.
+        if (clock.monotonicMs() >= options.endMs && options.endMs > 0 && endpoint.lastError === undefined) throw error;
+        this.failed(endpoint, error);
+      }
+    }
+  }
+
+  #noneLeft(options: AcquireOptions): CausewayError {
+    const tried = this.all
+      .filter((endpoint) => options.near === undefined || endpoint.sameRegionAs(options.near))
+      .map((endpoint) => endpoint.lastError?.message ?? `${endpoint.address}: not tried`);
+    const last = this.all.find((endpoint) => endpoint.lastError !== undefined)?.lastError;
+    return new CausewayError(last?.code ?? 'UNAVAILABLE', `no endpoint is usable: ${[...new Set(tried)].join('; ')}`, {
+      outcome: 'not-applied',
+      retriable: true,
+      cause: last,
+    });
+  }
+
+  /** Resolves at the next change, at the end, or when aborted. */
+  #changed(limits: CallLimits): Promise<void> {
+    const { clock, timers } = this.#system;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        off();
+        limits.signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = timers.after(Math.max(0, limits.endMs - clock.monotonicMs()), done);
+      const off = this.onChange(done);
+      limits.signal?.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  /** Takes note of an error of a call. True: another endpoint may do better. */
+  failed(endpoint: Endpoint, error: CausewayError): boolean {
+    const state = STATE_AFTER[error.code];
+    if (state === undefined || this.#closed) return false;
+    endpoint.lastError = error;
+    // Down is stronger: a node that cannot be reached serves no reads either.
+    if (endpoint.state !== 'down') endpoint.state = state;
+    if (endpoint.probe === undefined) this.#probeLater(endpoint, error.retryAfterMs);
+    this.#changedNow();
+    return true;
+  }
+
+  #probeLater(endpoint: Endpoint, retryAfterMs = 0): void {
+    const { timers, random } = this.#system;
+    const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(endpoint.failures, 10));
+    endpoint.failures += 1;
+    const delayMs = Math.max(retryAfterMs, backoffMs * (0.5 + random.float() / 2));
+    endpoint.probe = timers.after(delayMs, () => {
+      endpoint.probe = undefined;
+      void this.#probe(endpoint);
+    });
+  }
+
+  async #probe(endpoint: Endpoint): Promise<void> {
+    const limits = { endMs: this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS };
+    let ready = false;
+    try {
+      await endpoint.connected(limits, PROBE_TIMEOUT_MS);
+      const topology = await endpoint.topology('', limits);
+      ready = topology.ready;
+      if (!ready) {
+        endpoint.lastError = new CausewayError(
+          'NOT_READY',
+          `${endpoint.address}: ${topology.readyReason || 'not ready'}`,
+        );
+      }
+    } catch (error) {
+      if (error instanceof CausewayError) endpoint.lastError = error;
+    }
+    if (this.#closed) return;
+    if (!ready) {
+      this.#probeLater(endpoint);
+      return;
+    }
+    endpoint.state = 'up';
+    endpoint.failures = 0;
+    endpoint.lastError = undefined;
+    this.#changedNow();
+  }
+
+  #changedNow(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const endpoint of this.all) endpoint.close();
+    this.#changedNow();
+  }
+}
+
+export function closedError(): CausewayError {
+  return new CausewayError('CANCELLED', 'the client is closed', { outcome: 'not-applied' });
+}

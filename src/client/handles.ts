@@ -1,0 +1,416 @@
+// Typed handles, one per merge type. Each method is one unary call; `handle.op.…` makes the same change as an op, for a
+// producer or for client.write() with several at once.
+
+import { CausewayError } from '../errors/errors.ts';
+import type { Calls } from './calls.ts';
+import { decodeWith, type Codec } from './codecs.ts';
+import type {
+  Condition,
+  Dot,
+  Intent,
+  MergeType,
+  Op,
+  ReadOptions,
+  Version,
+  View,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
+
+/** A value as a reader saw it. */
+export interface Versioned<T> {
+  readonly value: T;
+  readonly version: Version;
+  readonly expiresAtMs?: number | undefined;
+  /** With `allowStale`: the region had not caught up with the session. */
+  readonly stale: boolean;
+}
+
+export interface PutOptions extends WriteOptions {
+  /** Unix ms at which the value stops being there. */
+  readonly expiresAtMs?: number | undefined;
+}
+
+abstract class Handle {
+  readonly collection: string;
+  protected readonly calls: Calls;
+
+  constructor(calls: Calls, collection: string) {
+    this.calls = calls;
+    this.collection = collection;
+  }
+
+  protected write(op: Op, options: WriteOptions | undefined): Promise<WriteAck> {
+    return this.calls.writeOne(op, options);
+  }
+
+  protected async view<K extends MergeType>(
+    type: K,
+    key: string,
+    options: ReadOptions | undefined,
+  ): Promise<{ view: Extract<View, { type: K }> | undefined; stale: boolean }> {
+    const { views, stale } = await this.calls.read(this.collection, [key], options);
+    return { view: this.typed(type, key, views[0]), stale };
+  }
+
+  protected typed<K extends MergeType>(
+    type: K,
+    key: string,
+    view: View | undefined,
+  ): Extract<View, { type: K }> | undefined {
+    if (view === undefined) return undefined;
+    if (view.type === type) return view as Extract<View, { type: K }>;
+    throw new CausewayError(
+      'WRONG_OPERATION',
+      `'${this.collection}' holds ${view.type}, and '${key}' was read as ${type}`,
+      {
+        hint: 'take the handle of its merge type',
+      },
+    );
+  }
+}
+
+function opOf(collection: string, key: string, intent: Intent, condition?: Condition): Op {
+  return condition === undefined ? { collection, key, intent } : { collection, key, intent, condition };
+}
+
+/** register-lww: the highest version wins. */
+export class Register<T> extends Handle {
+  readonly #codec: Codec<T>;
+  readonly op: RegisterOps<T>;
+
+  constructor(calls: Calls, collection: string, codec: Codec<T>) {
+    super(calls, collection);
+    this.#codec = codec;
+    this.op = new RegisterOps(collection, codec);
+  }
+
+  /** undefined: absent. */
+  async get(key: string, options?: ReadOptions): Promise<Versioned<T> | undefined> {
+    const { view, stale } = await this.view('register-lww', key, options);
+    return view === undefined ? undefined : this.#versioned(key, view, stale);
+  }
+
+  /** One per key, in their order; undefined: absent. Keys of one shard are read from one state. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Versioned<T> | undefined)[]> {
+    const { views, stale } = await this.calls.read(this.collection, keys, options);
+    return keys.map((key, i) => {
+      const view = this.typed('register-lww', key, views[i]);
+      return view === undefined ? undefined : this.#versioned(key, view, stale);
+    });
+  }
+
+  #versioned(key: string, view: Extract<View, { type: 'register-lww' }>, stale: boolean): Versioned<T> {
+    const { version, expiresAtMs } = view;
+    return { value: decodeWith(this.#codec, view.value, this.collection, key), version, expiresAtMs, stale };
+  }
+
+  set(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
+    return this.write(this.op.set(key, value, options), options);
+  }
+
+  delete(key: string, options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.delete(key), options);
+  }
+
+  /** Writes only if `expected` is the visible version in the region that answers; else PRECONDITION_FAILED. */
+  compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<WriteAck> {
+    const { intent } = this.op.set(key, value, options);
+    return this.write(opOf(this.collection, key, intent, { kind: 'version', version: expected }), options);
+  }
+
+  /** Writes only if the region that answers has no value; else PRECONDITION_FAILED. */
+  createIfAbsent(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
+    const { intent } = this.op.set(key, value, options);
+    return this.write(opOf(this.collection, key, intent, { kind: 'absent' }), options);
+  }
+}
+
+export class RegisterOps<T> {
+  readonly #collection: string;
+  readonly #codec: Codec<T>;
+
+  constructor(collection: string, codec: Codec<T>) {
+    this.#collection = collection;
+    this.#codec = codec;
+  }
+
+  set(key: string, value: T, options: { readonly expiresAtMs?: number | undefined } = {}): Op {
+    return opOf(this.#collection, key, {
+      kind: 'put',
+      value: this.#codec.encode(value),
+      expiresAtMs: options.expiresAtMs,
+    });
+  }
+
+  delete(key: string): Op {
+    return opOf(this.#collection, key, { kind: 'delete' });
+  }
+}
+
+/** Concurrent values of one key, all of them. */
+export interface Siblings<T> {
+  /** Oldest version first. */
+  readonly values: readonly { readonly value: T; readonly version: Version }[];
+  readonly stale: boolean;
+}
+
+export interface ReplaceOptions extends PutOptions {
+  /** The versions that were read and are replaced. Absent: all that the region has. */
+  readonly observed?: readonly Dot[] | undefined;
+}
+
+/** register-mv: concurrent values stay side by side until a write that has seen them replaces them. */
+export class MultiRegister<T> extends Handle {
+  readonly #codec: Codec<T>;
+  readonly op: MultiRegisterOps<T>;
+
+  constructor(calls: Calls, collection: string, codec: Codec<T>) {
+    super(calls, collection);
+    this.#codec = codec;
+    this.op = new MultiRegisterOps(collection, codec);
+  }
+
+  async get(key: string, options?: ReadOptions): Promise<Siblings<T> | undefined> {
+    const { view, stale } = await this.view('register-mv', key, options);
+    if (view === undefined) return undefined;
+    const values = view.siblings.map(({ value, version }) => ({
+      value: decodeWith(this.#codec, value, this.collection, key),
+      version,
+    }));
+    return { values, stale };
+  }
+
+  set(key: string, value: T, options?: ReplaceOptions): Promise<WriteAck> {
+    return this.write(this.op.set(key, value, options), options);
+  }
+
+  delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<WriteAck> {
+    return this.write(this.op.delete(key, options), options);
+  }
+}
+
+export class MultiRegisterOps<T> {
+  readonly #collection: string;
+  readonly #codec: Codec<T>;
+
+  constructor(collection: string, codec: Codec<T>) {
+    this.#collection = collection;
+    this.#codec = codec;
+  }
+
+  set(key: string, value: T, options: Pick<ReplaceOptions, 'expiresAtMs' | 'observed'> = {}): Op {
+    const { expiresAtMs, observed } = options;
+    return opOf(this.#collection, key, { kind: 'put', value: this.#codec.encode(value), expiresAtMs, observed });
+  }
+
+  delete(key: string, options: Pick<ReplaceOptions, 'observed'> = {}): Op {
+    return opOf(this.#collection, key, { kind: 'delete', observed: options.observed });
+  }
+}
+
+/** counter-pn: increments and decrements of all regions count. */
+export class Counter extends Handle {
+  readonly op: CounterOps;
+
+  constructor(calls: Calls, collection: string) {
+    super(calls, collection);
+    this.op = new CounterOps(collection);
+  }
+
+  /** 0 when absent. */
+  async get(key: string, options?: ReadOptions): Promise<bigint> {
+    const { view } = await this.view('counter-pn', key, options);
+    return view?.value ?? 0n;
+  }
+
+  increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.increment(key, by), options);
+  }
+
+  decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.decrement(key, by), options);
+  }
+
+  /** To 0, as far as this region has seen: increments elsewhere that it has not seen still count. */
+  reset(key: string, options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.reset(key), options);
+  }
+}
+
+export class CounterOps {
+  readonly #collection: string;
+
+  constructor(collection: string) {
+    this.#collection = collection;
+  }
+
+  increment(key: string, by: number | bigint = 1): Op {
+    return opOf(this.#collection, key, { kind: 'increment', by: whole(by) });
+  }
+
+  decrement(key: string, by: number | bigint = 1): Op {
+    return opOf(this.#collection, key, { kind: 'increment', by: -whole(by) });
+  }
+
+  reset(key: string): Op {
+    return opOf(this.#collection, key, { kind: 'delete' });
+  }
+}
+
+function whole(by: number | bigint): bigint {
+  if (typeof by === 'bigint') return by;
+  if (Number.isSafeInteger(by)) return BigInt(by);
+  throw new CausewayError('INVALID_ARGUMENT', `a counter moves by whole numbers; got ${by}`, {
+    hint: 'above 2^53 take a bigint',
+  });
+}
+
+/** set-aw: an add wins over a concurrent remove. */
+export class SetHandle<T> extends Handle {
+  readonly #codec: Codec<T>;
+  readonly op: SetOps<T>;
+
+  constructor(calls: Calls, collection: string, codec: Codec<T>) {
+    super(calls, collection);
+    this.#codec = codec;
+    this.op = new SetOps(collection, codec);
+  }
+
+  /** Empty when absent. Sorted by their bytes. */
+  async members(key: string, options?: ReadOptions): Promise<T[]> {
+    const { view } = await this.view('set-aw', key, options);
+    return (view?.elements ?? []).map((element) => decodeWith(this.#codec, element, this.collection, key));
+  }
+
+  add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<WriteAck> {
+    return this.write(this.op.add(key, elements, options), options);
+  }
+
+  remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.remove(key, elements), options);
+  }
+
+  /** Removes what the region has; what is added elsewhere meanwhile stays. */
+  clear(key: string, options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.clear(key), options);
+  }
+}
+
+export class SetOps<T> {
+  readonly #collection: string;
+  readonly #codec: Codec<T>;
+
+  constructor(collection: string, codec: Codec<T>) {
+    this.#collection = collection;
+    this.#codec = codec;
+  }
+
+  add(key: string, elements: T | readonly T[], options: { readonly expiresAtMs?: number | undefined } = {}): Op {
+    return opOf(this.#collection, key, {
+      kind: 'set-add',
+      elements: this.#encode(elements),
+      expiresAtMs: options.expiresAtMs,
+    });
+  }
+
+  remove(key: string, elements: T | readonly T[]): Op {
+    return opOf(this.#collection, key, { kind: 'set-remove', elements: this.#encode(elements) });
+  }
+
+  clear(key: string): Op {
+    return opOf(this.#collection, key, { kind: 'delete' });
+  }
+
+  #encode(elements: T | readonly T[]): Uint8Array[] {
+    return (Array.isArray(elements) ? (elements as readonly T[]) : [elements as T]).map((element) =>
+      this.#codec.encode(element),
+    );
+  }
+}
+
+export interface MapValue<T> {
+  readonly value: Readonly<Record<string, T>>;
+  /** Per field, the write that is visible. */
+  readonly versions: Readonly<Record<string, Version>>;
+  readonly stale: boolean;
+}
+
+/** map-lww: a register per field; fields merge independently. */
+export class MapHandle<T> extends Handle {
+  readonly #codec: Codec<T>;
+  readonly op: MapOps<T>;
+
+  constructor(calls: Calls, collection: string, codec: Codec<T>) {
+    super(calls, collection);
+    this.#codec = codec;
+    this.op = new MapOps(collection, codec);
+  }
+
+  /** undefined: no field is there. */
+  async get(key: string, options?: ReadOptions): Promise<MapValue<T> | undefined> {
+    const { view, stale } = await this.view('map-lww', key, options);
+    if (view === undefined) return undefined;
+    // Null prototypes: a field may be called __proto__.
+    const value = Object.create(null) as Record<string, T>;
+    const versions = Object.create(null) as Record<string, Version>;
+    for (const field of view.fields) {
+      value[field.field] = decodeWith(this.#codec, field.value, this.collection, key);
+      versions[field.field] = field.version;
+    }
+    return { value, versions, stale };
+  }
+
+  /** Writes these fields and leaves the others. */
+  update(key: string, fields: Readonly<Record<string, T>>, options?: UpdateOptions): Promise<WriteAck> {
+    return this.write(this.op.update(key, fields, options), options);
+  }
+
+  /** Removes these fields. */
+  remove(key: string, fields: string | readonly string[], options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.remove(key, fields), options);
+  }
+
+  /** Removes every field. */
+  delete(key: string, options?: WriteOptions): Promise<WriteAck> {
+    return this.write(this.op.delete(key), options);
+  }
+}
+
+export interface UpdateOptions extends PutOptions {
+  /** Fields to remove in the same op. */
+  readonly remove?: readonly string[] | undefined;
+}
+
+export class MapOps<T> {
+  readonly #collection: string;
+  readonly #codec: Codec<T>;
+
+  constructor(collection: string, codec: Codec<T>) {
+    this.#collection = collection;
+    this.#codec = codec;
+  }
+
+  update(
+    key: string,
+    fields: Readonly<Record<string, T>>,
+    options: Pick<UpdateOptions, 'expiresAtMs' | 'remove'> = {},
+  ): Op {
+    const { expiresAtMs, remove = [] } = options;
+    const put = Object.entries(fields).map(([field, value]) => ({
+      field,
+      value: this.#codec.encode(value),
+      expiresAtMs,
+    }));
+    return opOf(this.#collection, key, { kind: 'map-update', put, remove });
+  }
+
+  remove(key: string, fields: string | readonly string[]): Op {
+    const remove = typeof fields === 'string' ? [fields] : fields;
+    return opOf(this.#collection, key, { kind: 'map-update', put: [], remove });
+  }
+
+  delete(key: string): Op {
+    return opOf(this.#collection, key, { kind: 'delete' });
+  }
+}

@@ -1,0 +1,31 @@
+// The package's `causeway/client`: everything that a program needs to use Causeway, and nothing of the server.
+
+export { adminClient, type AdminClient } from './admin.ts';
+export type * from './admin.ts';
+export { bytes, json, text, type Codec } from './codecs.ts';
+export { Causeway, connect, type ConnectOptions } from './connect.ts';
+export type { ReadAnswer } from './calls.ts';
+export {
+  Counter,
+  MapHandle,
+  MultiRegister,
+  Register,
+  SetHandle,
+  type MapValue,
+  type PutOptions,
+  type ReplaceOptions,
+  type Siblings,
+  type UpdateOptions,
+  type Versioned,
+} from './handles.ts';
+export { Producer, type ProducerOptions, type ProducerStats, type OnResult } from './producer.ts';
+export {
+  Subscription,
+  type FeedBatch,
+  type FeedEvent,
+  type FeedOp,
+  type FeedStart,
+  type SubscribeOptions,
+} from './subscribe.ts';
+export type * from './types.ts';
+export { CausewayError, isCausewayError, type ErrorCode, type Outcome } from '../errors/errors.ts';

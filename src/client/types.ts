@@ -1,0 +1,144 @@
+// Words of the client. They stand here and not in src/record or src/merge, because the client is installed without the server.
+
+/** The name of one op, and its place in the order of versions: by stamp, then by origin. */
+export interface Version {
+  /** `region~incarnation`. */
+  readonly origin: string;
+  readonly seq: number;
+  /** Hybrid logical clock value. */
+  readonly stamp: number;
+}
+
+export type MergeType = 'register-lww' | 'register-mv' | 'counter-pn' | 'set-aw' | 'map-lww';
+
+export interface Dot {
+  readonly origin: string;
+  readonly seq: number;
+}
+
+/** What an op asks for; which merge type takes which is in docs/MERGE_TYPES.md. */
+export type Intent =
+  | {
+      readonly kind: 'put';
+      readonly value: Uint8Array;
+      readonly expiresAtMs?: number | undefined;
+      /** register-mv: the siblings that were read and are replaced; absent = all that are there. */
+      readonly observed?: readonly Dot[] | undefined;
+    }
+  | { readonly kind: 'delete'; readonly observed?: readonly Dot[] | undefined }
+  /** Within ±(2^63 - 1). */
+  | { readonly kind: 'increment'; readonly by: bigint }
+  | { readonly kind: 'set-add'; readonly elements: readonly Uint8Array[]; readonly expiresAtMs?: number | undefined }
+  | { readonly kind: 'set-remove'; readonly elements: readonly Uint8Array[] }
+  | {
+      readonly kind: 'map-update';
+      readonly put: readonly MapPut[];
+      readonly remove: readonly string[];
+    };
+
+export interface MapPut {
+  readonly field: string;
+  readonly value: Uint8Array;
+  readonly expiresAtMs?: number | undefined;
+}
+
+/** Checked by the region that takes the write, in that region only. */
+export type Condition =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'exists' }
+  /** register-lww. */
+  | { readonly kind: 'version'; readonly version: Version };
+
+/** One change of one key. Handles make them (`profiles.op.set(…)`); producers and client.write() take them. */
+export interface Op {
+  readonly collection: string;
+  /** 1 to 1024 bytes of UTF-8. */
+  readonly key: string;
+  readonly intent: Intent;
+  readonly condition?: Condition | undefined;
+  /** The caller's own, 1 to 128 bytes, instead of the one that the client gives every op. */
+  readonly idempotencyKey?: string | undefined;
+  /** W3C trace context: 16 bytes trace id, 8 bytes span id, 1 byte flags. */
+  readonly trace?: Uint8Array | undefined;
+}
+
+/** What became of an op that was written. */
+export interface WriteAck {
+  /** `placement/index`. */
+  readonly shard: string;
+  readonly version: Version;
+  /** The op had been applied before, by an earlier attempt; this is the first result. */
+  readonly duplicate: boolean;
+}
+
+export type Durability =
+  /** Durable in the region that answers. */
+  | 'local'
+  /** And visible to its reads. */
+  | 'applied'
+  /** And durable in so many other regions. */
+  | { readonly regions: number };
+
+export interface CallOptions {
+  /** For the whole call, retries included. Default: that of connect(). */
+  readonly deadlineMs?: number | undefined;
+  /** Gives up when aborted: CANCELLED; what became of a write is then unknown. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WriteOptions extends CallOptions {
+  readonly durability?: Durability | undefined;
+  readonly idempotencyKey?: string | undefined;
+  readonly trace?: Uint8Array | undefined;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** `causal`: at least what this client has read and written, wherever that was. Default: that of connect(). */
+  readonly consistency?: 'local' | 'causal' | undefined;
+  /** causal: at the deadline, answer with what is there, marked stale. */
+  readonly allowStale?: boolean | undefined;
+}
+
+/** What a read saw of one key, before a handle decodes it. */
+export type View =
+  | {
+      readonly type: 'register-lww';
+      readonly value: Uint8Array;
+      readonly version: Version;
+      readonly expiresAtMs?: number | undefined;
+    }
+  | {
+      readonly type: 'register-mv';
+      readonly siblings: readonly { readonly value: Uint8Array; readonly version: Version }[];
+    }
+  | { readonly type: 'counter-pn'; readonly value: bigint }
+  /** Sorted by bytes. */
+  | { readonly type: 'set-aw'; readonly elements: readonly Uint8Array[] }
+  /** Sorted by field. */
+  | {
+      readonly type: 'map-lww';
+      readonly fields: readonly { readonly field: string; readonly value: Uint8Array; readonly version: Version }[];
+    };
+
+export interface Topology {
+  readonly region: string;
+  readonly node: string;
+  readonly version: string;
+  readonly ready: boolean;
+  readonly readyReason: string;
+  readonly namespaces: readonly {
+    readonly name: string;
+    readonly placementId: number;
+    readonly shards: number;
+    readonly collections: readonly { readonly name: string; readonly id: number; readonly type: MergeType }[];
+  }[];
+  readonly limits: {
+    readonly keyBytesMax: number;
+    readonly valueBytesMax: number;
+    readonly opsPerRequestMax: number;
+    readonly requestBytesMax: number;
+    readonly streamMessageBytesMax: number;
+    readonly keysPerReadMax: number;
+  };
+  readonly peers: readonly string[];
+}

@@ -60,7 +60,14 @@ export function decideHeader(header: BatchHeader, context: DecisionContext): Dec
       return origin.end !== undefined ? { kind: 'beyond-end', end: upTo } : { kind: 'frozen', upTo };
     }
   }
-  if (header.firstSeq > taken + 1 && GUARDS.gapCheck) return { kind: 'gap', from: taken + 1 };
+  if (header.firstSeq > taken + 1 && GUARDS.gapCheck) {
+    // Behind a batch that is held: nothing is lost that could be asked for, and it would only fill the room of those that wait.
+    const hold = origin?.hold;
+    if (hold?.kind === 'clock' && isTooFarAhead(hold.stamp, context.nowMs, context.maxSkewMs)) {
+      return { kind: 'hold', stamp: hold.stamp };
+    }
+    return { kind: 'gap', from: taken + 1 };
+  }
   if (header.firstSeq <= taken && GUARDS.duplicateCheck) {
     return {
       kind: 'fork',

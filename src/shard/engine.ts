@@ -781,7 +781,8 @@ export class ShardEngine {
   /** Does a promise or a report speak of ops that are not taken here? Then something was lost on the way and must be asked for. */
   isBehind(): boolean {
     for (const origin of this.origins.all()) {
-      if (origin.hold !== undefined && origin.hold.kind !== 'clock') continue;
+      // What is held is not lost; when a hold for the clock passes, the shell asks.
+      if (origin.hold !== undefined) continue;
       const upTo = Math.min(
         this.origins.acceptedUpTo(origin),
         Math.max(origin.proven, origin.latest?.seq ?? 0, origin.end?.seq ?? 0),

@@ -12,7 +12,8 @@ import type { VersionVector } from '../record/vector.ts';
 import type { Watermark } from './beat.ts';
 import { GUARDS } from './guards.ts';
 
-/** Promises whose seq is not reached yet; at the bound the older of them are dropped, the newest always stays. */
+/** Promises whose seq is not reached yet. At the bound the second newest goes: the newest is passed on, and the oldest are the ones that
+ *  will be reached first. (Were those to go, none would ever count while ops lag behind promises by more than the bound holds.) */
 const PENDING_WATERMARKS_MAX = 8;
 
 export interface Hold {
@@ -156,12 +157,12 @@ export class OriginTable {
   promise(watermark: Watermark): void {
     const origin = this.ensure(watermark.origin);
     if (origin.latest === undefined || watermark.stamp > origin.latest.stamp) origin.latest = watermark;
-    if (watermark.stamp <= origin.counted) return;
+    if (watermark.stamp <= origin.counted || origin.pending.some(({ stamp }) => stamp === watermark.stamp)) return;
     origin.pending.push(watermark);
     this.#count(origin, 0);
-    // The newest is the one that keeps the lag honest; dropping an older one can only delay.
-    if (origin.pending.length > PENDING_WATERMARKS_MAX)
-      origin.pending.splice(0, origin.pending.length - PENDING_WATERMARKS_MAX);
+    if (origin.pending.length > PENDING_WATERMARKS_MAX) {
+      origin.pending.sort((a, b) => a.stamp - b.stamp).splice(-2, 1);
+    }
   }
 
   freezeTaken(id: OriginId): void {

@@ -7,7 +7,7 @@ import type { OriginId, RegionId } from '../record/ids.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { MemberReport } from './beat.ts';
 
-/** Reports of one member that wait for their seq; at the bound the older ones are dropped, which can only delay. */
+/** Reports of one member that wait for their seq; at the bound the second newest goes, as with promises (origins.ts). */
 const PENDING_REPORTS_MAX = 8;
 
 interface Member {
@@ -34,8 +34,10 @@ export class Reports {
     if (member.counted !== undefined && report.stamp <= member.counted.stamp) return;
     if (member.pending.some((known) => known.stamp === report.stamp)) return;
     member.pending.push(report);
-    if (member.pending.length > PENDING_REPORTS_MAX) member.pending.sort((a, b) => a.stamp - b.stamp).shift();
     this.#count(member, durable);
+    if (member.pending.length > PENDING_REPORTS_MAX) {
+      member.pending.sort((a, b) => a.stamp - b.stamp).splice(-2, 1);
+    }
   }
 
   /** The durable vector moved. */

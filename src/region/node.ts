@@ -490,6 +490,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       op: {
         collection,
         key: op.key,
+        stateKey: stateKey(collection, op.key),
         intent: op.intent,
         condition: op.condition,
         idempotency: op.idempotency,

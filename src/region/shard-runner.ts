@@ -266,10 +266,12 @@ export class ShardRunner {
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
-    this.cache.load(
-      ops.map((op) => ({ key: stateKey(op.collection, op.key), type: op.collection.type })),
-      () => this.#admit(call, indexes, ops),
-    );
+    const missing: { key: StateKey; type: MergeTypeName }[] = [];
+    for (const { stateKey: key, collection } of ops) {
+      if (!this.cache.has(key)) missing.push({ key, type: collection.type });
+    }
+    if (missing.length === 0) this.#admit(call, indexes, ops);
+    else this.cache.load(missing, () => this.#admit(call, indexes, ops));
   }
 
   #admit(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
@@ -411,7 +413,7 @@ export class ShardRunner {
 
   #durable(offset: number): void {
     if (this.#stopped) return;
-    const landed = this.engine.landed(offset, this.cache);
+    const landed = this.engine.landed(offset);
     this.cache.apply(landed.changes);
     while (this.#ownOffsets.length > 0 && this.#ownOffsets[0]! <= offset) {
       this.#ownOffsets.shift();

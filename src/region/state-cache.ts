@@ -7,7 +7,8 @@
 import { mergeOf, type AnyState } from '../merge/merge.ts';
 import { mergeTypeOfCode, MERGE_TYPE_CODES, type MergeTypeName } from '../record/op.ts';
 import type { ShardId, StateKey } from '../record/ids.ts';
-import type { KeyStates, StateChange } from '../shard/engine.ts';
+import type { StateChange } from '../shard/engine.ts';
+import { Slot, type KeySlot, type KeyStates } from '../shard/key-slot.ts';
 import type { Store } from '../store/store.ts';
 
 /** Row key of a state, and of a due collection. */
@@ -15,17 +16,19 @@ export const STATE_ROW = 'k';
 export const DUE_ROW = 't';
 export const META_ROW = 'm';
 
-/** What an entry is taken for until its encoding is known. */
-const ENTRY_BYTES_GUESS = 256;
+/** What an entry costs beside its encoding. */
 const ENTRY_BYTES_OVERHEAD = 200;
 
-interface Entry {
-  readonly type: MergeTypeName;
-  state: AnyState | undefined;
+class Entry extends Slot {
   bytes: number;
-  dirty: boolean;
+  dirty = false;
   /** Asked for since the last time that eviction came by (second chance). */
-  touched: boolean;
+  touched = false;
+
+  constructor(key: StateKey, type: MergeTypeName, state: AnyState | undefined, bytes: number) {
+    super(key, type, state);
+    this.bytes = bytes;
+  }
 }
 
 export class StateCache implements KeyStates {
@@ -33,7 +36,7 @@ export class StateCache implements KeyStates {
   readonly #store: Store;
   readonly #bytesMax: number;
   readonly #entries = new Map<StateKey, Entry>();
-  readonly #dirty = new Set<StateKey>();
+  #dirty: Entry[] = [];
   /** 't' rows to be written: due row key → type code. */
   readonly #due = new Map<string, Uint8Array | null>();
   /** Rows on their way into the store: until they are there, the store's answer for them is old. */
@@ -47,41 +50,57 @@ export class StateCache implements KeyStates {
   }
 
   get dirtyCount(): number {
-    return this.#dirty.size;
+    return this.#dirty.length;
   }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  get(key: StateKey, type: MergeTypeName): AnyState | undefined {
+  slot(key: StateKey, type: MergeTypeName): KeySlot {
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
       entry.touched = true;
-      return entry.state;
+      return entry;
     }
-    if (this.#fromWriting(key, type)) return this.#entries.get(key)?.state;
-    let loaded = false;
-    this.#store.getMany(this.#shard, [STATE_ROW + key], (values) => {
-      this.#fill(key, type, values[0]);
-      loaded = true;
-    });
-    if (!loaded) throw new Error(`${key} was not loaded before it was needed`);
-    return this.#entries.get(key)?.state;
+    if (!this.#fromWriting(key, type)) {
+      let loaded = false;
+      this.#store.getMany(this.#shard, [STATE_ROW + key], (values) => {
+        this.#fill(key, type, values[0]);
+        loaded = true;
+      });
+      if (!loaded) throw new Error(`${key} was not loaded before it was needed`);
+    }
+    return this.#entries.get(key)!;
+  }
+
+  /** The durable state: what readers may see. */
+  get(key: StateKey, type: MergeTypeName): AnyState | undefined {
+    return this.slot(key, type).state;
+  }
+
+  has(key: StateKey): boolean {
+    return this.#entries.has(key);
   }
 
   /** Loads what is not here; `done` may be called at once. */
   load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
-    const missing = keys.filter(({ key, type }) => !this.#entries.has(key) && !this.#fromWriting(key, type));
-    if (missing.length === 0) {
+    let missing: { key: StateKey; type: MergeTypeName }[] | undefined;
+    for (const wanted of keys) {
+      if (this.#entries.has(wanted.key) || this.#fromWriting(wanted.key, wanted.type)) continue;
+      missing ??= [];
+      missing.push(wanted);
+    }
+    if (missing === undefined) {
       done();
       return;
     }
+    const wanted = missing;
     this.#store.getMany(
       this.#shard,
-      missing.map(({ key }) => STATE_ROW + key),
+      wanted.map(({ key }) => STATE_ROW + key),
       (values) => {
-        missing.forEach(({ key, type }, i) => this.#fill(key, type, values[i]));
+        wanted.forEach(({ key, type }, i) => this.#fill(key, type, values[i]));
         done();
       },
     );
@@ -97,13 +116,15 @@ export class StateCache implements KeyStates {
   #fill(key: StateKey, type: MergeTypeName, row: Uint8Array | undefined): void {
     if (this.#entries.has(key)) return;
     const state = row === undefined ? undefined : decodeState(row).state;
-    this.#insert(key, { type, state, bytes: row?.length ?? 0, dirty: false, touched: false });
+    this.#insert(key, type, state, row?.length ?? 0);
   }
 
-  #insert(key: StateKey, entry: Entry): void {
+  #insert(key: StateKey, type: MergeTypeName, state: AnyState | undefined, bytes: number): Entry {
+    const entry = new Entry(key, type, state, bytes);
     this.#entries.set(key, entry);
-    this.#bytes += entry.bytes + ENTRY_BYTES_OVERHEAD;
+    this.#bytes += bytes + ENTRY_BYTES_OVERHEAD;
     if (this.#bytes > this.#bytesMax) this.#evict(key);
+    return entry;
   }
 
   /** `spare`: has just been put here and is about to be used. */
@@ -112,7 +133,7 @@ export class StateCache implements KeyStates {
     for (const [key, entry] of this.#entries) {
       if (this.#bytes <= this.#bytesMax * 0.95 || looks-- === 0) return;
       if (key === spare) continue;
-      if (entry.dirty || entry.touched) {
+      if (entry.dirty || entry.touched || entry.pendingCount > 0) {
         entry.touched = false;
         this.#entries.delete(key);
         this.#entries.set(key, entry);
@@ -123,19 +144,16 @@ export class StateCache implements KeyStates {
     }
   }
 
-  /** What the engine landed. */
+  /** What the engine landed: slots of this cache whose state is new. */
   apply(changes: readonly StateChange[]): void {
-    for (const { key, type, state, collectableAt } of changes) {
-      const entry = this.#entries.get(key);
-      if (entry === undefined) {
-        this.#insert(key, { type, state, bytes: ENTRY_BYTES_GUESS, dirty: true, touched: false });
-      } else {
-        entry.state = state;
+    for (const { slot, collectableAt } of changes) {
+      const entry = slot as Entry;
+      if (!entry.dirty) {
         entry.dirty = true;
+        this.#dirty.push(entry);
       }
-      this.#dirty.add(key);
       if (collectableAt !== undefined) {
-        this.#due.set(dueRow(collectableAt, key), Uint8Array.of(MERGE_TYPE_CODES[type]));
+        this.#due.set(dueRow(collectableAt, slot.key), Uint8Array.of(MERGE_TYPE_CODES[slot.type]));
       }
     }
   }
@@ -147,19 +165,18 @@ export class StateCache implements KeyStates {
   /** The rows of everything that the store does not have yet; from now on it is taken to have them. */
   takeDirty(): [rowKey: string, value: Uint8Array | null][] {
     const rows: [string, Uint8Array | null][] = [];
-    for (const key of this.#dirty) {
-      const entry = this.#entries.get(key)!;
+    for (const entry of this.#dirty) {
       entry.dirty = false;
       if (entry.state === undefined) {
-        rows.push([STATE_ROW + key, null]);
+        rows.push([STATE_ROW + entry.key, null]);
         continue;
       }
       const row = encodeState(entry.type, entry.state);
       this.#bytes += row.length - entry.bytes;
       entry.bytes = row.length;
-      rows.push([STATE_ROW + key, row]);
+      rows.push([STATE_ROW + entry.key, row]);
     }
-    this.#dirty.clear();
+    this.#dirty = [];
     for (const row of this.#due) rows.push(row);
     this.#due.clear();
     this.#writing = new Map(rows);
@@ -177,14 +194,16 @@ export class StateCache implements KeyStates {
       if (rowKey.startsWith(DUE_ROW) && !this.#due.has(rowKey)) this.#due.set(rowKey, value);
       if (!rowKey.startsWith(STATE_ROW)) continue;
       const key = rowKey.slice(STATE_ROW.length) as StateKey;
-      const entry = this.#entries.get(key);
+      let entry = this.#entries.get(key);
       if (entry === undefined) {
         // Evicted while the step was under way: the row is all that is left of it.
         if (value === null) continue;
         const { type, state } = decodeState(value);
-        this.#insert(key, { type, state, bytes: value.length, dirty: true, touched: false });
-      } else entry.dirty = true;
-      this.#dirty.add(key);
+        entry = this.#insert(key, type, state, value.length);
+      }
+      if (entry.dirty) continue;
+      entry.dirty = true;
+      this.#dirty.push(entry);
     }
   }
 }

@@ -16,6 +16,16 @@ export interface DigestSnapshot {
   readonly expiring: readonly (readonly [step: number, low: number, high: number])[];
 }
 
+/** What a key's live parts, none of which expires, add to the sums. */
+export interface Contribution {
+  readonly low: number;
+  readonly high: number;
+  /** Is anything of the key live? */
+  readonly live: boolean;
+}
+
+const NO_CONTRIBUTION: Contribution = { low: 0, high: 0, live: false };
+
 export class Digest {
   #low = 0;
   #high = 0;
@@ -39,13 +49,42 @@ export class Digest {
 
   /** Takes the parts of a key out and puts its new ones in. */
   replace(key: StateKey, before: readonly LivePart[], after: readonly LivePart[]): void {
-    if (before.length === 0 && after.length === 0) return;
-    const seeds = textLanes(key);
-    for (const part of before) this.#add(part, seeds, -1);
-    for (const part of after) this.#add(part, seeds, 1);
+    this.remove(key, before);
+    this.add(key, after);
   }
 
-  #add(part: LivePart, seeds: readonly [number, number], sign: 1 | -1): void {
+  /** Puts parts in. The contribution that comes back takes them out again, later and for less; undefined when some of them expire. */
+  add(key: StateKey, parts: readonly LivePart[]): Contribution | undefined {
+    if (parts.length === 0) return NO_CONTRIBUTION;
+    const seeds = textLanes(key);
+    if (parts.some((part) => part.expiresAtMs !== Infinity)) {
+      for (const part of parts) this.#move(part, seeds, 1);
+      return undefined;
+    }
+    let sumLow = 0;
+    let sumHigh = 0;
+    for (const part of parts) {
+      const [low, high] = seededLanes(part.bytes, seeds);
+      sumLow = (sumLow + low) >>> 0;
+      sumHigh = (sumHigh + high) >>> 0;
+    }
+    this.#low = (this.#low + sumLow) >>> 0;
+    this.#high = (this.#high + sumHigh) >>> 0;
+    return { low: sumLow, high: sumHigh, live: true };
+  }
+
+  remove(key: StateKey, parts: readonly LivePart[]): void {
+    if (parts.length === 0) return;
+    const seeds = textLanes(key);
+    for (const part of parts) this.#move(part, seeds, -1);
+  }
+
+  takeOut(contribution: Contribution): void {
+    this.#low = (this.#low - contribution.low) >>> 0;
+    this.#high = (this.#high - contribution.high) >>> 0;
+  }
+
+  #move(part: LivePart, seeds: readonly [number, number], sign: 1 | -1): void {
     const [low, high] = seededLanes(part.bytes, seeds);
     if (part.expiresAtMs === Infinity) {
       this.#low = (this.#low + sign * low) >>> 0;

@@ -46,6 +46,7 @@ import { decideDeps, decideHeader, type Decision, type DecisionContext } from '.
 import { Digest } from './digest.ts';
 import { GUARDS } from './guards.ts';
 import { IdempotencyTable } from './idempotency.ts';
+import { latest, type KeySlot, type KeyStates } from './key-slot.ts';
 import type { ShardMeta } from './meta.ts';
 import { OriginTable, type Origin } from './origins.ts';
 import { Reports } from './reports.ts';
@@ -60,17 +61,14 @@ export interface EngineSettings {
   readonly idempotencyEntriesMax: number;
 }
 
-/** The durable states of keys, as of what has landed. The shell has loaded every key that an input needs. */
-export interface KeyStates {
-  get(key: StateKey, type: MergeTypeName): AnyState | undefined;
-}
-
 export type EngineCondition =
   { readonly kind: 'absent' } | { readonly kind: 'exists' } | { readonly kind: 'version'; readonly version: Version };
 
 export interface EngineOp {
   readonly collection: CollectionRef;
   readonly key: string;
+  /** stateKey(collection, key), made once by who routes the op. */
+  readonly stateKey: StateKey;
   readonly intent: Intent;
   readonly condition?: EngineCondition | undefined;
   readonly idempotency?: Idempotency | undefined;
@@ -89,10 +87,9 @@ export interface Append {
   readonly entries: readonly { readonly kind: 'batch' | 'lease'; readonly bytes: Uint8Array }[];
 }
 
+/** A key whose durable state (slot.state) is another one now. */
 export interface StateChange {
-  readonly key: StateKey;
-  readonly type: MergeTypeName;
-  readonly state: AnyState | undefined;
+  readonly slot: KeySlot;
   /** The stamp at which the state has something to collect. */
   readonly collectableAt: number | undefined;
 }
@@ -120,7 +117,7 @@ export type Inspection =
   | { readonly kind: 'garbage'; readonly message: string };
 
 interface Effect {
-  readonly change: { readonly key: StateKey; readonly type: MergeTypeName };
+  readonly slot: KeySlot;
   state: AnyState | undefined;
 }
 
@@ -130,7 +127,7 @@ interface InFlight {
   readonly header: BatchHeader | undefined;
   readonly deps: OrderedDeps;
   readonly own: boolean;
-  readonly effects: Map<StateKey, Effect>;
+  readonly effects: ReadonlyMap<KeySlot, Effect>;
   readonly conflicts: readonly ConflictVerdict[];
   readonly controls: readonly ControlOp[];
   readonly leaseBound: number;
@@ -140,12 +137,13 @@ interface OpenBatch {
   readonly firstStamp: number;
   readonly ops: Op[];
   readonly deps: Map<OriginId, number> | undefined;
-  readonly effects: Map<StateKey, Effect>;
+  readonly effects: Map<KeySlot, Effect>;
   readonly controls: ControlOp[];
   bytes: number;
 }
 
 const NO_PARTS: readonly LivePart[] = [];
+const NO_EFFECTS: ReadonlyMap<KeySlot, Effect> = new Map();
 const SEEN_ALL = (): boolean => true;
 
 export class ShardEngine {
@@ -160,7 +158,6 @@ export class ShardEngine {
   #own: Origin | undefined;
   #open: OpenBatch | undefined;
   readonly #inFlight: InFlight[] = [];
-  readonly #overlay = new Map<StateKey, AnyState | undefined>();
   #takenOffset = 0;
   #offset = 0;
   /** Of the newest lease handed to the log, and of the newest durable one. */
@@ -259,7 +256,7 @@ export class ShardEngine {
     const batch = decodeBatch(bytes, header, before ?? OrderedDeps.empty);
     this.#bound = Math.max(this.#bound, header.lastStamp);
     this.#takeBatch(batch, false, states);
-    return this.landed(offset, states);
+    return this.landed(offset);
   }
 
   // ── An origin of our own ────────────────────────────────────────────────────────────────────────────────────────
@@ -315,8 +312,8 @@ export class ShardEngine {
     }
     const { type } = op.collection;
     const merge = mergeOf(type);
-    const key = stateKey(op.collection, op.key);
-    const state = this.#overlay.has(key) ? this.#overlay.get(key) : states.get(key, type);
+    const slot = states.slot(op.stateKey, type);
+    const state = latest(slot);
     if (op.condition !== undefined) {
       const error = unmet(op.condition, merge.view(state, nowMs), op);
       if (error !== undefined) return refused(error);
@@ -339,7 +336,7 @@ export class ShardEngine {
     const open = this.#openBatch(nowMs);
     open.ops.push({ collection: op.collection, key: op.key, payload, idempotency: op.idempotency, trace: op.trace });
     open.bytes += payload.length + op.key.length + 16;
-    this.#speculate(open.effects, key, type, after);
+    speculate(open.effects, slot, after);
     // Known at once, so that a retry within the same batch is one too; its offset is that of the append to come (at most one
     // lease stands before the batch).
     if (op.idempotency !== undefined) this.#idempotency.record(op.idempotency, version, this.#takenOffset + 1);
@@ -372,13 +369,6 @@ export class ShardEngine {
     open.controls.push(control);
     open.bytes += 64;
     this.#takeControl(control);
-  }
-
-  #speculate(effects: Map<StateKey, Effect>, key: StateKey, type: MergeTypeName, after: AnyState | undefined): void {
-    this.#overlay.set(key, after);
-    const effect = effects.get(key);
-    if (effect === undefined) effects.set(key, { change: { key, type }, state: after });
-    else effect.state = after;
   }
 
   /** Encodes the open batch; the shell appends what comes out. undefined: nothing is open. */
@@ -427,7 +417,7 @@ export class ShardEngine {
       header: batch?.header,
       deps: batch?.deps ?? OrderedDeps.empty,
       own: batch?.own ?? true,
-      effects: batch?.effects ?? new Map(),
+      effects: batch?.effects ?? NO_EFFECTS,
       conflicts: batch?.conflicts ?? [],
       controls: batch?.controls ?? [],
       leaseBound: entries.some((entry) => entry.kind === 'lease') ? this.#leaseTaken : 0,
@@ -526,7 +516,7 @@ export class ShardEngine {
     batch: Batch,
     states: KeyStates,
   ): Pick<InFlight, 'header' | 'deps' | 'effects' | 'conflicts' | 'controls' | 'own'> {
-    const effects = new Map<StateKey, Effect>();
+    const effects = new Map<KeySlot, Effect>();
     const conflicts: ConflictVerdict[] = [];
     const controls: ControlOp[] = [];
     const deps = new Map<OriginId, number>();
@@ -550,11 +540,10 @@ export class ShardEngine {
         continue;
       }
       const { type } = op.collection;
-      const key = stateKey(op.collection, op.key);
-      const before = this.#overlay.has(key) ? this.#overlay.get(key) : states.get(key, type);
+      const slot = states.slot(stateKey(op.collection, op.key), type);
       context.version = { origin: batch.origin, seq: batch.firstSeq + i, stamp: batch.firstStamp + i };
-      const applied = mergeOf(type).apply(before, op.payload, context as OpContext);
-      this.#speculate(effects, key, type, applied.state);
+      const applied = mergeOf(type).apply(latest(slot), op.payload, context as OpContext);
+      speculate(effects, slot, applied.state);
       if (applied.displaced !== undefined) this.#judge(applied.displaced, context as OpContext, op, conflicts);
     }
     return { header: batch, deps: batch.deps, effects, conflicts, controls, own: false };
@@ -606,12 +595,10 @@ export class ShardEngine {
   // ── Durable ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The log is durable up to `offset`: what was speculative there becomes the state. */
-  landed(offset: number, states: KeyStates): Landed {
+  landed(offset: number): Landed {
     const changes: StateChange[] = [];
     const conflicts: ConflictVerdict[] = [];
     const batches: { header: BatchHeader; offset: number; own: boolean }[] = [];
-    // The shell applies what comes out of one call at once: within the call, a key's durable state is this.
-    const landing = new Map<StateKey, AnyState | undefined>();
     while (this.#inFlight.length > 0 && this.#inFlight[0]!.lastOffset <= offset) {
       const item = this.#inFlight.shift()!;
       this.#offset = item.lastOffset;
@@ -619,11 +606,9 @@ export class ShardEngine {
       if (item.header === undefined) continue;
       this.origins.land(item.header, item.deps);
       for (const control of item.controls) this.#landControl(control);
-      for (const [key, { change, state }] of item.effects) {
-        const before = landing.has(key) ? landing.get(key) : states.get(key, change.type);
-        changes.push(this.#change(key, change.type, before, state));
-        landing.set(key, state);
-        if (this.#overlay.get(key) === state) this.#overlay.delete(key);
+      for (const { slot, state } of item.effects.values()) {
+        changes.push(this.#change(slot, state));
+        if (--slot.pendingCount === 0) slot.pending = undefined;
       }
       conflicts.push(...item.conflicts);
       batches.push({ header: item.header, offset: item.lastOffset, own: item.own });
@@ -638,13 +623,22 @@ export class ShardEngine {
     if (control.kind === 'fold') this.origins.ensure(control.origin).foldedDurable = true;
   }
 
-  #change(key: StateKey, type: MergeTypeName, before: AnyState | undefined, after: AnyState | undefined): StateChange {
-    const merge = mergeOf(type);
-    const partsBefore = before === undefined ? NO_PARTS : merge.liveParts(before);
-    const partsAfter = after === undefined ? NO_PARTS : merge.liveParts(after);
-    this.#digest.replace(key, partsBefore, partsAfter);
-    this.#keys += Number(partsAfter.length > 0) - Number(partsBefore.length > 0);
-    return { key, type, state: after, collectableAt: after === undefined ? undefined : merge.collectableAt(after) };
+  #change(slot: KeySlot, after: AnyState | undefined): StateChange {
+    const merge = mergeOf(slot.type);
+    let wasLive: boolean;
+    if (slot.contribution !== undefined) {
+      this.#digest.takeOut(slot.contribution);
+      wasLive = slot.contribution.live;
+    } else {
+      const parts = slot.state === undefined ? NO_PARTS : merge.liveParts(slot.state);
+      this.#digest.remove(slot.key, parts);
+      wasLive = parts.length > 0;
+    }
+    const parts = after === undefined ? NO_PARTS : merge.liveParts(after);
+    slot.contribution = this.#digest.add(slot.key, parts);
+    slot.state = after;
+    this.#keys += Number(parts.length > 0) - Number(wasLive);
+    return { slot, collectableAt: after === undefined ? undefined : merge.collectableAt(after) };
   }
 
   // ── Promises, reports, collection, closing ──────────────────────────────────────────────────────────────────────
@@ -725,13 +719,11 @@ export class ShardEngine {
   collect(keys: readonly { key: StateKey; type: MergeTypeName }[], floor: number, states: KeyStates): StateChange[] {
     const changes: StateChange[] = [];
     for (const { key, type } of keys) {
-      const before = states.get(key, type);
-      if (before === undefined) continue;
-      if (this.#overlay.has(key)) {
-        changes.push({ key, type, state: before, collectableAt: mergeOf(type).collectableAt(before) });
-        continue;
-      }
-      changes.push(this.#change(key, type, before, mergeOf(type).collect(before, floor)));
+      const slot = states.slot(key, type);
+      if (slot.state === undefined) continue;
+      const merge = mergeOf(type);
+      if (slot.pendingCount > 0) changes.push({ slot, collectableAt: merge.collectableAt(slot.state) });
+      else changes.push(this.#change(slot, merge.collect(slot.state, floor)));
     }
     return changes;
   }
@@ -829,6 +821,15 @@ export function keysOf(ops: readonly Op[]): { key: StateKey; type: MergeTypeName
     if (op.collection !== undefined) keys.push({ key: stateKey(op.collection, op.key), type: op.collection.type });
   }
   return keys;
+}
+
+function speculate(effects: Map<KeySlot, Effect>, slot: KeySlot, after: AnyState | undefined): void {
+  const effect = effects.get(slot);
+  if (effect === undefined) {
+    effects.set(slot, { slot, state: after });
+    slot.pendingCount++;
+  } else effect.state = after;
+  slot.pending = after;
 }
 
 function refused(error: CausewayError): OpResult {

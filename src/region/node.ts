@@ -557,16 +557,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
-    const runners: ShardRunner[] = [];
-    for (const key of request.keys) {
-      const runner = this.#runnerOfRead(placement, request, key);
-      if (runner instanceof CausewayError) {
-        done(runner);
-        return;
-      }
-      runners.push(runner);
+    const shards = this.#shardsOfRead(placement, request);
+    if (shards instanceof CausewayError) {
+      done(shards);
+      return;
     }
-    const answer = (stale: boolean): void => this.#readNow(request, collection, runners, stale, done);
+    const answer = (stale: boolean): void => this.#readNow(placement, request, collection, stale, done);
     const { consistency } = request;
     if (consistency.kind === 'local') {
       answer(false);
@@ -574,7 +570,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     // Only the shards that are read: causality holds within a shard.
     const session = new Map(
-      [...consistency.session].filter(([shard]) => runners.some((runner) => runner.shard === shard)),
+      [...consistency.session].filter(([shard]) => shards.includes(shard)),
     );
     const lost = this.#lostOf(session);
     if (lost !== undefined) {
@@ -598,6 +594,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (error !== undefined) done(error);
   }
 
+  #shardsOfRead(placement: PlacementSettings, request: ReadRequest): ShardId[] | CausewayError {
+    const shards: ShardId[] = [];
+    for (const key of request.keys) {
+      const runner = this.#runnerOfRead(placement, request, key);
+      if (runner instanceof CausewayError) return runner;
+      shards.push(runner.shard);
+    }
+    return shards;
+  }
+
   /** Reads go on where writes do not (a full disk, a clock that is off), but never before a shard holds what it must (I11). */
   #runnerOfRead(placement: PlacementSettings, request: ReadRequest, key: string): ShardRunner | CausewayError {
     if (!placement.regions.includes(this.region))
@@ -610,13 +616,23 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return runner;
   }
 
+  /** From the runners of this moment: while a read waited, its shard may have begun anew, or gone. */
   #readNow(
+    placement: PlacementSettings,
     request: ReadRequest,
     collection: CollectionRef,
-    runners: readonly ShardRunner[],
     stale: boolean,
     done: (result: ReadResult | CausewayError) => void,
   ): void {
+    const runners: ShardRunner[] = [];
+    for (const key of request.keys) {
+      const runner = this.#runnerOfRead(placement, request, key);
+      if (runner instanceof CausewayError) {
+        done(runner);
+        return;
+      }
+      runners.push(runner);
+    }
     const nowMs = this.#nowMs();
     const merge = mergeOf(collection.type);
     const views: (View | undefined)[] = Array.from({ length: request.keys.length });

@@ -41,17 +41,17 @@ export class SimNode {
   logOpen = false;
   storeOpen = false;
   state: 'down' | 'starting' | 'up' | 'stopping' = 'down';
-  readonly ownership: MemoryOwnership | SingleOwnership;
+  /** Of this life: a dead process hears of nothing. */
+  ownership: MemoryOwnership | undefined;
   lives = 0;
 
-  constructor(region: SimRegion, index: number, ownership: MemoryOwnership | SingleOwnership) {
+  constructor(region: SimRegion, index: number) {
     this.region = region;
     this.index = index;
     this.name = `${region.id}-${index}`;
     this.address = addressOf(region.id, index);
     this.life = new Life(this.name);
     this.life.die();
-    this.ownership = ownership;
   }
 
   get up(): boolean {
@@ -153,8 +153,7 @@ export class Cluster {
       .flatMap((placement) => Array.from({ length: placement.shards }, (_, i) => shardId(placement.id, i)));
     const region = new SimRegion(id, new SimClock(this.scheduler), shards, this.plan.diskMs);
     for (let i = 0; i < this.plan.nodesPerRegion; i++) {
-      const ownership = this.plan.nodesPerRegion === 1 ? new SingleOwnership() : new MemoryOwnership(i === 0 ? shards : []);
-      region.nodes.push(new SimNode(region, i, ownership));
+      region.nodes.push(new SimNode(region, i));
     }
     this.regions.push(region);
   }
@@ -255,8 +254,10 @@ export class Cluster {
       node.storeOpen = true;
     };
     const transport = this.network.transport(node.address, region.id, life);
+    node.ownership = region.nodes.length === 1 ? undefined : new MemoryOwnership(region.owner === node.index ? region.shards : []);
+    const ownership = node.ownership ?? new SingleOwnership();
     const system = simSystem(scheduler, region.clock, life, random.fork('node'));
-    node.node = this.#factory(this.settingsOf(node), { log, store, transport, ownership: node.ownership, system });
+    node.node = this.#factory(this.settingsOf(node), { log, store, transport, ownership, system });
     const started = scheduler.track(node.node.start(), life);
     started.then(
       () => {
@@ -338,10 +339,10 @@ export class Cluster {
     this.trace.add('owner', region.id, to);
     const set = (index: number, owned: boolean): void => {
       const node = region.nodes[index]!;
-      if (!(node.ownership instanceof MemoryOwnership)) return;
-      for (const shard of region.shards) node.ownership.set(shard, owned);
+      if (!node.life.alive) return;
+      for (const shard of region.shards) node.ownership?.set(shard, owned);
     };
-    // Both own it meanwhile: what the fence is for. A dead process's ownership changes at once.
+    // Both own it meanwhile: what the fence is for.
     this.scheduler.after(lateMs, () => {
       if (region.owner !== before) set(before, false);
     });

@@ -21,6 +21,8 @@ import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
 import { narrate } from './telemetry/narrate.ts';
 
+export type { Region };
+
 export interface RunningNode {
   readonly config: Config;
   readonly region: Region;

@@ -68,6 +68,8 @@ const NAME_EXPECTED = "1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-', the last two 
 
 export const MERGE_TYPES = Object.keys(MERGE_TYPE_CODES) as [MergeTypeName, ...MergeTypeName[]];
 
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
 function listener(fallback: string, who: string) {
   return z
     .strictObject({
@@ -215,7 +217,7 @@ const storage = z
 
 const log = z
   .strictObject({
-    level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    level: oneOf(LOG_LEVELS, {
       is: 'The least that is written to stderr.',
       cost: 'debug and trace write a line per batch.',
     }).default('info'),
@@ -234,13 +236,11 @@ export const configSchema = z
       'Name of the whole cluster. Nodes of different clusters refuse each other; the data directory remembers it.',
     ),
     region: named(REGION_PATTERN, REGION_EXPECTED, 'Which of the regions this node is.'),
-    node: named(NAME_PATTERN, NAME_EXPECTED, "This node's name, for people.")
-      .optional()
-      .register(optionFacts, {
-        is: "This node's name, for people.",
-        expected: NAME_EXPECTED,
-        defaultText: '<region>-1',
-      }),
+    node: named(NAME_PATTERN, NAME_EXPECTED, "This node's name, for people.").optional().register(optionFacts, {
+      is: "This node's name, for people.",
+      expected: NAME_EXPECTED,
+      defaultText: '<region>-1',
+    }),
     dataDir: z.string().min(1).register(optionFacts, {
       is: 'Where the log and the store live. Relative in a file: to the file; elsewhere: to where the process starts. Never shared by two nodes, never on a network file system.',
       expected: 'a path',

@@ -1,0 +1,68 @@
+// Connections of commands to nodes: made for one command, closed at its end, whatever happens.
+
+import { adminClient, connect, type AdminClient, type Causeway } from '../client/index.ts';
+import type { MergeType } from '../client/types.ts';
+import { closest } from '../config/suggest.ts';
+import { CausewayError } from '../errors/errors.ts';
+import type { Context } from './context.ts';
+
+/** Of one node. */
+export async function withAdmin<T>(
+  context: Context,
+  endpoint: string,
+  work: (admin: AdminClient) => Promise<T>,
+): Promise<T> {
+  const admin = adminClient(endpoint, { deadlineMs: context.timeoutMs });
+  try {
+    return await work(admin);
+  } finally {
+    admin.close();
+  }
+}
+
+/** Of the first endpoint that answers. */
+export async function withClient<T>(
+  context: Context,
+  namespace: string,
+  options: { readonly session?: string | undefined },
+  work: (client: Causeway) => Promise<T>,
+): Promise<T> {
+  const { session } = options;
+  const client = connect({
+    endpoints: context.endpoints,
+    namespace,
+    deadlineMs: context.timeoutMs,
+    ...(session === undefined ? {} : { session }),
+  });
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** The merge type of a collection, as the node knows it. */
+export async function collectionType(client: Causeway, collection: string): Promise<MergeType> {
+  const { namespaces, region } = await client.topology();
+  const namespace = namespaces.find(({ name }) => name === client.namespace);
+  const named = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
+  if (namespace === undefined) {
+    const names = namespaces.map(({ name }) => name);
+    throw unknown(`${region} has no namespace '${client.namespace}'; it has ${named(names)}`, client.namespace, names);
+  }
+  const found = namespace.collections.find(({ name }) => name === collection);
+  if (found !== undefined) return found.type;
+  const names = namespace.collections.map(({ name }) => name);
+  throw unknown(
+    `namespace '${client.namespace}' has no collection '${collection}'; it has ${named(names)}`,
+    collection,
+    names,
+  );
+}
+
+function unknown(message: string, word: string, names: readonly string[]): CausewayError {
+  const guess = closest(word, names);
+  return new CausewayError('UNKNOWN_COLLECTION', message, {
+    hint: guess === undefined ? 'Collections stand in the configuration of every region.' : `Did you mean '${guess}'?`,
+  });
+}

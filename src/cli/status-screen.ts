@@ -1,0 +1,132 @@
+// A node's status on one screen: what a person looks at first comes first. Pure: the answer in, lines out.
+
+import type { NodePeer, NodeShard, NodeStatus } from '../client/index.ts';
+import { table, type Terminal } from './terminal.ts';
+import { bytes, count, span } from './words.ts';
+
+type Paint = Pick<Terminal, 'bold' | 'dim' | 'good' | 'warn' | 'bad'>;
+
+/** Lag above it is worth a colour: replication promises to stay below (DESIGN). */
+const LAG_MS_MAX = 5000;
+
+export function statusLines(status: NodeStatus, paint: Paint, allShards: boolean): string[] {
+  const lines = [headline(status, paint)];
+  for (const { code, message, sinceMs } of status.alarms) {
+    lines.push(paint.bad(`  alarm ${code}, for ${span(Math.max(0, status.nowMs - sinceMs))}: ${message}`));
+  }
+  lines.push('', ...figures(status, paint), '', ...peers(status, paint), '', ...shards(status, paint, allShards));
+  if (status.collections.length > 0) {
+    const names = status.collections.map(({ namespace, name, type }) => [`  ${namespace}/${name}`, type]);
+    lines.push('', paint.bold('collections'), ...table(names));
+  }
+  return lines;
+}
+
+function headline(status: NodeStatus, { bold, good, warn, bad, dim }: Paint): string {
+  const paint =
+    status.state === 'ready' ? good : status.state === 'read-only' || status.state === 'clock-unsynced' ? bad : warn;
+  const reason = status.stateReason === '' ? '' : `: ${status.stateReason}`;
+  const up = span(Math.max(0, status.nowMs - status.startedAtMs));
+  return `${bold(status.region)} ${paint(status.state + reason)}  ${dim(`node ${status.node}, causeway ${status.version}, up ${up}`)}`;
+}
+
+function figures({ keys, counters, log, store }: NodeStatus, { bold, bad, warn, dim }: Paint): string[] {
+  const rows: [string, string][] = [];
+  if (counters !== null) {
+    const { accepted, refused, appliedRemote, conflicts } = counters;
+    const share = [
+      `${count(accepted)} accepted`,
+      `${count(appliedRemote)} from peers`,
+      `${count(conflicts)} conflicts`,
+    ];
+    if (refused > 0) share.push(`${count(refused)} refused`);
+    rows.push(['  writes', `${share.join(', ')} ${dim('since the start')}`]);
+  }
+  rows.push(['  keys', count(keys)]);
+  if (log !== null) {
+    const promise = log.durable ? `durable (${log.detail})` : warn(`NOT durable (${log.detail})`);
+    const state = log.state === 'ready' ? '' : `, ${bad(`${log.state}: ${log.stateReason}`)}`;
+    rows.push(['  log', `${log.engine}, ${promise}, ${bytes(log.bytes)}${state}`]);
+  }
+  if (store !== null) rows.push(['  store', `${store.engine}, ${bytes(store.bytes)}`]);
+  return table(rows.map(([name, text]) => [bold(name), text]));
+}
+
+function peers(status: NodeStatus, paint: Paint): string[] {
+  if (status.peers.length === 0) return [paint.dim('no peers')];
+  const head = ['peer', 'link', 'lag', 'writes p50', 'p99', 'to send', 'clock', 'round trip'].map((name, i) =>
+    paint.bold(i === 0 ? name : `  ${name}`),
+  );
+  const rows = status.peers.map((peer) => [
+    `  ${peer.region}`,
+    `  ${link(peer, paint)}`,
+    `  ${lag(peer, paint)}`,
+    `  ${optional(peer.opLagMsP50, span)}`,
+    `  ${optional(peer.opLagMsP99, span)}`,
+    `  ${count(peer.unacknowledgedOps)}`,
+    `  ${optional(peer.clock?.offsetMs, signedMs)}`,
+    `  ${optional(peer.clock?.rttMs, span)}`,
+  ]);
+  const reasons = status.peers.flatMap((peer) => {
+    const text = linkReason(peer);
+    return text === undefined ? [] : [paint.bad(`  ${peer.region}: ${text}`)];
+  });
+  return [...table([head, ...rows], 0), ...reasons];
+}
+
+function link({ link: state }: NodePeer, { good, warn, bad }: Paint): string {
+  if (state.kind === 'up') return good('up');
+  return state.kind === 'connecting' ? warn('connecting') : bad(state.kind);
+}
+
+function linkReason({ link: state }: NodePeer): string | undefined {
+  if (state.kind === 'refused') {
+    return `refused (${state.reason}): ${state.message}; next attempt in ${span(state.retryInMs)}`;
+  }
+  if (state.kind === 'down') return `down: ${state.reason}; next attempt in ${span(state.retryInMs)}`;
+  return undefined;
+}
+
+function lag({ lagMs }: NodePeer, { warn }: Paint): string {
+  if (lagMs === undefined) return '-';
+  return lagMs > LAG_MS_MAX ? warn(span(lagMs)) : span(lagMs);
+}
+
+function shards(status: NodeStatus, paint: Paint, all: boolean): string[] {
+  const origins = status.shards.reduce((sum, shard) => sum + shard.origins.length, 0);
+  const parked = status.shards.reduce((sum, shard) => sum + shard.parkedBatches, 0);
+  const tombstones = status.shards.reduce((sum, shard) => sum + shard.tombstones, 0);
+  const lines = [
+    `${paint.bold('shards')} ${count(status.shards.length)}, ${count(origins)} origins, ${count(parked)} batches waiting, ${count(tombstones)} tombstones`,
+  ];
+  const shown = all ? status.shards : status.shards.filter((shard) => troubles(shard).length > 0);
+  if (all && shown.length > 0) {
+    const head = ['  shard', 'writes as', 'origins', 'ops', 'waiting', 'tombstones'].map(paint.bold);
+    const rows = shown.map((shard) => [
+      `  ${shard.shard}`,
+      shard.ownOrigin ?? '-',
+      count(shard.origins.length),
+      count(shard.origins.reduce((sum, { seq }) => sum + seq, 0)),
+      count(shard.parkedBatches),
+      count(shard.tombstones),
+    ]);
+    lines.push(...table([head, ...rows]));
+  }
+  for (const shard of shown) {
+    for (const trouble of troubles(shard)) lines.push(paint.bad(`  ${shard.shard}: ${trouble}`));
+  }
+  return lines;
+}
+
+function troubles(shard: NodeShard): string[] {
+  return shard.origins.flatMap(({ origin, held }) => (held === undefined ? [] : [`${origin} is held: ${held}`]));
+}
+
+function optional(value: number | undefined, say: (value: number) => string): string {
+  return value === undefined ? '-' : say(value);
+}
+
+function signedMs(ms: number): string {
+  const rounded = Math.round(ms * 10) / 10;
+  return `${rounded > 0 ? '+' : ''}${rounded} ms`;
+}

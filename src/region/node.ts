@@ -569,9 +569,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     // Only the shards that are read: causality holds within a shard.
-    const session = new Map(
-      [...consistency.session].filter(([shard]) => shards.includes(shard)),
-    );
+    const session = new Map([...consistency.session].filter(([shard]) => shards.includes(shard)));
     const lost = this.#lostOf(session);
     if (lost !== undefined) {
       done(lost);

@@ -53,6 +53,8 @@ export interface ReplicationHost {
   onAck(from: RegionId, shard: ShardId, durable: ReadonlyVector): void;
   /** A source that we dialled has let us in. */
   onWelcome(from: RegionId, shards: readonly WelcomeShard[]): void;
+  /** Two processes dial us under one name (region and node): for an alarm. The later one has been refused. */
+  onIdentityClash?(region: RegionId, message: string): void;
   /** The link to a peer went up or down, or was refused; for status and alarms. */
   onLinkState(peer: RegionId, state: LinkState): void;
 }

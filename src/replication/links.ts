@@ -20,6 +20,9 @@ import type { LinkHandlers, LinkStream, Transport } from './transport.ts';
 
 export const GREETING_STREAMS_MAX = 64;
 export const STREAMS_PER_REGION_MAX = 64;
+/** A process that has been restarted says nothing any more on its old stream. One that does, so long after another process has said
+ *  hello with its name, is a second one. */
+export const CLASH_AFTER_MS = 1000;
 /** A source says that it has more of its own ops than we took, and has sent nothing of them for so long: it is asked again. Each time
  *  in vain doubles the wait, so that a log here that takes nothing does not make the WAN busy. */
 export const STUCK_MS_MIN = 3000;
@@ -85,6 +88,8 @@ interface Served {
   readonly stream: LinkStream<Down>;
   /** Who it was found to be; undefined before its hello. */
   region: RegionId | undefined;
+  /** Another process has said hello with the same names since. */
+  claimedBy: { readonly other: Served; readonly sinceMs: number } | undefined;
 }
 
 export class Links {
@@ -328,7 +333,7 @@ export class Links {
   }
 
   #beats(dialled: Dialled, beats: readonly ShardBeat[]): void {
-    const meant = beats.filter(({ shard }) => this.#shares(shard, dialled.peer));
+    const meant = this.#shared(beats, dialled.peer);
     if (meant.length === 0) return;
     let news = false;
     for (const beat of meant) {
@@ -369,7 +374,7 @@ export class Links {
   }
 
   #welcome(dialled: Dialled, welcome: Welcome): void {
-    const shards = welcome.shards.filter(({ shard }) => this.#shares(shard, dialled.peer));
+    const shards = this.#shared(welcome.shards, dialled.peer);
     for (const { shard, vector } of shards) {
       for (const origin of vector.keys()) this.#noteOrigin(shard, origin);
     }
@@ -382,8 +387,9 @@ export class Links {
   }
 
   /** Only of such shards may a peer tell us anything: ours, and its own too (I7, I10). */
-  #shares(shard: ShardId, peer: RegionId): boolean {
-    return this.#host.shards().includes(shard) && this.#host.members(shard).includes(peer);
+  #shared<T extends { readonly shard: ShardId }>(told: readonly T[], peer: RegionId): T[] {
+    const owned = new Set(this.#host.shards());
+    return told.filter(({ shard }) => owned.has(shard) && this.#host.members(shard).includes(peer));
   }
 
   #stateChanged(dialled: Dialled, state: LinkState): void {
@@ -467,7 +473,7 @@ export class Links {
       { heartbeatMs: this.#options.heartbeatMs },
       clock.monotonicMs(),
     );
-    const served: Served = { source, stream, region: undefined };
+    const served: Served = { source, stream, region: undefined, claimedBy: undefined };
     if (!this.#running) {
       source.refuse(
         'not-ready',
@@ -484,6 +490,7 @@ export class Links {
     return {
       message: (message) => {
         source.message(message, clock.nowMs(), clock.monotonicMs());
+        if (served.claimedBy !== undefined) this.#stillAlive(served, served.claimedBy);
         if (served.region === undefined && source.peer !== undefined && !source.isClosed) this.#introduced(served);
       },
       drain: () => source.drain(),
@@ -501,15 +508,30 @@ export class Links {
     const others = [...this.#served].filter((other) => other !== served && other.region === hello.region);
     for (const other of others) {
       const before = other.source.peer;
-      // The node has restarted before we noticed that its old stream is dead.
       if (before?.node === hello.node && before.instance !== hello.instance) {
-        this.#end(other, `node ${hello.node} of ${hello.region} has dialled again as another process`);
+        other.claimedBy = { other: served, sinceMs: this.#system.clock.monotonicMs() };
       }
     }
     const [oldest, ...rest] = others.filter(({ source }) => !source.isClosed);
     if (oldest !== undefined && rest.length + 2 > STREAMS_PER_REGION_MAX) {
       this.#end(oldest, `${hello.region} holds more than ${STREAMS_PER_REGION_MAX} streams`);
     }
+  }
+
+  /** Two processes run under one name. The one that was here first goes on; which of them is right only a person knows. */
+  #stillAlive(served: Served, { other, sinceMs }: NonNullable<Served['claimedBy']>): void {
+    if (other.source.isClosed || served.source.isClosed) {
+      served.claimedBy = undefined;
+      return;
+    }
+    if (this.#system.clock.monotonicMs() - sinceMs < CLASH_AFTER_MS) return;
+    served.claimedBy = undefined;
+    const { region, node } = other.source.peer ?? this.#host;
+    const message =
+      `two processes call themselves node ${node} of ${region}: instances ${served.source.peer?.instance} and ` +
+      `${other.source.peer?.instance}; stop one of them, or give it a name of its own`;
+    other.source.refuse('region-name', message);
+    this.#host.onIdentityClash?.(region, message);
   }
 
   #end(served: Served, reason: string): void {

@@ -25,8 +25,9 @@ export const REFUSED_BACKOFF_MS = 5000;
 export const STABLE_MS = 5000;
 /** From dial to welcome: name resolution, TCP, TLS, HTTP/2 and hello, over a WAN. */
 export const GREETING_MS_MAX = 5000;
-/** Between two acks of one shard. The first is sent at once, so an idle link acknowledges without delay. */
-export const ACK_INTERVAL_MS = 5;
+/** Between two acks of one shard. The first is sent at once, so an idle link acknowledges without delay; a busy one is spared a gRPC
+ *  message per commit. */
+export const ACK_INTERVAL_MS = 10;
 /** Between two wants of one shard (and at least 1.5 round trips: before that the last one cannot have shown its effect). */
 export const WANT_INTERVAL_MS = 100;
 const WANT_INTERVAL_ROUND_TRIPS = 1.5;

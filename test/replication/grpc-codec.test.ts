@@ -178,7 +178,7 @@ describe('refused as MalformedBytes:', () => {
   };
 
   test('any bytes, and any message with some of its bytes changed: a message or MalformedBytes, nothing else', () => {
-    const runs = { numRuns: 2000 };
+    const runs = { numRuns: 1000 };
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => orMalformed(() => decodeUp(Buffer.from(bytes)))),
       runs,

@@ -3,6 +3,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { regionId, shardId, type RegionId, type ShardId } from '../../src/record/ids.ts';
+import { helloOf } from '../../src/replication/handshake.ts';
+import { GREETING_STREAMS_MAX, STREAMS_PER_REGION_MAX } from '../../src/replication/links.ts';
+import type { Down, Up } from '../../src/replication/messages.ts';
+import type { LinkHandlers, LinkStream } from '../../src/replication/transport.ts';
 import { seeds, VirtualTime } from './support/virtual.ts';
 import { World, type WorldOptions } from './support/world.ts';
 
@@ -48,7 +52,7 @@ describe('links', () => {
     ).toEqual(['up', 'up']);
   });
 
-  test('an idle link acknowledges at once, a busy one at most once in 5 ms per shard', () => {
+  test('an idle link acknowledges at once, a busy one at most once in 10 ms per shard', () => {
     const w = world({ delayMs: () => 1 });
     w.start();
     w.time.advance(3000);
@@ -125,7 +129,7 @@ describe('links', () => {
     w.region('eu').host.write(wide);
     w.region('ap').start();
     w.region('ap').host.write(wide, 2);
-    w.time.until('us has what only ap wrote', () => w.region('us').host.vector(wide).size === 2, 3000);
+    w.time.until('us has what only ap wrote', () => w.region('us').host.vector(wide).size === 2, 900);
   });
 
   test('I10: a region outside the placement is told nothing of the shard', () => {
@@ -219,6 +223,108 @@ describe('links', () => {
     source.host.owned = owned;
     source.links!.onOwnership();
     w.time.until('converged', () => w.region('us').host.vector(wide).size === 1 && w.converged());
+  });
+
+  test('a process that restarts takes over; two that run under one name are told apart, and the later one is refused', () => {
+    const w = world();
+    w.region('us').start();
+    const { host } = w.region('us');
+    const dial = (instance: string): { down: Down[]; closed: string[]; stream: LinkStream<Up> } => {
+      const down: Down[] = [];
+      const closed: string[] = [];
+      const handlers = {
+        message: (message: Down) => void down.push(message),
+        drain: () => undefined,
+        closed: (reason: string) => void closed.push(reason),
+      };
+      const stream = w.net.listen(eu).dial(us, handlers);
+      stream.send(helloOf({ region: eu, node: 'n1', instance, clusterId: 'test', settingsHash: 'same' }));
+      return { down, closed, stream };
+    };
+    const ping = { kind: 'ping', sentAtMs: 1 } as const;
+    const first = dial('one');
+    w.time.advance(500);
+    const second = dial('two');
+    for (let i = 0; i < 8; i++) {
+      // What the first process had sent before it died may come a little late.
+      if (i < 3) first.stream.send(ping);
+      second.stream.send(ping);
+      w.time.advance(300);
+    }
+    second.stream.send(ping);
+    w.time.advance(1000);
+    expect(second.closed).toEqual([]);
+    expect(first.closed).toHaveLength(1);
+    expect(host.clashes).toEqual([]);
+
+    const third = dial('three');
+    for (let i = 0; i < 6; i++) {
+      second.stream.send(ping);
+      third.stream.send(ping);
+      w.time.advance(300);
+    }
+    expect(second.closed).toEqual([]);
+    expect(third.down.at(-1)).toMatchObject({ kind: 'refuse', reason: 'region-name' });
+    expect(host.clashes).toEqual([expect.stringMatching(/node n1 of eu: instances two and three; stop one of them/)]);
+  });
+
+  test('I12: streams without a hello, and streams of one region, are bounded', () => {
+    const w = world();
+    w.region('us').start();
+    const reasons: string[] = [];
+    const dial = (): LinkStream<Up> =>
+      w.net.listen(eu).dial(us, {
+        message: () => undefined,
+        drain: () => undefined,
+        closed: (reason) => void reasons.push(reason),
+      });
+    for (let i = 0; i < GREETING_STREAMS_MAX; i++) dial();
+    w.time.advance(100);
+    expect(reasons).toEqual([]);
+    dial();
+    w.time.advance(100);
+    expect(reasons).toEqual([expect.stringMatching(/have not said hello/)]);
+    w.time.advance(3000);
+    expect(reasons).toHaveLength(GREETING_STREAMS_MAX + 1);
+
+    reasons.length = 0;
+    const hello = helloOf({ region: eu, node: 'n1', instance: 'i', clusterId: 'test', settingsHash: 'same' });
+    for (let i = 0; i < STREAMS_PER_REGION_MAX; i++) dial().send(hello);
+    w.time.advance(500);
+    expect(reasons).toEqual([]);
+    dial().send(hello);
+    w.time.advance(500);
+    expect(reasons).toEqual([expect.stringMatching(/more than 64 streams/)]);
+  });
+
+  test('the last words of an old stream change nothing', () => {
+    const w = world();
+    const dials: LinkHandlers<Down>[] = [];
+    const closes: string[] = [];
+    w.region('eu').start({
+      onAccept: () => undefined,
+      dial: (address, handlers) => {
+        if (address === us) dials.push(handlers);
+        return { send: () => true, close: (reason) => void closes.push(reason) };
+      },
+    });
+    const welcome = {
+      kind: 'welcome',
+      protocolVersion: 1,
+      node: 'n',
+      instance: 'i',
+      features: [],
+      shards: [],
+    } as const;
+    dials[0]!.message({ ...welcome, region: ap });
+    w.time.until('dialled again', () => dials.length === 2);
+    dials[1]!.message({ ...welcome, region: us });
+    const before = [closes.length, w.region('eu').host.states.length];
+    dials[0]!.closed('late');
+    dials[0]!.message({ ...welcome, region: ap });
+    dials[0]!.drain();
+    expect([closes.length, w.region('eu').host.states.length]).toEqual(before);
+    expect(w.region('eu').host.states.at(-1)?.state.kind).toBe('up');
   });
 
   test('stop leaves no timer, calls no host, and the peer notices', () => {

@@ -346,6 +346,12 @@ export class FakeHost implements ReplicationHost {
     this.welcomes.push({ from, shards });
   }
 
+  readonly clashes: string[] = [];
+
+  onIdentityClash(_region: RegionId, message: string): void {
+    this.clashes.push(message);
+  }
+
   onLinkState(peer: RegionId, state: LinkState): void {
     this.states.push({ peer, state });
   }

@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { lockDirectory, type DataLock } from './data-lock.ts';
 
 export type FileError = NodeJS.ErrnoException;
 
@@ -25,6 +26,8 @@ export interface LogFiles {
     done: (error: FileError | null, bytes: number) => void,
   ): void;
 
+  /** Throws FENCED when somebody else has the directory. */
+  lock(directory: string): Promise<DataLock>;
   /** With its parents; fine when it is there. */
   makeDirectory(path: string): Promise<void>;
   /** Names in the directory. */
@@ -46,6 +49,7 @@ export const realFiles: LogFiles = {
   fdatasync: (fd, done) => fs.fdatasync(fd, done),
   ftruncate: (fd, length, done) => fs.ftruncate(fd, length, done),
   read: (fd, into, at, length, position, done) => fs.read(fd, into, at, length, position, done),
+  lock: (directory) => lockDirectory(directory),
   makeDirectory: async (path) => {
     await fs.promises.mkdir(path, { recursive: true });
   },

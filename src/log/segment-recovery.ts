@@ -279,11 +279,33 @@ async function whyNotTorn(
   if (closed !== null && closed.segment === segment.number && position < closed.length) {
     return `the log was shut down cleanly with ${closed.length} bytes`;
   }
-  const good = await findGoodRecord(window, position + 1, segment.salt);
-  if (good === undefined) return undefined;
-  if (good.commitStart > position) return `a later commit follows at byte ${good.commitStart}`;
-  if (await hasLostPage(window, position, good.position, good.commitStart)) return undefined;
-  return `a good record follows at byte ${good.position}`;
+  const first = await findGoodRecord(window, position + 1, segment.salt);
+  if (first === undefined) return undefined;
+  const laterCommit = await commitAfter(window, first.position, segment.salt, position);
+  if (laterCommit !== undefined) return `a later commit follows at byte ${laterCommit}`;
+  if (await hasLostPage(window, position, first.position, first.commitStart)) return undefined;
+  return `a good record follows at byte ${first.position}`;
+}
+
+/** Where a commit began, after `position`, of which a good record at or after `from` is part. */
+async function commitAfter(
+  window: FileWindow,
+  from: number,
+  salt: number,
+  position: number,
+): Promise<number | undefined> {
+  let later: number | undefined;
+  for (let at: number | undefined = from; at !== undefined && later === undefined;) {
+    const scan = await scanRecords(window, at, salt, (bytes, start) => {
+      const commitStart = recordCommitStart(bytes, start);
+      if (commitStart <= position) return undefined;
+      later = commitStart;
+      return 'found';
+    });
+    if (scan.kind === 'end') break;
+    at = (await findGoodRecord(window, scan.position + 1, salt))?.position;
+  }
+  return later;
 }
 
 /**

@@ -31,11 +31,11 @@ export class FileWindow {
   base = 0;
   filled = 0;
 
-  constructor(files: LogFiles, fd: number, size: number, buffer: Buffer = Buffer.allocUnsafeSlow(READ_BYTES)) {
+  constructor(files: LogFiles, fd: number, size: number, buffer?: Buffer) {
     this.#files = files;
     this.#fd = fd;
     this.size = size;
-    this.buffer = buffer;
+    this.buffer = buffer ?? Buffer.allocUnsafeSlow(Math.min(READ_BYTES, Math.max(size, RECORD_HEADER_BYTES)));
   }
 
   /** Makes `length` bytes from `position` on available, fewer only at the end of the file; returns where they are in the buffer. */

@@ -17,7 +17,7 @@ import type { OriginId, ShardId } from '../record/ids.ts';
 import { shardParts } from '../record/ids.ts';
 import { BatchPeeker } from '../record/peek.ts';
 import type { System, TimerHandle } from '../system/system.ts';
-import { lockDirectory, type DataLock } from './data-lock.ts';
+import type { DataLock } from './data-lock.ts';
 import { realFiles, syncData, truncate, writeAll, writeAt, type FileError, type LogFiles } from './files.ts';
 import { saveIdentity, type LogIdentity } from './identity.ts';
 import {
@@ -149,7 +149,7 @@ export class SegmentLog implements Log {
     const { directory } = this.#options;
     try {
       await this.#files.makeDirectory(this.#at.directory);
-      const lock = await lockDirectory(directory);
+      const lock = await this.#files.lock(directory);
       try {
         return await this.#openLocked(lock, shards);
       } catch (error) {

@@ -65,7 +65,7 @@ export class Causeway {
       consistency: options.consistency ?? 'local',
       moveIndeterminate: options.moveIndeterminate ?? false,
     };
-    if (options.session !== undefined) this.#session.import(options.session);
+    if (options.session !== undefined) this.#session.join(options.session);
     this.#endpoints = new Endpoints(options.endpoints, this.#system, options.connectTimeoutMs ?? 1000);
     this.#calls = new Calls(this.#endpoints, this.#system, this.#session, this.#defaults);
   }
@@ -136,12 +136,12 @@ export class Causeway {
 
   /** What this client has read and written, as text: hand it to another client, which then reads at least that. */
   session(): string {
-    return this.#session.export();
+    return this.#session.text();
   }
 
   /** Adds what another client's session() has seen to this one's. Throws CausewayError INVALID_ARGUMENT. */
   join(session: string): void {
-    this.#session.import(session);
+    this.#session.join(session);
   }
 
   /** The endpoint that the next call goes to; undefined while none is usable. */

@@ -73,12 +73,12 @@ export class Session {
     return this.#encoded;
   }
 
-  export(): string {
+  text(): string {
     return Buffer.from(this.encode()).toString('base64url');
   }
 
   /** Adds what an exported session has seen. Throws CausewayError INVALID_ARGUMENT. */
-  import(token: string): void {
+  join(token: string): void {
     const type = messageType('causeway.v1.SessionToken');
     let message: SessionToken__Output;
     try {

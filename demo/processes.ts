@@ -21,7 +21,7 @@ export interface ClusterOptions {
   /** Kept afterwards when given; else a new temporary one that goes with the cluster. */
   readonly directory?: string;
   /** Where `from` dials `to` to replicate from it, when not straight: a proxy's address. */
-  readonly peerAddress?: (from: string, to: string, direct: string) => string;
+  readonly peerAddress?: (from: string, to: string, direct: string) => Promise<string>;
   /** Further options of every node, in the shape of its config file. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Flags for Node itself, such as --cpu-prof. */
@@ -81,22 +81,20 @@ export class RegionProcess {
     this.#watchdog = watchdog;
   }
 
-  writeConfig(directory: string, all: readonly RegionProcess[]): void {
+  async writeConfig(directory: string, all: readonly RegionProcess[]): Promise<void> {
     const { namespace, collections, config, peerAddress } = this.#options;
+    const dialled = async (to: RegionProcess): Promise<string> =>
+      to === this || peerAddress === undefined ? to.peerAddress : peerAddress(this.name, to.name, to.peerAddress);
+    const regions = [];
+    for (const region of all) {
+      regions.push({ name: region.name, peers: [await dialled(region)], clients: [region.address] });
+    }
     const text = stringify({
       clusterId: 'demo',
       region: this.name,
       dataDir: join(directory, this.name),
       listeners: { clients: { address: this.address }, peers: { address: this.peerAddress } },
-      regions: all.map((region) => ({
-        name: region.name,
-        peers: [
-          region === this
-            ? region.peerAddress
-            : (peerAddress?.(this.name, region.name, region.peerAddress) ?? region.peerAddress),
-        ],
-        clients: [region.address],
-      })),
+      regions,
       namespaces: [{ name: namespace }],
       collections: Object.entries(collections).map(([name, type]) => ({ namespace, name, type })),
       ...config,
@@ -234,7 +232,7 @@ export class Cluster {
     const regions = options.regions.map(
       (name, i) => new RegionProcess(name, [ports[2 * i]!, ports[2 * i + 1]!], directory, options, watchdog),
     );
-    for (const region of regions) region.writeConfig(directory, regions);
+    for (const region of regions) await region.writeConfig(directory, regions);
     return new Cluster(regions, directory, options.directory !== undefined, watchdog);
   }
 

@@ -1,0 +1,81 @@
+// The benchmark's command line.
+// Owns: its flags, their help and their refusals (exit code 2).
+
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+
+export interface BenchOptions {
+  readonly json: boolean;
+  readonly seconds: number;
+  readonly warmup: number;
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly regions: number;
+  /** Offered, over all regions; undefined: closed loop. */
+  readonly rate: number | undefined;
+  /** Closed loop: ops under way per region. */
+  readonly inFlight: number;
+  /** One way, between regions. */
+  readonly delayMs: number;
+  /** Where Node writes CPU profiles of all processes. */
+  readonly profile: string | undefined;
+}
+
+export type Parsed = { readonly options: BenchOptions } | { readonly exitCode: number };
+
+const EXIT_OK = 0;
+const EXIT_USAGE = 2;
+
+/** Names and, by their number, how many regions there may be. */
+export const REGION_NAMES = ['us-west', 'us-central', 'us-east', 'eu-west', 'eu-north', 'ap-south', 'ap-east'] as const;
+
+const HELP = `
+Examples:
+  npm run bench -- --json                                      the default: closed loop, three regions, 20 s
+  npm run bench -- --json --rate 12000 --delay-ms 50           open loop at 12 k ops/s, regions 50 ms apart
+  npm run bench -- --in-flight 8000                            more under way: more throughput, more lag
+  npm run bench -- --profile /tmp/profiles                     with CPU profiles of every process
+
+What it measures, how, and what it does not: docs/BENCHMARKS.md.`;
+
+export function parseOptions(
+  args: readonly string[],
+  print: { out: (text: string) => void; err: (text: string) => void },
+): Parsed {
+  const command = new Command('npm run bench --')
+    .description('Regions and producers as processes of their own on this machine: throughput, lag and cost.')
+    .option('--json', 'print one JSON document on stdout; progress goes to stderr', false)
+    .option('--seconds <s>', 'how long to measure, 1 to 3600', integer(1, 3600), 20)
+    .option('--warmup <s>', 'how long to run before, 0 to 600', integer(0, 600), 5)
+    .option('--keys <k>', 'how many keys, uniformly chosen, 16 to 10000000', integer(16, 10_000_000), 100_000)
+    .option('--value-bytes <b>', 'size of values, 64 to 65536', integer(64, 65_536), 200)
+    .option('--regions <r>', 'how many regions, 2 to 7', integer(2, REGION_NAMES.length), 3)
+    .option('--rate <ops>', 'open loop: ops per second offered, over all regions', integer(1, 10_000_000))
+    .option('--in-flight <n>', 'closed loop: ops under way per region, 1 to 8000', integer(1, 8000), IN_FLIGHT_DEFAULT)
+    .option('--delay-ms <d>', 'one-way delay between regions, 0 to 1000', integer(0, 1000), 0)
+    .option('--profile <directory>', 'write CPU profiles of all processes there')
+    .addHelpText('after', HELP)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeOut: print.out, writeErr: print.err })
+    .showHelpAfterError('(--help shows all flags, with examples)');
+  try {
+    command.parse([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return { exitCode: error.exitCode === EXIT_OK ? EXIT_OK : EXIT_USAGE };
+  }
+  return { options: command.opts<BenchOptions>() };
+}
+
+/** Enough for commits and links to be busy all the time; little enough that queues, and with them lag, stay short. */
+const IN_FLIGHT_DEFAULT = 2000;
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}

@@ -1,0 +1,232 @@
+// One run: regions, wires and workers as processes, a warm-up, a window, and what came of it.
+// Owns: the order of things, and the arithmetic of the report. docs/BENCHMARKS.md says what each number means.
+
+import { loadavg } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mkdirSync } from 'node:fs';
+import { Wires } from '../../chaos/cluster/wires.ts';
+import { Cluster } from '../../demo/processes.ts';
+import { regionReady, waitConverged } from '../../demo/region-client.ts';
+import { adminClient, type AdminClient } from '../../src/client/index.ts';
+import { mergeLatencies, percentileMs } from './latency.ts';
+import {
+  cpuMicros,
+  describeMachine,
+  measureControl,
+  nowMicros,
+  rssMiB,
+  type Control,
+  type Machine,
+} from './machine.ts';
+import { REGION_NAMES, type BenchOptions } from './options.ts';
+import { Worker } from './workers.ts';
+
+const NAMESPACE = 'bench';
+const COLLECTION = 'items';
+
+/** Workers connect and make their values before the clock starts. */
+const LEAD_MS = 300;
+const CONVERGE_MS_MAX = 60_000;
+const PROBES_MS_MAX = 10_000;
+
+export interface BenchReport {
+  readonly regions: number;
+  readonly seconds: number;
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly load:
+    { readonly kind: 'closed'; readonly inFlight: number } | { readonly kind: 'open'; readonly rate: number };
+  readonly delayMs: number;
+
+  readonly acceptedOpsPerSecond: number;
+  readonly failedOps: number;
+  readonly ackMsP50: number;
+  readonly ackMsP99: number;
+  readonly lagMsP50: number;
+  readonly lagMsP99: number;
+  readonly lagMsP999: number;
+  readonly lagMsMax: number;
+  /** p99 of each second, the worst region: whether lag grew. */
+  readonly lagMsP99BySecond: readonly number[];
+  readonly lagSamples: number;
+  /** Probes that no subscriber got; 0 unless something is wrong. */
+  readonly probesMissing: number;
+  /** CPU of all processes over the window, the runner left out, per accepted op. */
+  readonly cpuMicrosPerOp: number;
+  readonly cpuMicrosPerOpByProcess: Readonly<Record<string, number>>;
+  readonly cpuUtilization: number;
+  /** Bytes that all regions received from their peers, per accepted op. */
+  readonly wanBytesPerOp: number;
+  /** The same, per op and peer that it went to, against key and value. */
+  readonly wanBytesPerOpAndPeer: number;
+  readonly rssMiB: Readonly<Record<string, number>>;
+  readonly converged: boolean;
+  /** From the last acknowledgement until all digests were equal. */
+  readonly convergedMs: number | undefined;
+
+  readonly control: Control;
+  readonly loadAverageBefore: number;
+  readonly machine: Machine;
+  readonly date: string;
+}
+
+export async function runBench(options: BenchOptions, say: (line: string) => void): Promise<BenchReport> {
+  const names = REGION_NAMES.slice(0, options.regions);
+  const execArgv = profileFlags(options.profile);
+  const loadAverageBefore = loadavg()[0]!;
+  const cleanups: (() => Promise<unknown>)[] = [];
+  try {
+    // No wires of ours without a delay: forwarding costs CPU that is not Causeway's.
+    const wires = options.delayMs > 0 ? new Wires(options.delayMs) : undefined;
+    if (wires !== undefined) cleanups.push(() => wires.close());
+    const cluster = await Cluster.prepare({
+      regions: names,
+      namespace: NAMESPACE,
+      collections: { [COLLECTION]: 'register-lww' },
+      ready: regionReady,
+      execArgv,
+      ...(wires === undefined ? {} : { peerAddress: wires.lay }),
+    });
+    cleanups.unshift(() => cluster.stop());
+    for (const region of cluster.regions) region.spawn();
+    await Promise.all(cluster.regions.map((region) => region.ready()));
+    say(`${names.length} regions are up: ${names.join(', ')}`);
+
+    const control = await measureControl(cluster.directory);
+    say(
+      `control: ${control.fdatasyncPerSecond} fdatasync/s, loopback ${control.loopbackRoundTripsPerSecond} round trips/s, ${control.loopbackMBPerSecond} MB/s`,
+    );
+
+    const workers = cluster.regions.map(
+      ({ name, address }, i) =>
+        new Worker(
+          {
+            region: name,
+            address,
+            namespace: NAMESPACE,
+            collection: COLLECTION,
+            keys: options.keys,
+            valueBytes: options.valueBytes,
+            seed: i + 1,
+            opsPerSecond: options.rate === undefined ? undefined : options.rate / names.length,
+            inFlight: options.inFlight,
+          },
+          execArgv,
+        ),
+    );
+    cleanups.unshift(() => Promise.all(workers.map((worker) => worker.end())));
+    const admins = cluster.regions.map(({ address }) => adminClient(address));
+    cleanups.unshift(() => Promise.resolve(admins.map((admin) => admin.close())));
+    await Promise.all(workers.map((worker) => worker.setup()));
+
+    // The window, in a clock that all processes share.
+    const startMicros = nowMicros() + LEAD_MS * 1000;
+    const windowFromMicros = startMicros + options.warmup * 1_000_000;
+    const windowToMicros = windowFromMicros + options.seconds * 1_000_000;
+    const running = workers.map((worker) => worker.run({ startMicros, windowFromMicros, windowToMicros }));
+    // Looked at only later: a failure before must not count as unhandled.
+    for (const each of running) each.catch(() => {});
+    say(`${options.warmup} s of warm-up, then ${options.seconds} s are measured`);
+
+    const pids = new Map<string, number>([
+      ...cluster.regions.map(({ name, pid }) => [name, pid!] as const),
+      ...workers.map((worker) => [`producer of ${worker.region}`, worker.pid] as const),
+    ]);
+    await sleepUntil(windowFromMicros);
+    const before = await snapshot(pids, admins);
+    await sleepUntil(windowToMicros);
+    const after = await snapshot(pids, admins);
+
+    const sent = await Promise.all(running);
+    const convergedMs = await waitConverged(admins, CONVERGE_MS_MAX);
+    const probesSent = sent.map(({ probes }) => probes);
+    const allProbes = sum(probesSent);
+    const received = await Promise.all(
+      workers.map((worker, i) => worker.finish(allProbes - probesSent[i]!, PROBES_MS_MAX)),
+    );
+
+    const accepted = sum(sent.map((each) => each.accepted));
+    const ack = mergeLatencies(sent.map((each) => each.ack));
+    const lag = mergeLatencies(received.map((each) => each.lag));
+    const cpuByProcess = new Map([...pids.keys()].map((name) => [name, after.cpu.get(name)! - before.cpu.get(name)!]));
+    const cpu = sum([...cpuByProcess.values()]);
+    const windowMicros = after.atMicros - before.atMicros;
+    const wanBytes = after.bytesReceived - before.bytesReceived;
+    return {
+      regions: names.length,
+      seconds: options.seconds,
+      keys: options.keys,
+      valueBytes: options.valueBytes,
+      load:
+        options.rate === undefined
+          ? { kind: 'closed', inFlight: options.inFlight }
+          : { kind: 'open', rate: options.rate },
+      delayMs: options.delayMs,
+      acceptedOpsPerSecond: Math.round(accepted / options.seconds),
+      failedOps: sum(sent.map((each) => each.failed)),
+      ackMsP50: percentileMs(ack, 50),
+      ackMsP99: percentileMs(ack, 99),
+      lagMsP50: percentileMs(lag, 50, options.delayMs),
+      lagMsP99: percentileMs(lag, 99, options.delayMs),
+      lagMsP999: percentileMs(lag, 99.9, options.delayMs),
+      lagMsMax: percentileMs(lag, 100, options.delayMs),
+      lagMsP99BySecond: worstBySecond(received.map((each) => each.lagP99MsBySecond)),
+      lagSamples: lag.totalCount,
+      probesMissing: allProbes * (names.length - 1) - sum(received.map((each) => each.probes)),
+      cpuMicrosPerOp: perOp(cpu, accepted),
+      cpuMicrosPerOpByProcess: Object.fromEntries(
+        [...cpuByProcess].map(([name, micros]) => [name, perOp(micros, accepted)]),
+      ),
+      cpuUtilization: Math.round((cpu / windowMicros) * 100) / 100,
+      wanBytesPerOp: perOp(wanBytes, accepted),
+      wanBytesPerOpAndPeer: perOp(wanBytes, accepted * (names.length - 1)),
+      rssMiB: Object.fromEntries(after.rss),
+      converged: convergedMs !== undefined,
+      convergedMs,
+      control,
+      loadAverageBefore: Math.round(loadAverageBefore * 100) / 100,
+      machine: describeMachine(),
+      date: new Date().toISOString().slice(0, 10),
+    };
+  } finally {
+    for (const cleanup of cleanups) await cleanup();
+  }
+}
+
+function profileFlags(directory: string | undefined): string[] {
+  if (directory === undefined) return [];
+  mkdirSync(directory, { recursive: true });
+  return ['--cpu-prof', `--cpu-prof-dir=${directory}`];
+}
+
+interface Snapshot {
+  readonly atMicros: number;
+  readonly cpu: ReadonlyMap<string, number>;
+  readonly rss: ReadonlyMap<string, number>;
+  readonly bytesReceived: number;
+}
+
+async function snapshot(pids: ReadonlyMap<string, number>, admins: readonly AdminClient[]): Promise<Snapshot> {
+  const atMicros = nowMicros();
+  const cpu = new Map([...pids].map(([name, pid]) => [name, cpuMicros(pid)]));
+  const rss = new Map([...pids].map(([name, pid]) => [name, rssMiB(pid)]));
+  const statuses = await Promise.all(admins.map((admin) => admin.status()));
+  return { atMicros, cpu, rss, bytesReceived: sum(statuses.map(({ counters }) => counters.bytesReceived)) };
+}
+
+async function sleepUntil(micros: number): Promise<void> {
+  await sleep(Math.max(0, (micros - nowMicros()) / 1000));
+}
+
+function worstBySecond(regions: readonly (readonly number[])[]): number[] {
+  const seconds = Math.max(0, ...regions.map((each) => each.length));
+  return Array.from({ length: seconds }, (_, i) => Math.max(...regions.map((each) => each[i] ?? 0)));
+}
+
+function perOp(total: number, ops: number): number {
+  return ops === 0 ? 0 : Math.round((total / ops) * 10) / 10;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,55 @@
+// What the runner and its workers say to each other, over the channel that Node gives to forked processes.
+
+export interface WorkerSettings {
+  readonly region: string;
+  readonly address: string;
+  readonly namespace: string;
+  readonly collection: string;
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly seed: number;
+  /** Of this worker; undefined: closed loop. */
+  readonly opsPerSecond: number | undefined;
+  readonly inFlight: number;
+}
+
+/** Times are of CLOCK_MONOTONIC, in microseconds. Work starts at `start`; what starts within the window is measured. */
+export interface Schedule {
+  readonly startMicros: number;
+  readonly windowFromMicros: number;
+  readonly windowToMicros: number;
+}
+
+export type ToWorker =
+  | { readonly do: 'setup'; readonly settings: WorkerSettings }
+  | { readonly do: 'run'; readonly schedule: Schedule }
+  /** Answers when that many probes of the window have come from other regions, or no more are waited for. */
+  | { readonly do: 'finish'; readonly probes: number; readonly withinMs: number };
+
+export type FromWorker =
+  | { readonly is: 'ready' }
+  /** The window is over and everything is answered. */
+  | { readonly is: 'sent'; readonly result: SendResult }
+  | { readonly is: 'received'; readonly result: ReceiveResult }
+  | { readonly is: 'failed'; readonly message: string };
+
+export interface SendResult {
+  /** Acknowledged within the window, whenever they started. */
+  readonly accepted: number;
+  readonly failed: number;
+  /** Of all that was acknowledged, warm-up included, and so what the regions hold. */
+  readonly acceptedInAll: number;
+  /** Probes that were acknowledged and started within the window. */
+  readonly probes: number;
+  /** HdrHistogram, compressed, base64; microseconds from the start of the call, or from the intended start in an open loop. */
+  readonly ack: string;
+}
+
+export interface ReceiveResult {
+  /** Probes of other regions that started within the window. */
+  readonly probes: number;
+  /** Write to delivery, microseconds, all peers of this region. */
+  readonly lag: string;
+  /** The same for each second of the window, p99: whether lag grew. */
+  readonly lagP99MsBySecond: readonly number[];
+}

@@ -1,0 +1,203 @@
+// A producer and a subscriber of one region, in a process of their own, through the client that applications use.
+// Owns: the load on its region, and the clock readings at both ends. The runner starts it and tells it when to begin.
+
+import { connect, type Causeway, type Op, type Producer } from '../../src/client/index.ts';
+import { encodeLatency, newLatency, percentileMs, recordMicros } from './latency.ts';
+import { intendedMicros, makeLoad, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
+import { nowMicros } from './machine.ts';
+import type { FromWorker, ReceiveResult, Schedule, SendResult, ToWorker, WorkerSettings } from './worker-messages.ts';
+
+/** Ops under way in an open loop: beyond, the schedule waits, and what waits is late from its intended start on. */
+const OPEN_LOOP_IN_FLIGHT_MAX = 8000;
+/** What has not been answered by then counts as failed. */
+const DELIVERY_MS_MAX = 30_000;
+const POLL_MS = 10;
+const WAIT_MICROS_MAX = 1_000_000;
+
+class Sender {
+  readonly #settings: WorkerSettings;
+  readonly #schedule: Schedule;
+  readonly #producer: Producer;
+  readonly #load: Load;
+  readonly #ack = newLatency();
+  readonly #inFlightMax: number;
+  #started = 0;
+  #inFlight = 0;
+  #accepted = 0;
+  #acceptedInAll = 0;
+  #failed = 0;
+  #probes = 0;
+  #firstError: string | undefined;
+
+  constructor(settings: WorkerSettings, schedule: Schedule, producer: Producer, load: Load) {
+    this.#settings = settings;
+    this.#schedule = schedule;
+    this.#producer = producer;
+    this.#load = load;
+    this.#inFlightMax = settings.opsPerSecond === undefined ? settings.inFlight : OPEN_LOOP_IN_FLIGHT_MAX;
+  }
+
+  async run(): Promise<SendResult> {
+    await sleepUntil(this.#schedule.startMicros);
+    // Answers refill what is under way at once; this loop only makes sure that time passes when there are none.
+    while (nowMicros() < this.#schedule.windowToMicros) {
+      this.#fill();
+      await sleepMs(1);
+    }
+    while (this.#inFlight > 0) await sleepMs(POLL_MS);
+    if (this.#firstError !== undefined) process.stderr.write(`${this.#settings.region}: ${this.#firstError}\n`);
+    return {
+      accepted: this.#accepted,
+      failed: this.#failed,
+      acceptedInAll: this.#acceptedInAll,
+      probes: this.#probes,
+      ack: encodeLatency(this.#ack),
+    };
+  }
+
+  #fill(): void {
+    const { opsPerSecond } = this.#settings;
+    const { startMicros, windowToMicros } = this.#schedule;
+    const now = nowMicros();
+    if (now >= windowToMicros) return;
+    const due = opsPerSecond === undefined ? Infinity : ((now - startMicros) * opsPerSecond) / 1_000_000;
+    while (this.#inFlight < this.#inFlightMax && this.#started < due) {
+      // Closed loop: the clock is read once for all that start together, a few microseconds early for the last of them.
+      const from = opsPerSecond === undefined ? now : intendedMicros(startMicros, this.#started, opsPerSecond);
+      this.#started++;
+      this.#send(Math.floor(from));
+    }
+  }
+
+  #send(fromMicros: number): void {
+    const { key, value } = this.#load.next(fromMicros);
+    const op: Op = { collection: this.#settings.collection, key, intent: { kind: 'put', value } };
+    const { windowFromMicros, windowToMicros } = this.#schedule;
+    const measured = fromMicros >= windowFromMicros && fromMicros < windowToMicros;
+    const isProbe = measured && key.startsWith(PROBE_PREFIX);
+    this.#inFlight++;
+    // In flight is bounded here, so that the promise of send() is never needed.
+    void this.#producer.send(op, (error) => {
+      this.#inFlight--;
+      if (error !== undefined) {
+        this.#failed++;
+        this.#firstError ??= error.message;
+        return;
+      }
+      const now = nowMicros();
+      this.#acceptedInAll++;
+      if (now >= windowFromMicros && now < windowToMicros) this.#accepted++;
+      if (measured) recordMicros(this.#ack, now - fromMicros);
+      if (isProbe) this.#probes++;
+      this.#refillSoon();
+    });
+  }
+
+  #refillDue = false;
+  /** Once for all answers of a message. */
+  #refillSoon(): void {
+    if (this.#refillDue) return;
+    this.#refillDue = true;
+    queueMicrotask(() => {
+      this.#refillDue = false;
+      this.#fill();
+    });
+  }
+}
+
+class Receiver {
+  readonly #region: string;
+  readonly #lag = newLatency();
+  readonly #bySecond: ReturnType<typeof newLatency>[] = [];
+  #schedule: Schedule | undefined;
+  #probes = 0;
+
+  constructor(client: Causeway, settings: WorkerSettings) {
+    this.#region = `${settings.region}~`;
+    client.subscribe({
+      collections: [settings.collection],
+      keyPrefix: PROBE_PREFIX,
+      from: 'beginning',
+      onEvents: ({ events }) => {
+        const now = nowMicros();
+        for (const { op, version } of events) {
+          if (op.kind === 'put' && !version.origin.startsWith(this.#region)) this.#received(op.value, now);
+        }
+      },
+    });
+  }
+
+  measure(schedule: Schedule): void {
+    this.#schedule = schedule;
+  }
+
+  #received(value: Uint8Array, now: number): void {
+    const sent = sentAtMicros(value);
+    if (sent === undefined || this.#schedule === undefined) return;
+    const { windowFromMicros, windowToMicros } = this.#schedule;
+    if (sent < windowFromMicros || sent >= windowToMicros) return;
+    this.#probes++;
+    recordMicros(this.#lag, now - sent);
+    const second = Math.floor((sent - windowFromMicros) / 1_000_000);
+    recordMicros((this.#bySecond[second] ??= newLatency()), now - sent);
+  }
+
+  async finish(probes: number, withinMs: number): Promise<ReceiveResult> {
+    const untilMs = performance.now() + withinMs;
+    while (this.#probes < probes && performance.now() < untilMs) await sleepMs(POLL_MS);
+    return {
+      probes: this.#probes,
+      lag: encodeLatency(this.#lag),
+      lagP99MsBySecond: Array.from(this.#bySecond, (second) => (second === undefined ? 0 : percentileMs(second, 99))),
+    };
+  }
+}
+
+async function sleepUntil(micros: number): Promise<void> {
+  for (let left = micros - nowMicros(); left > 0; left = micros - nowMicros()) {
+    await sleepMs(Math.min(left, WAIT_MICROS_MAX) / 1000);
+  }
+}
+
+function sleepMs(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function say(message: FromWorker): void {
+  process.send?.(message);
+}
+
+let settings: WorkerSettings | undefined;
+let client: Causeway | undefined;
+let receiver: Receiver | undefined;
+let load: Load | undefined;
+
+async function handle(message: ToWorker): Promise<void> {
+  switch (message.do) {
+    case 'setup':
+      settings = message.settings;
+      client = connect({ endpoints: [settings.address], namespace: settings.namespace });
+      await client.topology();
+      receiver = new Receiver(client, settings);
+      load = makeLoad(settings);
+      say({ is: 'ready' });
+      return;
+    case 'run': {
+      receiver?.measure(message.schedule);
+      const producer = client!.producer({ deliveryTimeoutMs: DELIVERY_MS_MAX });
+      say({ is: 'sent', result: await new Sender(settings!, message.schedule, producer, load!).run() });
+      return;
+    }
+    case 'finish':
+      say({ is: 'received', result: await receiver!.finish(message.probes, message.withinMs) });
+      return;
+  }
+}
+
+process.on('message', (message: ToWorker) => {
+  handle(message).catch((error: unknown) =>
+    say({ is: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+});
+// The runner is done, or gone. An ordinary exit, so that a profile is written.
+process.on('disconnect', () => process.exit(0));

@@ -60,6 +60,8 @@ const INCREMENT = 1;
 const RESET = 2;
 const SLOT_BYTES_MIN = 16;
 const RESET_SLOT_BYTES_MIN = 5;
+/** What one op may carry: more than 2^53 ops could add up to. Half of what a state's encoding holds, because apply adds two of them. */
+const OP_TOTAL_MAX = 2n ** 256n;
 
 function stateOf(slots: readonly Slot[]): CounterPn | undefined {
   return slots.length === 0 ? undefined : { slots };
@@ -158,6 +160,9 @@ function readEffect(payload: Uint8Array): Effect {
     const by = reader.bigint();
     const inc = birth === 0 ? 0n : readTotal(reader);
     const dec = birth === 0 ? 0n : readTotal(reader);
+    if (magnitude(by) > OP_TOTAL_MAX || inc > OP_TOTAL_MAX || dec > OP_TOTAL_MAX) {
+      throw new MalformedBytes('counter-pn: an amount above 2^256');
+    }
     reader.end('a counter-pn increment');
     return { kind: 'increment', birth, by, inc, dec };
   }

@@ -7,6 +7,9 @@ export class MalformedBytes extends Error {
 }
 
 const VARINT_BYTES_MAX = 8; // 53 bits
+/** Of a bigint's magnitude. Far above anything that can be counted; without it a blob of digits would keep the CPU busy for hours, because
+ *  decimal text takes quadratic time. */
+const BIGINT_BYTES_MAX = 64;
 /** What readUIntBE and writeUIntBE take. */
 const BIGINT_SHORT_BYTES = 6;
 const BIGINT_SHORT = 2n ** 48n;
@@ -81,7 +84,7 @@ export class ByteWriter {
     return this.u8(rest);
   }
 
-  /** A bigint of any size and sign: length byte(s), then zigzag-free sign byte and magnitude, big-endian. */
+  /** A bigint of either sign, up to 512 bits: length byte(s), then zigzag-free sign byte and magnitude, big-endian. */
   bigint(value: bigint): this {
     const negative = value < 0n;
     // Nearly every number there is: several times faster than by way of hex digits, and the same bytes.
@@ -89,6 +92,9 @@ export class ByteWriter {
     let hex = (negative ? -value : value).toString(16);
     if (hex.length % 2 === 1) hex = `0${hex}`;
     const magnitude = value === 0n ? Buffer.alloc(0) : Buffer.from(hex, 'hex');
+    if (magnitude.length > BIGINT_BYTES_MAX) {
+      throw new RangeError(`a bigint of ${magnitude.length} bytes; at most ${BIGINT_BYTES_MAX} are written`);
+    }
     this.varint(magnitude.length * 2 + (negative ? 1 : 0));
     return this.raw(magnitude);
   }
@@ -226,6 +232,7 @@ export class ByteReader {
   bigint(): bigint {
     const head = this.varint();
     const bytes = Math.floor(head / 2);
+    if (bytes > BIGINT_BYTES_MAX) throw new MalformedBytes(`a bigint of ${bytes} bytes`);
     const at = this.#take(bytes, 'bigint');
     if (bytes > 0 && this.#bytes[at] === 0) throw new MalformedBytes('a bigint with a leading zero');
     const value = this.#magnitude(at, bytes);

@@ -195,3 +195,20 @@ test('I3: no value lives in the memory of the payload that brought it', () => {
     expect(normal(merge.view(state, 0))).toBe(before);
   }
 });
+
+test('counter-pn: an op carries no amount that no count could reach, so no state outgrows its encoding', () => {
+  const { 'counter-pn': counter } = MERGES;
+  const context: OpContext = { version: { origin: LATE, seq: 9, stamp: 9 }, seen: () => true };
+  const payload = (birth: number, by: bigint, inc: bigint): Buffer => {
+    const writer = new ByteWriter().u8(1).varint(birth).bigint(by);
+    return (birth === 0 ? writer : writer.bigint(inc).bigint(0n)).finish();
+  };
+  const most = 2n ** 256n;
+  const { state } = counter.apply(undefined, payload(3, most, most), context);
+  if (state === undefined) throw new Error('no state');
+  expect(counter.decode(counter.encode(state))).toEqual(state);
+  for (const bytes of [payload(0, most + 1n, 0n), payload(0, -most - 1n, 0n), payload(3, 0n, most + 1n)]) {
+    expect(() => counter.apply(undefined, bytes, context)).toThrow(MalformedBytes);
+    expect(() => counter.describe(bytes)).toThrow(MalformedBytes);
+  }
+});

@@ -114,6 +114,17 @@ describe('hostile bytes', () => {
     expect(() => read('0601').bigint()).toThrow(MalformedBytes);
   });
 
+  test('a bigint has at most 512 bits', () => {
+    const largest = 2n ** 512n - 1n;
+    expect(new ByteReader(new ByteWriter().bigint(-largest).finish()).bigint()).toBe(-largest);
+    expect(() => new ByteWriter().bigint(largest + 1n)).toThrow(RangeError);
+    const tooLong = new ByteWriter()
+      .varint(65 * 2)
+      .raw(Buffer.alloc(65, 1))
+      .finish();
+    expect(() => new ByteReader(tooLong).bigint()).toThrow(MalformedBytes);
+  });
+
   test('a 64-bit integer that is not exact is refused', () => {
     expect(() => read('0000000000002000').u64()).toThrow(MalformedBytes);
     expect(() => read('ffffffffffffffff').u64()).toThrow(MalformedBytes);

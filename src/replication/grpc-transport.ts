@@ -31,7 +31,7 @@ import type { LinkHandlers, LinkStream, Transport } from './transport.ts';
 
 const SERVICE = 'causeway.v1.Replication';
 const LINK_PATH = `/${SERVICE}/Link`;
-/** A long fat pipe is filled by this much under way; measured 81 MB/s at 100 ms (docs/decisions). */
+/** So much under way fills a long fat pipe: 81 MB/s at 100 ms, against 0.35 MB/s with the default. */
 const FLOW_CONTROL_WINDOW = 16 * 1024 * 1024;
 /** Per stream, bytes given to grpc-js that it has not given to the socket. */
 export const SEND_BUFFER_BYTES = 1024 * 1024;

@@ -28,7 +28,7 @@ export interface LogFiles {
 
   /** Throws FENCED when somebody else has the directory. */
   lock(directory: string): Promise<DataLock>;
-  /** With its parents; fine when it is there. */
+  /** With its parents, durably; fine when it is there. */
   makeDirectory(path: string): Promise<void>;
   /** Names in the directory. */
   list(path: string): Promise<string[]>;
@@ -51,7 +51,11 @@ export const realFiles: LogFiles = {
   read: (fd, into, at, length, position, done) => fs.read(fd, into, at, length, position, done),
   lock: (directory) => lockDirectory(directory),
   makeDirectory: async (path) => {
-    await fs.promises.mkdir(path, { recursive: true });
+    const first = await fs.promises.mkdir(path, { recursive: true });
+    if (first === undefined) return;
+    // A new directory is durable when its parent is: else loss of power takes it, with all that was synced in it.
+    for (let made = path; made.length >= first.length; made = dirname(made))
+      await realFiles.syncDirectory(dirname(made));
   },
   list: (path) => fs.promises.readdir(path),
   open: (path, how) =>

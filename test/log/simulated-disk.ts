@@ -2,6 +2,7 @@
 // reach it in any order or not at all, a crash of the process leaves the page cache alone, a failed fdatasync forgets what it was to write
 // and says so once, space runs out in the middle of a write.
 
+import { dirname } from 'node:path';
 import type { FileError, LogFiles } from '../../src/log/files.ts';
 
 const PAGE = 4096;
@@ -22,9 +23,9 @@ export function fileError(code: string): FileError {
 
 export class SimulatedDisk {
   #names = new Map<string, Inode>();
-  /** As after a loss of power, and the changes since, which a journal keeps in order. */
+  /** As after a loss of power, and the changes since, which are in order for each directory. */
   #storedNames = new Map<string, Inode>();
-  #journal: ((names: Map<string, Inode>) => void)[] = [];
+  #journal: { readonly directory: string; readonly apply: (names: Map<string, Inode>) => void }[] = [];
   readonly #handles = new Map<number, Inode>();
   #nextHandle = 100;
   #life = 0;
@@ -45,7 +46,10 @@ export class SimulatedDisk {
   /** Loss of power. `pick` decides for each unsynced page (and each change of a directory) whether it had reached the disk. */
   crashMachine(pick: () => boolean): void {
     this.crashProcess();
-    while (this.#journal.length > 0 && pick()) this.#journal.shift()!(this.#storedNames);
+    for (const directory of new Set(this.#journal.map((change) => change.directory))) {
+      const changes = this.#journal.filter((change) => change.directory === directory);
+      for (let i = 0; i < changes.length && pick(); i++) changes[i]!.apply(this.#storedNames);
+    }
     this.#journal = [];
     this.#names = new Map(this.#storedNames);
     for (const inode of new Set(this.#names.values())) {
@@ -169,7 +173,7 @@ export class SimulatedDisk {
             if (how !== 'create') throw fileError('ENOENT');
             const created = { cached: Buffer.alloc(0), stored: Buffer.alloc(0) };
             inode = created;
-            this.#change((names) => names.set(path, created));
+            this.#change(path, (names) => names.set(path, created));
           }
           if (how === 'create') inode.cached = Buffer.alloc(0);
           this.#handles.set(this.#nextHandle, inode);
@@ -181,22 +185,23 @@ export class SimulatedDisk {
         soon('rename', from, () => {
           const inode = this.#names.get(from);
           if (inode === undefined) throw fileError('ENOENT');
-          this.#change((names) => {
+          this.#change(from, (names) => {
             names.delete(from);
             names.set(to, inode);
           });
         }),
-      remove: (path) => soon('remove', path, () => this.#change((names) => names.delete(path))),
+      remove: (path) => soon('remove', path, () => this.#change(path, (names) => names.delete(path))),
       syncDirectory: (path) =>
         soon('syncDirectory', path, () => {
-          for (const change of this.#journal.splice(0)) change(this.#storedNames);
+          for (const change of this.#journal) if (change.directory === path) change.apply(this.#storedNames);
+          this.#journal = this.#journal.filter((change) => change.directory !== path);
         }),
     };
   }
 
-  #change(change: (names: Map<string, Inode>) => void): void {
-    change(this.#names);
-    this.#journal.push(change);
+  #change(path: string, apply: (names: Map<string, Inode>) => void): void {
+    apply(this.#names);
+    this.#journal.push({ directory: dirname(path), apply });
   }
 
   #used(): number {

@@ -4,34 +4,24 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../config/version.ts';
 import { EXIT_CODES } from '../errors/errors.ts';
-import { addBench } from './bench.ts';
-import { addConfig } from './config.ts';
-import { addGlobalOptions, contextOf, examples, type Run } from './context.ts';
-import { addDemo } from './demo.ts';
+import { addGlobalOptions, contextOf, examples, type AddCommand, type Run } from './context.ts';
 import { reportFailure } from './failure.ts';
-import { addGet } from './get.ts';
-import { addPut } from './put.ts';
-import { addServe } from './serve.ts';
-import { addStart } from './start.ts';
-import { addStatus } from './status.ts';
 import { endQuietlyWithReader } from './terminal.ts';
-import { addVerify } from './verify.ts';
-import { addVersion } from './version.ts';
-import { addWatch } from './watch.ts';
 
-const COMMANDS = [
-  addStart,
-  addDemo,
-  addServe,
-  addPut,
-  addGet,
-  addWatch,
-  addStatus,
-  addVerify,
-  addConfig,
-  addBench,
-  addVersion,
-];
+/** Loaded when they are needed: a `put` must not wait for what only a node needs. In the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  start: async () => (await import('./start.ts')).addStart,
+  demo: async () => (await import('./demo.ts')).addDemo,
+  serve: async () => (await import('./serve.ts')).addServe,
+  put: async () => (await import('./put.ts')).addPut,
+  get: async () => (await import('./get.ts')).addGet,
+  watch: async () => (await import('./watch.ts')).addWatch,
+  status: async () => (await import('./status.ts')).addStatus,
+  verify: async () => (await import('./verify.ts')).addVerify,
+  config: async () => (await import('./config.ts')).addConfig,
+  bench: async () => (await import('./bench.ts')).addBench,
+  version: async () => (await import('./version.ts')).addVersion,
+};
 
 const EXAMPLES = examples(
   ['causeway start --regions 3', 'three regions on this machine, to try things'],
@@ -48,18 +38,18 @@ Exit codes: 0 done, 2 wrong usage, 3 wrong configuration, 4 not reachable or not
 
 async function main(args: readonly string[]): Promise<number> {
   endQuietlyWithReader();
+  const asksAll = args[0] === '--help' || args[0] === '-h';
+  const named = asksAll ? undefined : args.find((arg) => Object.hasOwn(COMMANDS, arg));
+  // Without a command that we know, all of them are needed: for the help, and to say what was meant.
+  const names = named === undefined ? Object.keys(COMMANDS) : [named];
+  const run = await prepare(args, names);
+  return run();
+}
+
+async function prepare(args: readonly string[], names: readonly string[]): Promise<() => Promise<number>> {
   let exitCode: number = EXIT_CODES.ok;
   // Before the flags are parsed, since parsing is what may fail.
   const json = args.includes('--json');
-  const refuse = (text: string): void => {
-    const message = text.replace(/^error: /, '').trim();
-    process.stderr.write(
-      json
-        ? `${JSON.stringify({ error: { code: 'USAGE', message, exitCode: EXIT_CODES.usage } })}\n`
-        : `causeway: ${message}\n`,
-    );
-  };
-
   const program = new Command('causeway');
   const act =
     <A extends unknown[]>(run: Run<A>) =>
@@ -70,34 +60,41 @@ async function main(args: readonly string[]): Promise<number> {
   program
     .description('A geo-replicated store in which every region takes writes and all regions agree.')
     .version(version(), '-V, --version', 'the version')
-    .helpOption('-h, --help', 'this help; causeway <command> --help has examples of its own')
+    .helpOption('-h, --help', 'help, with examples')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
-    .configureOutput({
-      // In JSON the one document is written where the error is caught, by refuse().
-      outputError: () => {},
-      writeErr: (text) => {
-        if (!json) process.stderr.write(text);
-      },
-    })
+    // Refusals are written where they are caught, in one form for people and one for programs.
+    .configureOutput({ outputError: () => {} })
     .addHelpText('after', EXAMPLES + EXIT_TEXT);
   addGlobalOptions(program);
-  for (const add of COMMANDS) add(program, act);
+  for (const name of names) (await COMMANDS[name]!())(program, act);
 
-  if (args.length === 0) {
-    program.outputHelp({ error: true });
-    return EXIT_CODES.usage;
-  }
-  try {
-    await program.parseAsync([...args], { from: 'user' });
-    return exitCode;
-  } catch (error) {
-    if (!(error instanceof CommanderError)) return reportFailure(error, json, (text) => process.stderr.write(text));
-    // Help and version that were asked for.
-    if (error.exitCode === 0) return EXIT_CODES.ok;
-    refuse(error.message);
-    return EXIT_CODES.usage;
-  }
+  return async () => {
+    if (args.length === 0) {
+      program.outputHelp({ error: true });
+      return EXIT_CODES.usage;
+    }
+    try {
+      await program.parseAsync([...args], { from: 'user' });
+      return exitCode;
+    } catch (error) {
+      if (!(error instanceof CommanderError)) return reportFailure(error, json, (text) => process.stderr.write(text));
+      // Help and version that were asked for.
+      if (error.exitCode === 0) return EXIT_CODES.ok;
+      refuse(error.message, names.length === 1 ? names[0] : undefined, json);
+      return EXIT_CODES.usage;
+    }
+  };
+}
+
+function refuse(text: string, command: string | undefined, json: boolean): void {
+  const message = text.replace(/^error: /, '').trim();
+  const hint = `causeway ${command === undefined ? '' : `${command} `}--help shows how, with examples.`;
+  process.stderr.write(
+    json
+      ? `${JSON.stringify({ error: { code: 'USAGE', message, hint, exitCode: EXIT_CODES.usage } })}\n`
+      : `causeway: ${message}\n  → ${hint}\n`,
+  );
 }
 
 process.exitCode = await main(process.argv.slice(2));

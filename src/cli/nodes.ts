@@ -41,28 +41,20 @@ export async function withClient<T>(
   }
 }
 
-/** The merge type of a collection, as the node knows it. */
+/** The merge type of a collection, as the node knows it. Throws UNKNOWN_COLLECTION, as the node does for the namespace. */
 export async function collectionType(client: Causeway, collection: string): Promise<MergeType> {
-  const { namespaces, region } = await client.topology();
-  const namespace = namespaces.find(({ name }) => name === client.namespace);
-  const named = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
-  if (namespace === undefined) {
-    const names = namespaces.map(({ name }) => name);
-    throw unknown(`${region} has no namespace '${client.namespace}'; it has ${named(names)}`, client.namespace, names);
-  }
-  const found = namespace.collections.find(({ name }) => name === collection);
+  const { namespaces } = await client.topology();
+  const collections = namespaces.find(({ name }) => name === client.namespace)?.collections ?? [];
+  const found = collections.find(({ name }) => name === collection);
   if (found !== undefined) return found.type;
-  const names = namespace.collections.map(({ name }) => name);
-  throw unknown(
-    `namespace '${client.namespace}' has no collection '${collection}'; it has ${named(names)}`,
-    collection,
-    names,
+  const names = collections.map(({ name }) => name);
+  const guess = closest(collection, names);
+  throw new CausewayError(
+    'UNKNOWN_COLLECTION',
+    `namespace '${client.namespace}' has no collection '${collection}'; it has ${names.join(', ') || 'none'}`,
+    {
+      hint:
+        guess === undefined ? 'Collections stand in the configuration of every region.' : `Did you mean '${guess}'?`,
+    },
   );
-}
-
-function unknown(message: string, word: string, names: readonly string[]): CausewayError {
-  const guess = closest(word, names);
-  return new CausewayError('UNKNOWN_COLLECTION', message, {
-    hint: guess === undefined ? 'Collections stand in the configuration of every region.' : `Did you mean '${guess}'?`,
-  });
 }

@@ -1,7 +1,6 @@
 // causeway verify: do regions hold the same? Asks for digests again and again until every shard was seen at one vector.
 
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import type { AdminClient } from '../client/index.ts';
 import { CausewayError, EXIT_CODES } from '../errors/errors.ts';
 import { Agreement, compare, type Sample, type ShardVerdict, type Verdict } from './agreement.ts';
@@ -45,7 +44,7 @@ Exits 0 MATCH: every shard was equal. 4 IN FLIGHT: some shard was never seen at 
 
 async function verify(context: Context, flags: Flags): Promise<number> {
   const { terminal, system, timeoutMs } = context;
-  const endpoints = endpointsOf(context, flags);
+  const endpoints = await endpointsOf(context, flags);
   const startMs = system.clock.monotonicMs();
   const agreement = new Agreement();
   let looks = 0;
@@ -136,8 +135,8 @@ function namedApart(samples: readonly Sample[], endpoints: readonly string[]): S
   });
 }
 
-function endpointsOf(context: Context, { endpoints, config }: Flags): readonly string[] {
-  const named = endpoints ?? (config === undefined ? context.endpoints : clientsIn(config));
+async function endpointsOf(context: Context, { endpoints, config }: Flags): Promise<readonly string[]> {
+  const named = endpoints ?? (config === undefined ? context.endpoints : await clientsIn(config));
   if (named.length < 2) {
     throw usage('expected two regions or more to compare: --endpoints a:7400,b:7400, or --config FILE');
   }
@@ -145,7 +144,8 @@ function endpointsOf(context: Context, { endpoints, config }: Flags): readonly s
 }
 
 /** Of each region the first. Loosely read: the file is somebody else's, and only addresses are wanted. */
-function clientsIn(path: string): string[] {
+async function clientsIn(path: string): Promise<string[]> {
+  const { parse } = await import('yaml');
   const content = parse(readText(path)) as {
     readonly regions?: readonly { readonly clients?: readonly string[] }[];
   } | null;

@@ -1,0 +1,79 @@
+// Every command explains itself, with examples; what is typed wrongly is answered with what was meant.
+
+import { describe, expect, test } from 'vitest';
+import { cli } from '../support/cli.ts';
+
+const COMMANDS = ['start', 'demo', 'serve', 'put', 'get', 'watch', 'status', 'verify', 'config', 'bench', 'version'];
+
+test('the help lists every command, with examples and exit codes', async () => {
+  const { code, stdout } = await cli(['--help']);
+  expect(code).toBe(0);
+  for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  expect(stdout).toContain('Examples:');
+  expect(stdout).toContain('Exit codes: 0 done, 2 wrong usage');
+});
+
+test.each([...COMMANDS.map((name) => [name]), ['config', 'check'], ['config', 'print'], ['config', 'schema']])(
+  '%s %s --help has examples',
+  async (...words) => {
+    const names = words.filter((word) => word !== undefined);
+    const { code, stdout, stderr } = await cli([...names, '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)?.*causeway ${names.join(' ')}`));
+  },
+);
+
+test('without a command: the help, on stderr, as a usage mistake', async () => {
+  const { code, stdout, stderr } = await cli([]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain('Usage: causeway');
+});
+
+describe('typed wrongly', () => {
+  const rows: readonly (readonly [args: string[], says: string])[] = [
+    [['statsu'], "unknown command 'statsu'\n(Did you mean status?)"],
+    [['put', 'demo/p/k', 'v', '--durabilty', 'local'], "unknown option '--durabilty'\n(Did you mean --durability?)"],
+    [['status', '--jsn'], "unknown option '--jsn'\n(Did you mean --json?)"],
+    [['get', 'demo/profiles'], 'Expected namespace/collection/key, for example demo/profiles/anna.'],
+    [['status', '-e', 'nowhere'], "Expected host:port, for example 'eu-1.example.net:7401'"],
+    [['status', '--timeout', 'soon'], 'Expected a duration such as 500ms, 5s, 2m, 1h or 7d.'],
+    [['put', 'demo/p/k', 'v', '--durability', 'most'], 'Expected local (durable in this region), applied'],
+    [['put', 'demo/p/k', 'v', '--if-version', '17'], 'Expected a version as `causeway get --json` prints it'],
+    [['start', '--regions', '9'], 'Expected a whole number from 1 to 7.'],
+    [['start', '--log-level', 'loud'], 'Allowed choices are trace, debug, info, warn, error, fatal, silent.'],
+    [['verify'], 'expected two regions or more to compare: --endpoints a:7400,b:7400, or --config FILE'],
+    [['version', 'extra'], "too many arguments for 'version'"],
+  ];
+  test.each(rows)('%j', async (args, says) => {
+    const { code, stdout, stderr } = await cli(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(says);
+    expect(stderr).toMatch(/→ causeway .*--help shows how, with examples\.\n$/);
+  });
+
+  test('with --json it is a document', async () => {
+    const { code, stderr } = await cli(['statsu', '--json']);
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { code: 'USAGE', exitCode: 2, message: expect.stringContaining('status') },
+    });
+  });
+
+  test('a variable that is wrong says so by its name', async () => {
+    const { code, stderr } = await cli(['status'], { env: { CAUSEWAY_ENDPOINT: 'x' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('CAUSEWAY_ENDPOINT: Expected host:port');
+  });
+});
+
+test('nobody there: 4, with what to do', async () => {
+  for (const args of [
+    ['status'],
+    ['get', 'demo/profiles/anna'],
+    ['verify', '--endpoints', '127.0.0.1:1,127.0.0.1:2'],
+  ]) {
+    const { code, stdout, stderr } = await cli([...args, '-e', '127.0.0.1:1', '--timeout', '500ms']);
+    expect({ args, code, stdout }).toEqual({ args, code: 4, stdout: '' });
+    expect(stderr).toContain('127.0.0.1:1');
+  }
+});

@@ -29,13 +29,13 @@ export interface FeedShard {
   /** The last offset that has landed. */
   landedOffset(): number;
   durable(): ReadonlyMap<OriginId, number>;
-  /** The merged value as of what has landed; loads it first if it must. */
-  views(ops: readonly Op[], done: (views: readonly (View | undefined)[]) => void): void;
+  /** The merged values as of what has landed, `offset` included; loads them first if it must. undefined: the shard has not that much now. */
+  views(ops: readonly Op[], offset: number, done: (views: readonly (View | undefined)[] | undefined) => void): void;
 }
 
 interface Position {
   readonly source: FeedShard;
-  readonly cursor: Map<OriginId, number>;
+  cursor: Map<OriginId, number>;
   nextOffset: number;
   /** Not before the shard's durable vector covers this. */
   waitFor: ReadonlyMap<OriginId, number> | undefined;
@@ -82,9 +82,11 @@ export class Feed {
     for (const subscription of this.#subscriptions) subscription.wake();
   }
 
-  /** The shards are no longer served here. */
-  fail(error: CausewayError): void {
-    for (const subscription of [...this.#subscriptions]) subscription.fail(error);
+  /** The shard, or all of them, is no longer served here. */
+  fail(error: CausewayError, shard?: ShardId): void {
+    for (const subscription of [...this.#subscriptions]) {
+      if (shard === undefined || subscription.follows(shard)) subscription.fail(error);
+    }
   }
 }
 
@@ -145,6 +147,10 @@ class Subscription implements FeedSubscription {
       if (this.#request.form === 'value') position.waitFor = cursor;
     }
     return position;
+  }
+
+  follows(shard: ShardId): boolean {
+    return this.#positions.some(({ source }) => source.shard === shard);
   }
 
   resume(): void {
@@ -208,6 +214,7 @@ class Subscription implements FeedSubscription {
 
   #deliver(position: Position, entries: readonly StoredEntry[]): void {
     const landed = position.source.landedOffset();
+    const before = { cursor: new Map(position.cursor), nextOffset: position.nextOffset, silentOps: position.silentOps };
     const events: FeedEvent[] = [];
     const ops: Op[] = [];
     for (const entry of entries) {
@@ -223,7 +230,13 @@ class Subscription implements FeedSubscription {
       this.#collect(position.source.shard, header, opsOf(entry.bytes, header), have, events, ops);
     }
     if (this.#request.form === 'value' && ops.length > 0) {
-      position.source.views(ops, (views) => {
+      position.source.views(ops, position.nextOffset - 1, (views) => {
+        if (views === undefined) {
+          // Back to before: the shard says landed() when it has it again.
+          Object.assign(position, before);
+          this.#busy = false;
+          return;
+        }
         this.#send(
           position,
           events.map((event, i) => ({ ...event, view: views[i] })),

@@ -15,7 +15,13 @@ const RETRY_MS = 20;
 
 export type AppendFailure =
   | { readonly kind: 'deposed'; readonly message: string }
-  | { readonly kind: 'refused'; readonly reason: 'read-only' | 'failed'; readonly message: string };
+  | {
+      readonly kind: 'refused';
+      readonly reason: 'read-only' | 'failed';
+      readonly message: string;
+      /** An earlier try of what was refused may be in the log all the same. */
+      readonly unknown: boolean;
+    };
 
 export interface AppendQueueHandlers {
   /** Everything up to this offset is durable. */
@@ -30,6 +36,8 @@ interface Pending {
   outcome: AppendOutcome | undefined;
   /** Its outcome may come from before the append ahead of it was resolved: only a new try can tell. */
   stale: boolean;
+  /** A try whose outcome nobody knows may have written it. */
+  maybe: boolean;
   /** On its way to the log; false while it waits for those ahead of it. */
   sent: boolean;
 }
@@ -57,7 +65,7 @@ export class AppendQueue {
 
   append(expectOffset: number, entries: readonly LogEntry[]): void {
     const waits = this.#resolving || this.#pending.some(({ stale }) => stale);
-    const pending: Pending = { expectOffset, entries, outcome: undefined, stale: waits, sent: !waits };
+    const pending: Pending = { expectOffset, entries, outcome: undefined, stale: waits, maybe: false, sent: !waits };
     this.#pending.push(pending);
     if (!waits) this.#send(pending);
   }
@@ -73,6 +81,7 @@ export class AppendQueue {
     this.#log.append(this.#shard, pending.expectOffset, pending.entries, (outcome) => {
       if (this.#closed) return;
       pending.outcome = outcome;
+      if (outcome.kind === 'unknown' || outcome.kind === 'durable') pending.maybe = true;
       this.#settle();
     });
   }
@@ -99,7 +108,12 @@ export class AppendQueue {
   #resolve(head: Pending, outcome: Exclude<AppendOutcome, { kind: 'durable' }>): void {
     switch (outcome.kind) {
       case 'refused':
-        this.#fail({ kind: 'refused', reason: outcome.reason, message: outcome.message });
+        this.#fail({
+          kind: 'refused',
+          reason: outcome.reason,
+          message: outcome.message,
+          unknown: this.#pending.some(({ maybe }) => maybe),
+        });
         break;
       case 'unknown':
         this.#again(head);

@@ -17,6 +17,7 @@ export interface Behind {
 
 interface Waiting {
   readonly session: SessionToken;
+  /** By the monotonic clock. */
   readonly deadlineAtMs: number;
   readonly reached: () => void;
   readonly expired: (behind: readonly Behind[]) => void;
@@ -46,14 +47,14 @@ export class CausalReads {
   }
 
   /** Something moved, or time passed. */
-  check(nowMs: number): void {
+  check(monotonicMs: number): void {
     if (this.#waiting.length === 0) return;
     const all = this.#waiting;
     this.#waiting = [];
     for (const waiting of all) {
       const behind = this.#behind(waiting.session);
       if (behind.length === 0) waiting.reached();
-      else if (nowMs >= waiting.deadlineAtMs) waiting.expired(behind);
+      else if (monotonicMs >= waiting.deadlineAtMs) waiting.expired(behind);
       else this.#waiting.push(waiting);
     }
   }

@@ -44,13 +44,16 @@ import type {
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { alarmsOf, peerStatus, shardStatus } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
-import { WriteCall } from './write-call.ts';
+import { highestOf, WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
 const COLLECT_EVERY_MS = 1000;
 const RESTART_RUNNER_MS = 100;
 const DEADLINE_MS_MAX = 60_000;
 const OVERLOAD_RETRY_MS = 50;
+const DRAIN_POLL_MS = 5;
+/** A log that has not answered by then is left as it is: what is in it is found at the next start. */
+const DRAIN_LOG_MS_MAX = 10_000;
 
 export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly id: RegionId;
@@ -102,6 +105,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #behindPeers: { readonly sinceMs: number; readonly message: string } | undefined;
   #fatal: CausewayError | undefined;
   #wasReady = false;
+  /** At the end of a drain: nothing is appended any more. */
+  #quiet = false;
 
   constructor(settings: NodeSettings, ports: NodePorts) {
     this.settings = settings;
@@ -153,7 +158,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const shards = [...this.#members.keys()];
     this.#recovery = await log.open(shards);
     for (const finding of this.#recovery.findings) this.#notice('warn', finding);
-    if (this.#recovery.state === 'whole') for (const shard of shards) this.#proven.add(shard);
+    for (const shard of shards) if (!this.#recovery.unproven.includes(shard)) this.#proven.add(shard);
     await store.open(shards);
     log.onState((state) => {
       this.#notice(
@@ -196,14 +201,31 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         hint: 'go on with the cursor at another node',
       }),
     );
+    // First the writes that were accepted: some wait to be acknowledged by peers. Then nothing more is let in, else it would never end.
+    await this.#until(DEADLINE_MS_MAX, (runner) => runner.answered);
+    this.#quiet = true;
+    await this.#until(DRAIN_LOG_MS_MAX, (runner) => runner.idle);
     await new Promise<void>((resolve) => {
+      this.#writer.drain(resolve);
+    });
+    if (!this.#isStopped()) await this.#ports.store.checkpoint();
+  }
+
+  /** Resolves when it holds for every runner that is not over, when the time is up, or when the node stops. */
+  #until(ms: number, holds: (runner: ShardRunner) => boolean): Promise<void> {
+    const atMs = this.#monotonicMs() + ms;
+    return new Promise((resolve) => {
       const poll = (): void => {
-        if ([...this.#runners.values()].every((runner) => runner.idle || runner.stopped)) this.#writer.drain(resolve);
-        else this.#ports.system.timers.after(5, poll);
+        const waits = [...this.#runners.values()].some((runner) => !runner.stopped && !holds(runner));
+        if (!waits || this.#isStopped() || this.#monotonicMs() >= atMs) resolve();
+        else this.#ports.system.timers.after(DRAIN_POLL_MS, poll);
       };
       poll();
     });
-    await this.#ports.store.checkpoint();
+  }
+
+  #isStopped(): boolean {
+    return this.#phase === 'stopped';
   }
 
   async stop(): Promise<void> {
@@ -222,9 +244,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #startRunner(shard: ShardId, done?: (error?: CausewayError) => void): void {
     const members = this.#members.get(shard);
     if (members === undefined || this.#phase === 'stopped') return;
-    this.#runners.get(shard)?.stop();
+    const before = this.#runners.get(shard);
+    before?.stop();
     const runner = new ShardRunner(shard, members, this.clock, this.settings, this.#ports, this.#events);
+    if (before !== undefined) runner.inherit(before);
     this.#runners.set(shard, runner);
+    this.#writer.afterStepOf(shard, () => this.#recover(shard, members, runner, done));
+  }
+
+  #recover(
+    shard: ShardId,
+    members: readonly RegionId[],
+    runner: ShardRunner,
+    done?: (error?: CausewayError) => void,
+  ): void {
     runner.recover((error) => {
       if (error !== undefined) {
         this.#fatal ??= error;
@@ -237,12 +270,15 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done?.();
       this.#links.onOwnership();
       this.#tryOpen(shard);
+      // Subscriptions may have stood still for it, and causal reads.
+      this.#feed.landed();
     });
   }
 
   #ask(shard: ShardId, members: readonly RegionId[], runner: ShardRunner): void {
-    // A log that was new when this node opened it, and has entries now: another owner of this region has asked before us.
-    if (this.#recovery?.state === 'new' && this.log.tail(shard) > 0) this.#proven.add(shard);
+    // A log that was new when this node opened it, and has a lease now: another owner of this region has asked before us. (Entries
+    // alone say nothing: what comes from peers is logged before anybody was asked.)
+    if (this.#recovery?.state === 'new' && runner.engine.leased) this.#proven.add(shard);
     const whole = this.#proven.has(shard) || this.settings.allowFreshStart;
     const others = members.filter((member) => member !== this.region);
     const check = new MembershipCheck(shard, others, whole, this.#ports.system.clock.monotonicMs());
@@ -260,6 +296,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#runners.get(shard)?.stop();
     this.#runners.delete(shard);
     this.#asking.delete(shard);
+    this.#feed.fail(
+      new CausewayError('UNAVAILABLE', `shard ${shard} is no longer served by node ${this.node} of ${this.region}`, {
+        hint: 'go on with the cursor at another node',
+      }),
+      shard,
+    );
     this.#checkReady();
   }
 
@@ -320,7 +362,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
       this.#feed.landed();
-      this.#reads.check(nowMs);
+      this.#reads.check(this.#monotonicMs());
     }
     if (!this.#wasReady) this.#checkReady();
   }
@@ -334,18 +376,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #tick(): void {
+    if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) {
       runner.tick(nowMs);
       if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
     }
     for (const shard of this.#asking.keys()) this.#tryOpen(shard);
-    this.#reads.check(nowMs);
+    this.#reads.check(this.#monotonicMs());
     this.#judgeClock(nowMs);
     this.#checkReady();
   }
 
   #collect(): void {
+    if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) runner.collect(nowMs);
   }
@@ -371,6 +415,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return this.#ports.system.clock.nowMs();
   }
 
+  /** For deadlines: the other clock may be set. */
+  #monotonicMs(): number {
+    return this.#ports.system.clock.monotonicMs();
+  }
+
   #notice(level: 'info' | 'warn' | 'error', message: string): void {
     this.#ports.notice?.(level, message);
   }
@@ -388,7 +437,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     const nowMs = this.#nowMs();
-    const call = new WriteCall(request, nowMs + Math.min(request.deadlineMs, DEADLINE_MS_MAX), done);
+    const call = new WriteCall(request, this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX), done);
     const refusal = this.#refusalOfWrite(request, nowMs);
     if (refusal !== undefined) {
       this.#counters.refused += request.ops.length;
@@ -458,8 +507,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   /** A session's later write beats what the session has seen. */
   #absorb(session: SessionToken, nowMs: number): CausewayError | undefined {
-    let highest = 0;
-    for (const origins of session.values()) for (const stamp of origins.values()) highest = Math.max(highest, stamp);
+    const highest = highestOf(session);
     if (isTooFarAhead(highest, nowMs, this.settings.maxSkewMs)) {
       return new CausewayError(
         'CLOCK_UNSYNCED',
@@ -577,7 +625,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     const error = this.#reads.wait({
       session,
-      deadlineAtMs: this.#nowMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX),
+      deadlineAtMs: this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX),
       // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
       reached: () => {
         const lostNow = this.#lostOf(session);
@@ -721,16 +769,23 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       shard,
       landedOffset: () => runner()?.engine.offset ?? 0,
       durable: () => runner()?.engine.origins.durable ?? new Map(),
-      views: (ops, done) => this.#viewsOf(shard, ops, done),
+      views: (ops, offset, done) => this.#viewsOf(shard, ops, offset, done),
     };
   }
 
-  #viewsOf(shard: ShardId, ops: readonly Op[], done: (views: readonly (View | undefined)[]) => void): void {
-    const cache = this.#runners.get(shard)?.cache;
-    if (cache === undefined) {
-      done(ops.map(() => undefined));
+  #viewsOf(
+    shard: ShardId,
+    ops: readonly Op[],
+    offset: number,
+    done: (views: readonly (View | undefined)[] | undefined) => void,
+  ): void {
+    const runner = this.#runners.get(shard);
+    // One that is being read again from its log has less than its readers have seen.
+    if (runner?.recovered !== true || runner.engine.offset < offset) {
+      done(undefined);
       return;
     }
+    const { cache } = runner;
     const keys = ops.map((op) => ({ key: stateKey(op.collection!, op.key), type: op.collection!.type }));
     cache.load(keys, () => {
       const nowMs = this.#nowMs();
@@ -884,7 +939,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const shard = peekShard(batch);
     const runner = shard === undefined ? undefined : this.#runners.get(shard);
     // I10, the receiving side: what we do not hold, we do not take.
-    if (runner === undefined || !runner.members.includes(from)) return 'dropped';
+    if (runner === undefined || !runner.members.includes(from) || this.#quiet) return 'dropped';
+    // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
+    if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
     return runner.receive(batch);
   }
 
@@ -901,7 +958,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const runner = this.#runners.get(beat.shard);
       if (runner?.recovered === true && runner.members.includes(from)) runner.hear(beat, nowMs);
     }
-    this.#reads.check(nowMs);
+    this.#reads.check(this.#monotonicMs());
   }
 
   onClockSample(from: RegionId, sample: ClockSample): void {

@@ -26,21 +26,21 @@ export class Parking {
     return this.#count;
   }
 
-  /** False: no room, or one of that origin and seq is here already. */
-  park(parked: Parked): boolean {
-    if (this.#bytes + parked.bytes.length > this.#bytesMax || this.#count >= PARKED_BATCHES_MAX) return false;
+  /** `known`: one of that origin and seq is here already. */
+  park(parked: Parked): 'parked' | 'known' | 'full' {
     let queue = this.#queues.get(parked.header.origin);
+    let at = queue?.length ?? 0;
+    while (at > 0 && queue![at - 1]!.header.firstSeq > parked.header.firstSeq) at--;
+    if (at > 0 && queue![at - 1]!.header.firstSeq === parked.header.firstSeq) return 'known';
+    if (this.#bytes + parked.bytes.length > this.#bytesMax || this.#count >= PARKED_BATCHES_MAX) return 'full';
     if (queue === undefined) {
       queue = [];
       this.#queues.set(parked.header.origin, queue);
     }
-    let at = queue.length;
-    while (at > 0 && queue[at - 1]!.header.firstSeq > parked.header.firstSeq) at--;
-    if (at > 0 && queue[at - 1]!.header.firstSeq === parked.header.firstSeq) return false;
     queue.splice(at, 0, parked);
     this.#bytes += parked.bytes.length;
     this.#count++;
-    return true;
+    return 'parked';
   }
 
   /** The first of each origin: only these can have become ready. */

@@ -49,18 +49,21 @@ export interface RunnerEvents {
 /** One write request's ops of this shard. */
 interface Part {
   readonly call: WriteCall;
-  readonly indexes: readonly number[];
+  readonly indexes: number[];
   /** Offset that must be durable; undefined while the ops stand in the open batch. */
   offset: number | undefined;
   /** Per origin the last of its ops, for acknowledgements by other regions. A retry's first op counts like a new one: what is
    *  promised is that it survives, whenever it was written. */
-  readonly dots: ReadonlyMap<OriginId, number>;
+  readonly dots: Map<OriginId, number>;
+  /** The call knows what became of it; what still comes changes nothing. */
+  told: boolean;
 }
 
 const READ_BYTES = 4 * 1024 * 1024;
 const COLLECT_KEYS_MAX = 1000;
-/** Parked, frozen or missing for longer than this: ask again. */
+/** Parked, frozen or missing for longer than this: ask again. Each time in vain doubles it. */
 const ASK_AGAIN_AFTER_MS = 500;
+const ASK_AGAIN_MS_MAX = 4000;
 
 export class ShardRunner {
   readonly shard: ShardId;
@@ -85,13 +88,17 @@ export class ShardRunner {
   #storeCursor = 0;
   #storeWriting = false;
   #collecting = false;
-  /** Since when something is known to be missing and nothing was taken. */
+  /** Since when something is known to be missing and nothing was taken, by the monotonic clock. */
   #behindSinceMs: number | undefined;
+  #askAfterMs = ASK_AGAIN_AFTER_MS;
+  /** Between seal and take of a remote batch nobody is answered: who is may write again at once, and open a batch (I4). */
+  #taking = false;
+  readonly #landedWhileTaking: Part[] = [];
   #inFlightBytes = 0;
   readonly #inFlightSizes: { offset: number; bytes: number }[] = [];
   #tombstonesDue = 0;
   /** What the members hold that a new or damaged log lacks; reads and writes wait for it (I11). */
-  #target: Map<string, number> | undefined;
+  #target: Map<OriginId, number> | undefined;
 
   constructor(
     shard: ShardId,
@@ -158,10 +165,13 @@ export class ShardRunner {
     return this.#tombstonesDue;
   }
 
+  /** Nobody waits for an answer. */
+  get answered(): boolean {
+    return this.#parts.length === 0 && this.#awaiting.length === 0;
+  }
+
   get idle(): boolean {
-    return (
-      this.#queue.length === 0 && this.engine.openOps === 0 && this.#parts.length === 0 && this.#awaiting.length === 0
-    );
+    return this.#queue.length === 0 && this.engine.openOps === 0 && this.answered;
   }
 
   #nowMs(): number {
@@ -198,6 +208,7 @@ export class ShardRunner {
     const { log, system } = this.#ports;
     if (offset > log.tail(this.shard)) {
       this.#recovered = true;
+      this.#checkTarget();
       done();
       return;
     }
@@ -255,10 +266,17 @@ export class ShardRunner {
     }
   }
 
+  /** Goes on where another runner of the same shard and node has ended: what members have told it is still so. */
+  inherit(before: ShardRunner): void {
+    this.#target = before.#target;
+    for (const [origin, seq] of this.#target ?? []) this.engine.origins.prove(origin, seq);
+    for (const [peer, durable] of before.#peerDurable) this.#peerDurable.set(peer, durable);
+  }
+
   #checkTarget(): void {
     if (this.#target === undefined) return;
     for (const [origin, seq] of this.#target) {
-      if ((this.engine.origins.durable.get(origin as never) ?? 0) < seq) return;
+      if ((this.engine.origins.durable.get(origin) ?? 0) < seq) return;
     }
     this.#target = undefined;
   }
@@ -283,26 +301,35 @@ export class ShardRunner {
       return;
     }
     const { batchOpsMax, batchBytesMax } = this.#settings.limits;
-    const waiting: number[] = [];
-    const dots = new Map<OriginId, number>();
+    // The clock is past what the session has seen; a batch that was opened before may not be.
+    if (this.engine.openNextStamp <= call.above) this.#seal();
+    let part = newPart(call);
     for (let i = 0; i < ops.length; i++) {
-      if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) this.#seal();
+      if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) {
+        // What is on its way to the log and what is not must not share an answer.
+        this.#addPart(part);
+        part = newPart(call);
+        this.#seal();
+      }
       const result = this.engine.admit(ops[i]!, this.cache, nowMs);
       call.set(indexes[i]!, this.shard, result);
       if (result.kind === 'refused') {
         this.#events.counted('refused', 1);
         continue;
       }
-      waiting.push(indexes[i]!);
+      part.indexes.push(indexes[i]!);
       if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
       const { origin, seq } = result.version;
-      dots.set(origin, Math.max(seq, dots.get(origin) ?? 0));
+      part.dots.set(origin, Math.max(seq, part.dots.get(origin) ?? 0));
     }
-    if (waiting.length === 0) {
-      call.partDone();
-      return;
-    }
-    const part: Part = { call, indexes: waiting, offset: undefined, dots };
+    this.#addPart(part);
+    call.partDone();
+    this.#scheduleSeal();
+  }
+
+  #addPart(part: Part): void {
+    if (part.indexes.length === 0) return;
+    part.call.addPart();
     if (this.engine.openOps === 0) {
       // Answers to retries alone: first results may still be on their way to the log.
       if (this.#queue.length === 0) {
@@ -312,8 +339,19 @@ export class ShardRunner {
       part.offset = this.engine.takenOffset;
     }
     this.#parts.push(part);
-    if (!GUARDS.durableOnly) call.partDone();
-    this.#scheduleSeal();
+    if (!GUARDS.durableOnly) this.#tell(part);
+  }
+
+  #tell(part: Part): void {
+    if (part.told) return;
+    part.told = true;
+    part.call.partDone();
+  }
+
+  #tellExpired(part: Part, durableIn: number | undefined): void {
+    if (part.told) return;
+    part.told = true;
+    part.call.partExpired(part.indexes, durableIn);
   }
 
   /** Group commit without linger: at once when nothing of ours is under way, else when that has landed. */
@@ -375,8 +413,9 @@ export class ShardRunner {
       case 'gap':
       case 'wait': {
         const parked = this.#parking.park({ header, bytes });
-        if (decision.kind === 'gap' || !parked) this.#events.askAgain(this.shard);
-        return parked ? 'parked' : 'dropped';
+        // What comes twice over two paths is no reason to ask for everything a third time.
+        if (parked === 'full' || (parked === 'parked' && decision.kind === 'gap')) this.#events.askAgain(this.shard);
+        return parked === 'full' ? 'dropped' : 'parked';
       }
       default:
         return 'dropped';
@@ -384,12 +423,16 @@ export class ShardRunner {
   }
 
   #take(inspected: Extract<Inspection, { kind: 'ready' }>): void {
+    this.#taking = true;
     if (GUARDS.batchSeal) this.#seal();
     // Loaded synchronously by the embedded stores; a store that cannot needs the batch to wait here, in order.
     this.cache.load(keysOf(inspected.batch.ops), () => {
       this.#append(this.engine.take(inspected, this.cache));
     });
+    this.#taking = false;
+    for (const part of this.#landedWhileTaking.splice(0)) this.#landedPart(part);
     this.#behindSinceMs = undefined;
+    this.#askAfterMs = ASK_AGAIN_AFTER_MS;
   }
 
   #unpark(): void {
@@ -436,12 +479,17 @@ export class ShardRunner {
   }
 
   #landedPart(part: Part): void {
-    if (!GUARDS.durableOnly) return;
-    if (part.call.durability.kind === 'regions' && this.#heldBy(part) < part.call.durability.n) {
-      this.#awaiting.push(part);
+    if (this.#taking) {
+      this.#landedWhileTaking.push(part);
       return;
     }
-    part.call.partDone();
+    if (part.told) return;
+    if (part.call.durability.kind === 'regions' && this.#heldBy(part) < part.call.durability.n) {
+      if (this.#stopped) this.#tellExpired(part, this.#heldBy(part));
+      else this.#awaiting.push(part);
+      return;
+    }
+    this.#tell(part);
   }
 
   /** How many other regions have acknowledged all of it. */
@@ -461,7 +509,7 @@ export class ShardRunner {
     if (this.#awaiting.length === 0) return;
     this.#awaiting = this.#awaiting.filter((part) => {
       if (part.call.durability.kind === 'regions' && this.#heldBy(part) < part.call.durability.n) return true;
-      part.call.partDone();
+      this.#tell(part);
       return false;
     });
   }
@@ -511,27 +559,31 @@ export class ShardRunner {
       if (append !== undefined) this.#append(append);
       if (opened) this.#scheduleSeal();
     }
+    const monotonicMs = this.#ports.system.clock.monotonicMs();
     for (const part of this.#parts) {
-      if (nowMs >= part.call.deadlineAtMs) part.call.expire(undefined);
+      if (monotonicMs >= part.call.deadlineAtMs) this.#tellExpired(part, undefined);
     }
     this.#awaiting = this.#awaiting.filter((part) => {
-      if (part.call.answered) return false;
-      if (nowMs < part.call.deadlineAtMs) return true;
-      part.call.expire(this.#heldBy(part));
+      if (monotonicMs < part.call.deadlineAtMs) return true;
+      this.#tellExpired(part, this.#heldBy(part));
       return false;
     });
-    this.#noticeBehind(nowMs);
+    this.#noticeBehind(monotonicMs);
   }
 
   /** Something that others hold has not come for a while, and nothing else has either: it was lost on the way. */
-  #noticeBehind(nowMs: number): void {
+  #noticeBehind(monotonicMs: number): void {
+    // A log that takes nothing has nothing to ask for.
+    if (this.#ports.log.state().kind !== 'ready') return;
     if (this.#parking.count === 0 && !this.engine.isBehind()) {
       this.#behindSinceMs = undefined;
+      this.#askAfterMs = ASK_AGAIN_AFTER_MS;
       return;
     }
-    this.#behindSinceMs ??= nowMs;
-    if (nowMs - this.#behindSinceMs < ASK_AGAIN_AFTER_MS) return;
-    this.#behindSinceMs = nowMs;
+    this.#behindSinceMs ??= monotonicMs;
+    if (monotonicMs - this.#behindSinceMs < this.#askAfterMs) return;
+    this.#behindSinceMs = monotonicMs;
+    this.#askAfterMs = Math.min(this.#askAfterMs * 2, ASK_AGAIN_MS_MAX);
     this.#unpark();
     this.#events.askAgain(this.shard);
   }
@@ -542,10 +594,20 @@ export class ShardRunner {
     const floor = this.engine.stableFloor(nowMs);
     if (floor <= 0 || floor === Infinity) return;
     this.#collecting = true;
-    const to = DUE_ROW + (floor + 1).toString(16).padStart(14, '0');
-    this.#ports.store.scan(this.shard, DUE_ROW, to, COLLECT_KEYS_MAX, (rows) => {
-      this.#collecting = false;
-      if (!this.#stopped) this.#collectRows(rows, floor);
+    this.#collectFrom(DUE_ROW, DUE_ROW + (floor + 1).toString(16).padStart(14, '0'), floor);
+  }
+
+  /** COLLECT_KEYS_MAX at a time, with room for others in between. */
+  #collectFrom(from: string, to: string, floor: number): void {
+    this.#ports.store.scan(this.shard, from, to, COLLECT_KEYS_MAX, (rows) => {
+      this.#collecting = rows.length === COLLECT_KEYS_MAX && !this.#stopped;
+      if (this.#stopped) return;
+      this.#collectRows(rows, floor);
+      if (!this.#collecting) return;
+      const next = `${rows.at(-1)!.rowKey}\u0000`;
+      this.#ports.system.timers.soon(() => {
+        if (!this.#stopped) this.#collectFrom(next, to, floor);
+      });
     });
   }
 
@@ -557,11 +619,11 @@ export class ShardRunner {
       if (type !== undefined) keys.set(keyOfDueRow(rowKey), type);
       this.cache.dropDue(rowKey);
     }
-    const list = [...keys].map(([key, type]) => ({ key, type }));
-    this.cache.load(list, () => {
-      this.cache.apply(this.engine.collect(list, floor, this.cache));
-      this.#events.dirty(this);
-    });
+    for (const [key, type] of keys) {
+      // One by one: loading the next may push out of the cache what has changed and is not yet known to be dirty.
+      this.cache.load([{ key, type }], () => this.cache.apply(this.engine.collect([{ key, type }], floor, this.cache)));
+    }
+    this.#events.dirty(this);
   }
 
   /** For status: due rows that wait. */
@@ -605,11 +667,16 @@ export class ShardRunner {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#queue.close();
-    for (const part of this.#parts)
-      part.call.partFailed(part.indexes, failureError(this.shard, failure, part.offset !== undefined));
-    for (const part of this.#awaiting) part.call.expire(this.#heldBy(part));
+    const parts = this.#parts;
+    const awaiting = this.#awaiting;
     this.#parts = [];
     this.#awaiting = [];
+    for (const part of parts) {
+      if (part.told) continue;
+      part.told = true;
+      part.call.partFailed(part.indexes, failureError(this.shard, failure, part.offset !== undefined));
+    }
+    for (const part of awaiting) this.#tellExpired(part, this.#heldBy(part));
   }
 
   /** Where a client's key lives; only for what is durable and landed. */
@@ -618,12 +685,16 @@ export class ShardRunner {
   }
 }
 
+function newPart(call: WriteCall): Part {
+  return { call, indexes: [], offset: undefined, dots: new Map(), told: false };
+}
+
 function staysParked(kind: string): boolean {
   return kind === 'gap' || kind === 'wait';
 }
 
 function failureError(shard: ShardId, failure: AppendFailure | undefined, appended: boolean): CausewayError {
-  if (failure?.kind === 'refused' && failure.reason === 'read-only') {
+  if (failure?.kind === 'refused' && failure.reason === 'read-only' && !(appended && failure.unknown)) {
     return new CausewayError('READ_ONLY', `the log takes no writes: ${failure.message}`, {
       hint: 'free space in the data directory, or write to another region',
     });

@@ -21,6 +21,9 @@ export class StoreWriter {
   readonly #runners: () => Iterable<ShardRunner>;
   readonly #failed: (message: string) => void;
   readonly #idle: (() => void)[] = [];
+  /** Shards of the transaction under way, and who waits for its end. */
+  readonly #shards = new Set<ShardId>();
+  readonly #ended: (() => void)[] = [];
   #timer: TimerHandle | undefined;
   #urgent = false;
   #writing = false;
@@ -54,10 +57,21 @@ export class StoreWriter {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    for (const done of this.#idle.splice(0)) done();
   }
 
-  /** Writes everything that is there; `done` when nothing is left, or the store refuses. */
+  /** Calls `fn` when no step of the shard is under way: rows and cursor must not move under who begins to read them. */
+  afterStepOf(shard: ShardId, fn: () => void): void {
+    if (this.#shards.has(shard)) this.#ended.push(fn);
+    else fn();
+  }
+
+  /** Writes everything that is there; `done` when nothing is left, the store refuses, or the writer stops. */
   drain(done: () => void): void {
+    if (this.#stopped) {
+      done();
+      return;
+    }
     this.#idle.push(done);
     if (!this.#writing) this.#flush();
   }
@@ -80,8 +94,10 @@ export class StoreWriter {
       return;
     }
     this.#writing = true;
+    for (const { shard } of steps) this.#shards.add(shard);
     this.#store.write(steps, (outcomes) => {
       this.#writing = false;
+      this.#shards.clear();
       let retry = false;
       steps.forEach((step, i) => {
         const runner = runners.get(step.shard)!;
@@ -97,6 +113,7 @@ export class StoreWriter {
           retry = true;
         }
       });
+      for (const fn of this.#ended.splice(0)) fn();
       if (this.#stopped) return;
       if (retry) {
         for (const done of this.#idle.splice(0)) done();

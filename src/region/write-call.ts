@@ -4,28 +4,27 @@
 import { CausewayError } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
 import type { OpResult } from '../shard/engine.ts';
-import type { Durability, WriteRequest, WriteResult } from './region.ts';
+import type { Durability, SessionToken, WriteRequest, WriteResult } from './region.ts';
 
 export class WriteCall {
   readonly request: WriteRequest;
+  /** By the monotonic clock. */
   readonly deadlineAtMs: number;
+  /** Its ops get stamps above this: what the session has seen. */
+  readonly above: number;
   readonly #results: (WriteResult | undefined)[];
   readonly #done: (results: readonly WriteResult[]) => void;
   /** Parts that are not where the durability wants them. */
   #parts = 0;
-  #answered = false;
   /** Nothing more is added; set once all ops were handed out. */
   #complete = false;
 
   constructor(request: WriteRequest, deadlineAtMs: number, done: (results: readonly WriteResult[]) => void) {
     this.request = request;
     this.deadlineAtMs = deadlineAtMs;
+    this.above = highestOf(request.session);
     this.#results = Array.from({ length: request.ops.length });
     this.#done = done;
-  }
-
-  get answered(): boolean {
-    return this.#answered;
   }
 
   get durability(): Durability {
@@ -57,42 +56,44 @@ export class WriteCall {
     this.partDone();
   }
 
+  /** The deadline has come for a part. `durableIn`: how many other regions hold it when it is durable here, undefined when it is not.
+   *  Of other parts, in other shards, it says nothing: each knows its own. */
+  partExpired(indexes: readonly number[], durableIn: number | undefined): void {
+    this.partFailed(indexes, durableIn === undefined ? notLogged() : notReached(durableIn));
+  }
+
   allHandedOut(): void {
     this.#complete = true;
     this.#answerIfDone();
   }
 
   #answerIfDone(): void {
-    if (this.#answered || !this.#complete || this.#parts > 0) return;
-    this.#answer();
-  }
-
-  /** The deadline: `landed` tells how many other regions hold a part that is durable here, undefined when it is not. */
-  expire(durableIn: number | undefined): void {
-    if (this.#answered) return;
-    const error =
-      durableIn === undefined
-        ? new CausewayError(
-            'INDETERMINATE',
-            'the deadline passed before the log answered; the write may or may not become durable',
-            {
-              hint: 'send it again to this region with the same idempotency key',
-            },
-          )
-        : new CausewayError(
-            'DURABILITY_NOT_REACHED',
-            `the write is accepted and durable here and in ${durableIn} other regions, fewer than asked for, by the deadline`,
-            { details: { durableIn }, hint: 'it will still be replicated; nothing needs to be sent again' },
-          );
-    for (let i = 0; i < this.#results.length; i++) {
-      const result = this.#results[i];
-      if (result === undefined || result.ok) this.#results[i] = { ok: false, error };
-    }
-    this.#answer();
-  }
-
-  #answer(): void {
-    this.#answered = true;
+    if (!this.#complete || this.#parts > 0) return;
     this.#done(this.#results as WriteResult[]);
   }
+}
+
+function notLogged(): CausewayError {
+  return new CausewayError(
+    'INDETERMINATE',
+    'the deadline passed before the log answered; the write may or may not become durable',
+    { hint: 'send it again to this region with the same idempotency key' },
+  );
+}
+
+function notReached(durableIn: number): CausewayError {
+  return new CausewayError(
+    'DURABILITY_NOT_REACHED',
+    `the write is accepted and durable here and in ${durableIn} other regions, fewer than asked for, by the deadline`,
+    { details: { durableIn }, hint: 'it will still be replicated; nothing needs to be sent again' },
+  );
+}
+
+/** The highest stamp that a session has seen. */
+export function highestOf(session: SessionToken | undefined): number {
+  let highest = 0;
+  for (const origins of session?.values() ?? []) {
+    for (const stamp of origins.values()) highest = Math.max(highest, stamp);
+  }
+  return highest;
 }

@@ -166,6 +166,7 @@ export class ShardEngine {
   /** The highest stamp or bound that the log showed at start: a new incarnation begins above. */
   #bound = 0;
   #promised = 0;
+  #leased = false;
 
   constructor(settings: EngineSettings, clock: Hlc) {
     this.settings = settings;
@@ -195,8 +196,18 @@ export class ShardEngine {
     return this.#open?.ops.length ?? 0;
   }
 
+  /** The stamp of the next op of the open batch; Infinity when none is open. */
+  get openNextStamp(): number {
+    return this.#open === undefined ? Infinity : this.#open.firstStamp + this.#open.ops.length;
+  }
+
   get openBytes(): number {
     return this.#open?.bytes ?? 0;
+  }
+
+  /** Does a lease stand in the log? Whoever appended it had asked the members before, if it had to. */
+  get leased(): boolean {
+    return this.#leased;
   }
 
   get idempotencySize(): number {
@@ -214,6 +225,7 @@ export class ShardEngine {
     for (const origin of meta.origins) this.origins.restore(origin);
     this.#digest = Digest.restore(meta.digest);
     this.#keys = meta.keys;
+    this.#leased = meta.leased;
     // Also above what was taken from others: what we stamp next has seen it.
     this.#bound = meta.origins.reduce((bound, origin) => Math.max(bound, origin.takenStamp), meta.bound);
     this.#takenOffset = meta.offset;
@@ -244,6 +256,7 @@ export class ShardEngine {
     }
     if (kind === 'lease') {
       const lease = decodeLease(bytes);
+      this.#leased = true;
       this.#bound = Math.max(this.#bound, lease.bound);
       // It may have promised without ever writing: others wait for its end too.
       this.origins.ensure(lease.origin);
@@ -602,7 +615,10 @@ export class ShardEngine {
     while (this.#inFlight.length > 0 && this.#inFlight[0]!.lastOffset <= offset) {
       const item = this.#inFlight.shift()!;
       this.#offset = item.lastOffset;
-      if (item.leaseBound > this.#lease) this.#lease = item.leaseBound;
+      if (item.leaseBound > this.#lease) {
+        this.#lease = item.leaseBound;
+        this.#leased = true;
+      }
       if (item.header === undefined) continue;
       this.origins.land(item.header, item.deps);
       for (const control of item.controls) this.#landControl(control);
@@ -807,6 +823,7 @@ export class ShardEngine {
       digest: this.#digest.snapshot(),
       keys: this.#keys,
       bound: Math.max(this.#bound, this.#lease),
+      leased: this.#leased,
       idempotencyFrom: this.#idempotency.firstOffset ?? this.#offset + 1,
       idempotencyHorizon: this.#idempotency.horizonStamp,
     };

@@ -17,6 +17,8 @@ export interface ShardMeta {
   readonly keys: number;
   /** The highest stamp or lease bound in the log up to here. */
   readonly bound: number;
+  /** A lease of our region stands in the log: before it was appended the members were asked. */
+  readonly leased: boolean;
   /** Entries from here to `offset` are read again at start, for the idempotency table alone. */
   readonly idempotencyFrom: number;
   readonly idempotencyHorizon: number;

@@ -3,7 +3,14 @@
 // Life: start() binds; drain() refuses what is new, ends streams when what they hold is answered, and waits for it; stop()
 // closes connections. The region belongs to whoever made it.
 
-import { Server, ServerCredentials, type ServerOptions, type ServiceDefinition } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type ServerOptions,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
 import { CausewayError } from '../errors/errors.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
@@ -49,6 +56,8 @@ export class ApiServer {
       clusterId: options.clusterId ?? '',
       load: new Load(limits),
     };
+    // What grpc-js has to say comes back as an error as well, and is said there better; GRPC_VERBOSITY turns it on again.
+    if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     this.#server = new Server(serverOptions(limits));
     for (const service of [dataService(this.#env), adminService(this.#env)]) {
       this.#server.addService(service.definition as unknown as ServiceDefinition, service.implementation);
@@ -113,6 +122,7 @@ export class ApiServer {
 }
 
 function serverOptions(limits: ApiLimits): ServerOptions {
+  // channelz stays on: without it grpc-js 1.14 forgets which sessions forceShutdown() has to cut.
   return {
     'grpc.max_receive_message_length': transportBytesMax(limits),
     'grpc.max_send_message_length': limits.responseBytesMax * 2,
@@ -124,7 +134,6 @@ function serverOptions(limits: ApiLimits): ServerOptions {
     'grpc.keepalive_time_ms': limits.keepaliveMs,
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     'grpc-node.max_session_memory': limits.sessionMemoryMiB,
-    'grpc.enable_channelz': 0,
   };
 }
 

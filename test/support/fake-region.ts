@@ -126,6 +126,9 @@ export class FakeRegion implements Region {
     return this.#stalled.length;
   }
 
+  /** Events handed to sinks so far. */
+  deliveredTo = 0;
+
   get subscribers(): number {
     return this.#subscribers.size;
   }
@@ -405,6 +408,7 @@ export class FakeRegion implements Region {
             (request.collections.length === 0 || request.collections.includes(collection.name)) &&
             version.seq > (covered?.get(version.origin) ?? 0),
         );
+        this.deliveredTo += events.length;
         if (!sink.events(events, shard, cursor)) subscriber.waiting = true;
       }
     }

@@ -44,6 +44,8 @@ export class SimNode {
   /** Of this life: a dead process hears of nothing. */
   ownership: MemoryOwnership | undefined;
   lives = 0;
+  /** Each node has a store of its own beside the region's one log. */
+  readonly storeDisk = new MemoryStoreDisk();
 
   constructor(region: SimRegion, index: number) {
     this.region = region;
@@ -62,7 +64,6 @@ export class SimNode {
 export class SimRegion {
   readonly id: RegionId;
   readonly disk = new MemoryDisk();
-  readonly storeDisk = new MemoryStoreDisk();
   readonly clock: SimClock;
   readonly nodes: SimNode[] = [];
   readonly shards: readonly ShardId[];
@@ -241,7 +242,7 @@ export class Cluster {
     const storeMs = this.plan.storeMs;
     const store = new TrackedStore(
       {
-        disk: region.storeDisk,
+        disk: node.storeDisk,
         logIdentity: `${region.id} ${region.generation}`,
         ...(storeMs === 0 ? {} : { complete: (fn: () => void) => void scheduler.after(storeMs * random.float(), fn, life) }),
       },
@@ -369,7 +370,7 @@ export class Cluster {
   wipe(region: SimRegion, marker: boolean): void {
     this.catchUp();
     region.disk.wipe({ marker });
-    region.storeDisk.clear();
+    for (const node of region.nodes) node.storeDisk.clear();
     this.#rewind(region, marker ? 'wiped, marker left' : 'wiped');
   }
 

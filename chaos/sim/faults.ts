@@ -147,11 +147,11 @@ export class Faults {
         }
         break;
       case 'storeFails':
-        region.storeDisk.failWrites('MDB_MAP_FULL');
-        later(someTime(), () => region.storeDisk.failWrites(undefined));
+        node.storeDisk.failWrites('MDB_MAP_FULL');
+        later(someTime(), () => node.storeDisk.failWrites(undefined));
         break;
       case 'storeCleared':
-        this.#whileDown(region, () => region.storeDisk.clear());
+        this.#whileDown(region, () => region.nodes.forEach(({ storeDisk }) => storeDisk.clear()));
         break;
       case 'wipe':
         if (this.#othersWhole(region)) this.#whileDown(region, () => cluster.wipe(region, random.chance(0.5)));
@@ -244,7 +244,7 @@ export class Faults {
       region.disk.setReadOnly(undefined);
       region.disk.landLate();
       this.#cluster.touched(region);
-      region.storeDisk.failWrites(undefined);
+      for (const { storeDisk } of region.nodes) storeDisk.failWrites(undefined);
       region.clock.set(0, 0);
       for (const other of regions) if (other !== region) network.change(region.id, other.id, this.#cluster.calm());
       for (const node of region.nodes) {

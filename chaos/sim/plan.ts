@@ -70,7 +70,7 @@ export interface Plan {
 }
 
 export function planOf(seed: number, random: SeededRandom): Plan {
-  const regions = random.pick([2, 3, 3, 3, 3, 4, 5]);
+  const regions = random.pick([2, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
   const nodesPerRegion = random.chance(0.2) ? 2 : 1;
   const faults: Partial<Record<FaultName, number>> = {};
   const calm = random.chance(0.05);
@@ -79,16 +79,16 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     if (calm || (name === 'ownerMove' && nodesPerRegion === 1) || !random.chance(wanted.chance)) continue;
     faults[name] = Math.round(random.logBetween(wanted.from, wanted.to) * 100) / 100;
   }
-  const heartbeatMs = random.pick([100, 200, 200, 400]);
+  const heartbeatMs = random.pick([100, 200, 300, 500]);
   return {
     seed,
     regions,
     nodesPerRegion,
-    shards: random.pick([1, 1, 2, 3]),
+    shards: random.pick([1, 1, 1, 2, 3]),
     narrowPlacement: regions > 2 && random.chance(0.25),
     keysPerCollection: random.pick([1, 2, 4]),
     elements: random.pick([2, 4]),
-    chaosMs: random.pick([3000, 5000, 8000]),
+    chaosMs: random.pick([1500, 2500, 4000]),
     settleMsMax: 60_000,
     heartbeatMs,
     leaseMs: random.pick([300, 1000]),
@@ -98,9 +98,9 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     diskMs: random.pick([0.1, 1, 10]),
     storeMs: random.pick([0, 0.1, 5]),
     sendBufferBytes: random.pick([2000, 20_000, 1_000_000]),
-    clientsPerRegion: random.pick([1, 2, 3]),
-    consumersPerRegion: random.chance(0.6) ? 1 : 0,
-    thinkMs: random.pick([20, 60, 200]),
+    clientsPerRegion: random.pick([1, 1, 2]),
+    consumersPerRegion: random.chance(0.4) ? 1 : 0,
+    thinkMs: random.pick([30, 80, 200]),
     valueBytes: random.chance(0.15) ? 2000 : 12,
     expiry: random.chance(0.2),
     limits: {

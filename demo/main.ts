@@ -20,6 +20,8 @@ async function main(): Promise<number> {
   const view = new View(options.json ? process.stderr : process.stdout);
 
   let cluster: Cluster | undefined;
+  /** What to exit with once everything is compared and it goes on serving. */
+  let served: number | undefined;
   const interrupted = new Promise<number>((resolve) => {
     for (const [signal, number] of [
       ['SIGINT', 2],
@@ -38,6 +40,7 @@ async function main(): Promise<number> {
   const work = async (): Promise<number> => {
     cluster = await startCluster();
     for (const { name, address, pid } of cluster.regions) view.say(`  ${name.padEnd(11)} ${address}  (pid ${pid})`);
+    view.say(`  data in ${cluster.directory}`);
     const finished = await runFlights(cluster, {
       flights: options.flights,
       kill: options.kill,
@@ -50,11 +53,14 @@ async function main(): Promise<number> {
     const exitCode = passed ? EXIT_OK : EXIT_FINDINGS;
     if (options.once) return exitCode;
     for (const line of invitation(cluster)) view.say(line);
-    return (await interrupted) > 0 ? exitCode : EXIT_INTERNAL;
+    served = exitCode;
+    await interrupted;
+    return exitCode;
   };
 
   try {
-    return await Promise.race([work(), interrupted]);
+    // Ctrl-C while it serves is how it is meant to end; before that it is an interruption.
+    return await Promise.race([work(), interrupted.then((code) => served ?? code)]);
   } finally {
     if (!options.once) view.say('Ending the regions ...');
     await cluster?.stop();

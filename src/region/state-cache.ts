@@ -2,7 +2,7 @@
 // Owns: the durable state of a key, as of what the engine has landed, whether the store has it yet or not.
 //
 // Bound: `bytesMax` of encoded states; beyond it, entries that the store has and nobody asked for lately go first. Entries that the
-// store does not have yet (dirty) are never dropped; the store's writer bounds how many there are.
+// store does not have yet (dirty, or on their way) are never dropped; the store's writer bounds how many there are.
 
 import { mergeOf, type AnyState } from '../merge/merge.ts';
 import { mergeTypeOfCode, MERGE_TYPE_CODES, type MergeTypeName } from '../record/op.ts';
@@ -22,6 +22,8 @@ const ENTRY_BYTES_OVERHEAD = 200;
 class Entry extends Slot {
   bytes: number;
   dirty = false;
+  /** On its way into the store, which until then answers with an older row. */
+  writing = false;
   /** Asked for since the last time that eviction came by (second chance). */
   touched = false;
 
@@ -39,8 +41,7 @@ export class StateCache implements KeyStates {
   #dirty: Entry[] = [];
   /** 't' rows to be written: due row key → type code. */
   readonly #due = new Map<string, Uint8Array | null>();
-  /** Rows on their way into the store: until they are there, the store's answer for them is old. */
-  #writing: ReadonlyMap<string, Uint8Array | null> = new Map();
+  #writing: readonly Entry[] = [];
   #bytes = 0;
 
   constructor(shard: ShardId, store: Store, bytesMax: number) {
@@ -63,14 +64,12 @@ export class StateCache implements KeyStates {
       entry.touched = true;
       return entry;
     }
-    if (!this.#fromWriting(key, type)) {
-      let loaded = false;
-      this.#store.getMany(this.#shard, [STATE_ROW + key], (values) => {
-        this.#fill(key, type, values[0]);
-        loaded = true;
-      });
-      if (!loaded) throw new Error(`${key} was not loaded before it was needed`);
-    }
+    let loaded = false;
+    this.#store.getMany(this.#shard, [STATE_ROW + key], (values) => {
+      this.#fill(key, type, values[0]);
+      loaded = true;
+    });
+    if (!loaded) throw new Error(`${key} was not loaded before it was needed`);
     return this.#entries.get(key)!;
   }
 
@@ -87,7 +86,7 @@ export class StateCache implements KeyStates {
   load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
     let missing: { key: StateKey; type: MergeTypeName }[] | undefined;
     for (const wanted of keys) {
-      if (this.#entries.has(wanted.key) || this.#fromWriting(wanted.key, wanted.type)) continue;
+      if (this.#entries.has(wanted.key)) continue;
       missing ??= [];
       missing.push(wanted);
     }
@@ -104,13 +103,6 @@ export class StateCache implements KeyStates {
         done();
       },
     );
-  }
-
-  #fromWriting(key: StateKey, type: MergeTypeName): boolean {
-    const row = this.#writing.get(STATE_ROW + key);
-    if (row === undefined) return false;
-    this.#fill(key, type, row ?? undefined);
-    return true;
   }
 
   #fill(key: StateKey, type: MergeTypeName, row: Uint8Array | undefined): void {
@@ -133,7 +125,7 @@ export class StateCache implements KeyStates {
     for (const [key, entry] of this.#entries) {
       if (this.#bytes <= this.#bytesMax * 0.95 || looks-- === 0) return;
       if (key === spare) continue;
-      if (entry.dirty || entry.touched || entry.pendingCount > 0) {
+      if (entry.dirty || entry.writing || entry.touched || entry.pendingCount > 0) {
         entry.touched = false;
         this.#entries.delete(key);
         this.#entries.set(key, entry);
@@ -167,6 +159,7 @@ export class StateCache implements KeyStates {
     const rows: [string, Uint8Array | null][] = [];
     for (const entry of this.#dirty) {
       entry.dirty = false;
+      entry.writing = true;
       if (entry.state === undefined) {
         rows.push([STATE_ROW + entry.key, null]);
         continue;
@@ -176,31 +169,26 @@ export class StateCache implements KeyStates {
       entry.bytes = row.length;
       rows.push([STATE_ROW + entry.key, row]);
     }
+    this.#writing = this.#dirty;
     this.#dirty = [];
     for (const row of this.#due) rows.push(row);
     this.#due.clear();
-    this.#writing = new Map(rows);
     return rows;
   }
 
   written(): void {
-    this.#writing = new Map();
+    for (const entry of this.#writing) entry.writing = false;
+    this.#writing = [];
   }
 
-  /** Rows that the store did not take: what they held is dirty again, unless it has changed since. */
+  /** The store did not take the step: its keys are dirty again, and its due rows too unless they have changed since. */
   putBack(rows: readonly (readonly [rowKey: string, value: Uint8Array | null])[]): void {
+    const entries = this.#writing;
     this.written();
     for (const [rowKey, value] of rows) {
       if (rowKey.startsWith(DUE_ROW) && !this.#due.has(rowKey)) this.#due.set(rowKey, value);
-      if (!rowKey.startsWith(STATE_ROW)) continue;
-      const key = rowKey.slice(STATE_ROW.length) as StateKey;
-      let entry = this.#entries.get(key);
-      if (entry === undefined) {
-        // Evicted while the step was under way: the row is all that is left of it.
-        if (value === null) continue;
-        const { type, state } = decodeState(value);
-        entry = this.#insert(key, type, state, value.length);
-      }
+    }
+    for (const entry of entries) {
       if (entry.dirty) continue;
       entry.dirty = true;
       this.#dirty.push(entry);

@@ -52,6 +52,7 @@ const RESTART_RUNNER_MS = 100;
 const DEADLINE_MS_MAX = 60_000;
 const OVERLOAD_RETRY_MS = 50;
 const DRAIN_POLL_MS = 5;
+const CLASH_FORGOTTEN_MS = 60_000;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
 
@@ -103,6 +104,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #phase: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #clockUnsynced: { readonly sinceMs: number; readonly message: string } | undefined;
   #behindPeers: { readonly sinceMs: number; readonly message: string } | undefined;
+  #identityClash: { readonly sinceMs: number; readonly region: RegionId; readonly message: string } | undefined;
   #fatal: CausewayError | undefined;
   #wasReady = false;
   /** At the end of a drain: nothing is appended any more. */
@@ -895,12 +897,19 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       alarms: alarmsOf(runners, [
         { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
         { alarm: this.#behindPeers, code: 'log-damaged' },
+        { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
         {
           alarm: log.state().kind === 'ready' ? undefined : { sinceMs: nowMs, message: reason },
           code: 'read-only',
         },
       ]),
     };
+  }
+
+  /** The clash is told again with each dial of the second process; when nothing is heard of it for a while it is over. */
+  #recentClash(nowMs: number): { readonly sinceMs: number; readonly message: string } | undefined {
+    const clash = this.#identityClash;
+    return clash !== undefined && nowMs - clash.sinceMs < CLASH_FORGOTTEN_MS ? clash : undefined;
   }
 
   // ── What the links call ─────────────────────────────────────────────────────────────────────────────────────────
@@ -1007,6 +1016,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       }
       return;
     }
+  }
+
+  onIdentityClash(region: RegionId, message: string): void {
+    if (this.#identityClash?.message !== message) this.#notice('error', message);
+    this.#identityClash = { sinceMs: this.#nowMs(), region, message };
   }
 
   onLinkState(peer: RegionId, state: LinkState): void {

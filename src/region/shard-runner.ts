@@ -61,6 +61,8 @@ interface Part {
 
 const READ_BYTES = 4 * 1024 * 1024;
 const COLLECT_KEYS_MAX = 1000;
+/** Of peers' batches of one shard on their way into our log. Beyond: dropped, and asked for again. */
+const REMOTE_IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 /** Parked, frozen or missing for longer than this: ask again. Each time in vain doubles it. */
 const ASK_AGAIN_AFTER_MS = 500;
 const ASK_AGAIN_MS_MAX = 4000;
@@ -96,6 +98,8 @@ export class ShardRunner {
   readonly #landedWhileTaking: Part[] = [];
   #inFlightBytes = 0;
   readonly #inFlightSizes: { offset: number; bytes: number }[] = [];
+  #remoteInFlightBytes = 0;
+  readonly #remoteInFlightSizes: { offset: number; bytes: number }[] = [];
   #tombstonesDue = 0;
   /** What the members hold that a new or damaged log lacks; reads and writes wait for it (I11). */
   #target: Map<OriginId, number> | undefined;
@@ -389,6 +393,9 @@ export class ShardRunner {
   receive(bytes: Uint8Array): Received {
     if (this.#stopped || !this.#recovered) return 'dropped';
     if (this.#ports.log.state().kind !== 'ready') return 'dropped';
+    // A log that falls behind is not given more: the sender's credit comes back at once, so it would not stop by itself. What is dropped
+    // is seen to be missing, and asked for again (#noticeBehind).
+    if (this.#remoteInFlightBytes > REMOTE_IN_FLIGHT_BYTES_MAX) return 'dropped';
     const received = this.#receiveOne(bytes);
     if (received === 'taken') this.#unpark();
     return received;
@@ -412,7 +419,8 @@ export class ShardRunner {
         return 'duplicate';
       case 'gap':
       case 'wait': {
-        const parked = this.#parking.park({ header, bytes });
+        // A copy: what came is a view on the whole frame, and would keep all of it in memory while it waits.
+        const parked = this.#parking.park({ header, bytes: Buffer.from(bytes) });
         // What comes twice over two paths is no reason to ask for everything a third time.
         if (parked === 'full' || (parked === 'parked' && decision.kind === 'gap')) this.#events.askAgain(this.shard);
         return parked === 'full' ? 'dropped' : 'parked';
@@ -429,6 +437,8 @@ export class ShardRunner {
     this.cache.load(keysOf(inspected.batch.ops), () => {
       this.#append(this.engine.take(inspected, this.cache));
     });
+    this.#remoteInFlightBytes += inspected.bytes.length;
+    this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
     this.#taking = false;
     for (const part of this.#landedWhileTaking.splice(0)) this.#landedPart(part);
     this.#behindSinceMs = undefined;
@@ -464,6 +474,9 @@ export class ShardRunner {
     }
     while (this.#inFlightSizes.length > 0 && this.#inFlightSizes[0]!.offset <= offset) {
       this.#inFlightBytes -= this.#inFlightSizes.shift()!.bytes;
+    }
+    while (this.#remoteInFlightSizes.length > 0 && this.#remoteInFlightSizes[0]!.offset <= offset) {
+      this.#remoteInFlightBytes -= this.#remoteInFlightSizes.shift()!.bytes;
     }
     this.#checkTarget();
     for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);

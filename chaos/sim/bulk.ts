@@ -24,6 +24,8 @@ export interface BulkOptions {
 
 export interface Finding {
   readonly seed: number;
+  /** undefined: random chaos. */
+  readonly scenario: string | undefined;
   readonly plan: string;
   readonly invariant: string;
   readonly message: string;
@@ -95,7 +97,7 @@ export async function runChunk({ from, to, without, scenario }: Chunk): Promise<
     const { finding, plan, stats } = await checkedSeed(seed, without, scenario);
     addStats(result.totals, stats);
     settleMsMax = Math.max(settleMsMax, stats.settleMs ?? 0);
-    if (finding !== undefined) result.findings.push({ seed, plan, invariant: finding.invariant, message: finding.message });
+    if (finding !== undefined) result.findings.push({ seed, scenario, plan, invariant: finding.invariant, message: finding.message });
   }
   const used = process.cpuUsage(cpu);
   return { ...result, settleMsMax, cpuMs: (used.user + used.system) / 1000 };
@@ -118,13 +120,21 @@ export async function runBulk(options: BulkOptions): Promise<BulkReport> {
     return { from, to: next, without, scenario };
   };
   const put = (chunk: Chunk, result: ChunkResult): void => {
-    done += chunk.to - chunk.from;
+    if (chunk.scenario === scenario) done += chunk.to - chunk.from;
     findings.push(...result.findings);
     for (const [name, value] of Object.entries(result.totals)) add(totals, name, value);
     settleMsMax = Math.max(settleMsMax, result.settleMsMax);
     cpuMs += result.cpuMs;
     options.onProgress?.(done, findings.length);
   };
+  // The scenarios go first: they are quick, and some mistakes need them (a guard against what only a script can bring about).
+  if (scenario === undefined) {
+    for (const { name } of scenarios) {
+      const chunk: Chunk = { from: start, to: start + 1, without, scenario: name };
+      put(chunk, await runChunk(chunk));
+      if (findings.length >= options.findingsMax) break;
+    }
+  }
   if (options.jobs <= 1) {
     for (let chunk = take(); chunk !== undefined; chunk = take()) put(chunk, await runChunk(chunk));
   } else {

@@ -160,10 +160,10 @@ async function bulk(args: Args): Promise<boolean> {
 }
 
 function printReport(report: BulkReport, seconds: number, args: Args): void {
-  for (const { seed, plan, invariant, message } of report.findings) {
-    say(`seed ${seed}: VIOLATED ${invariant}: ${message}`);
+  for (const { seed, scenario, plan, invariant, message } of report.findings) {
+    say(`${scenario === undefined ? '' : `scenario ${scenario}, `}seed ${seed}: VIOLATED ${invariant}: ${message}`);
     say(`  plan: ${plan}`);
-    say(`  replay: ${replayCommand(seed, args, undefined)}`);
+    say(`  replay: ${replayCommand(seed, args, scenario)}`);
   }
   const { totals } = report;
   const group = (prefix: string): string =>

@@ -1,13 +1,15 @@
 // One seed, from its plan to its verdict: chaos with a safety check after every event, then everything heals, and the regions must
 // agree within a bounded time (as VOPR does it: safety first, then liveness).
 
+import { msOfStamp } from '../../src/clock/hlc.ts';
+import { isTooFarAhead } from '../../src/clock/skew.ts';
 import { GUARDS, type GuardName } from '../../src/shard/guards.ts';
 import { ClientCheck } from '../check/clients.ts';
 import { ConflictCheck } from '../check/conflicts.ts';
 import { DigestCheck, FinalCheck } from '../check/convergence.ts';
 import { PromiseCheck } from '../check/promises.ts';
 import { ResidencyCheck } from '../check/residency.ts';
-import { Violation } from '../check/violation.ts';
+import { holds, Violation } from '../check/violation.ts';
 import { ViewCheck } from '../check/views.ts';
 import { Cluster, type NodeFactory } from './cluster.ts';
 import { Faults } from './faults.ts';
@@ -89,6 +91,13 @@ export class Simulation {
       cluster.trace.add('logged', batch.header.shard, `${batch.header.origin}:${batch.header.firstSeq}..${batch.header.lastSeq}`, batch.header.firstStamp);
       this.promises.logged(batch);
       this.clients.logged(batch);
+    };
+    history.onDurable = (log, { batch, offset }) => {
+      if (batch === undefined || batch.header.origin.startsWith(`${log.region}~`)) return;
+      const latestMs = cluster.region(log.region).clock.latestMs();
+      holds(!isTooFarAhead(batch.header.lastStamp, latestMs, plan.maxSkewMs), 'I5', () =>
+        `${log.region} ${log.shard} offset ${offset}: ${batch.header.origin}:${batch.header.lastSeq} is stamped ${msOfStamp(batch.header.lastStamp) - latestMs} ms ahead of the clock here, and was taken`,
+      );
     };
     const residency = new ResidencyCheck((shard) => cluster.members(shard));
     cluster.network.taps.push({

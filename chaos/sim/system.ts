@@ -8,6 +8,9 @@ import type { SeededRandom } from './random.ts';
 /** Unix ms at virtual time 0: 2026-01-01. */
 export const EPOCH_MS = 1_767_225_600_000;
 
+/** No batch takes longer from its judgement to the log. */
+const JUDGED_MS_MAX = 10_000;
+
 /** A machine's clock; it survives the crash of a process. */
 export class SimClock {
   readonly #scheduler: Scheduler;
@@ -15,6 +18,8 @@ export class SimClock {
   /** Extra ms per ms. */
   #drift = 0;
   #since = 0;
+  /** What it showed before it was set back, and until when somebody may still go by that. */
+  #before: { readonly offsetMs: number; readonly until: number } | undefined;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
@@ -33,7 +38,16 @@ export class SimClock {
     this.set(this.offsetMs + byMs, this.#drift);
   }
 
+  /** The latest that a decision which takes effect now may have seen: a batch is judged when it comes and logged a while later. */
+  latestMs(): number {
+    const before = this.#before !== undefined && this.#before.until > this.#scheduler.now ? this.#before.offsetMs : -Infinity;
+    return Math.floor(EPOCH_MS + this.#scheduler.now + Math.max(this.offsetMs, before));
+  }
+
   set(offsetMs: number, drift: number): void {
+    const { now } = this.#scheduler;
+    const shown = Math.max(this.offsetMs, this.#before !== undefined && this.#before.until > now ? this.#before.offsetMs : -Infinity);
+    if (shown > offsetMs) this.#before = { offsetMs: shown, until: now + JUDGED_MS_MAX };
     this.#offsetMs = offsetMs;
     this.#drift = drift;
     this.#since = this.#scheduler.now;

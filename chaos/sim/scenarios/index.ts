@@ -1,5 +1,7 @@
 // Every scenario, in the order in which `--scenario all` plays them.
 
+import { conflictScenarios } from './conflicts.ts';
+import { logScenarios } from './logs.ts';
 import type { Scenario } from './scenario.ts';
 
-export const scenarios: readonly Scenario[] = [];
+export const scenarios: readonly Scenario[] = [...conflictScenarios, ...logScenarios];

@@ -1,6 +1,7 @@
 // A scenario: one known way to go wrong, played on purpose. It uses the same cluster, oracle and checks as the seeds; only the faults and
 // the clients follow a script.
 
+import { DEFAULT_LIMITS } from '../../../src/region/options.ts';
 import type { Plan } from '../plan.ts';
 import type { Simulation } from '../simulate.ts';
 
@@ -35,6 +36,7 @@ export function quiet(change: Partial<Plan> = {}): (drawn: Plan) => Plan {
     consumersPerRegion: 0,
     valueBytes: 12,
     expiry: false,
+    limits: DEFAULT_LIMITS,
     faults: {},
     ...change,
   });

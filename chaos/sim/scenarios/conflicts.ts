@@ -1,0 +1,151 @@
+// What concurrency must mean, one case each: the examples that people try first.
+
+import { add, attempt, begin, boot, counterOf, cut, DELETE, elementsOf, expect, increment, inStep, isolate, put, read, remove, textOf, write } from './steps.ts';
+import { quiet, type Scenario } from './scenario.ts';
+
+export const conflictScenarios: readonly Scenario[] = [
+  {
+    name: 'counter-through-partition',
+    says: 'two producers increment one counter in different regions through a partition: the sum is exact',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      isolate(sim, 'sa');
+      let expected = 0;
+      for (let i = 1; i <= 20; i++) {
+        await write(sim, 'ap', 'counter-pn', 'k0', increment(i));
+        await write(sim, 'sa', 'counter-pn', 'k0', increment(-2 * i));
+        expected -= i;
+      }
+      isolate(sim, 'sa', false);
+      await inStep(sim);
+      for (const region of ['ap', 'eu', 'sa']) {
+        const value = counterOf(read(sim, region, 'counter-pn', 'k0'));
+        expect(value === BigInt(expected), () => `${region} counts ${value}, not ${expected}`);
+      }
+      await sim.settle();
+    },
+  },
+  {
+    name: 'concurrent-add-remove',
+    says: 'an element that is removed in one region and added again in another at the same time stays',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      await write(sim, 'ap', 'set-aw', 'k0', add('x', 'y'));
+      await inStep(sim);
+      cut(sim, 'ap', 'eu');
+      cut(sim, 'ap', 'sa');
+      await write(sim, 'ap', 'set-aw', 'k0', remove('x', 'y'));
+      await write(sim, 'eu', 'set-aw', 'k0', add('x'));
+      isolate(sim, 'ap', false);
+      await inStep(sim);
+      for (const region of ['ap', 'eu', 'sa']) {
+        const elements = elementsOf(read(sim, region, 'set-aw', 'k0')).join();
+        expect(elements === 'x', () => `${region} has '${elements}'; the add of x was concurrent with its removal, that of y was not`);
+      }
+      await sim.settle();
+    },
+  },
+  {
+    name: 'two-writes-one-conflict',
+    says: 'two concurrent writes of one register give exactly one verdict, about the loser',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      isolate(sim, 'ap');
+      const lost = await write(sim, 'ap', 'register-lww', 'k0', put('first'));
+      await sim.run(50);
+      const won = await write(sim, 'eu', 'register-lww', 'k0', put('second'));
+      expect(won.stamp > lost.stamp, () => 'the later write has the lower stamp');
+      isolate(sim, 'ap', false);
+      await inStep(sim);
+      // A write that has seen its predecessor is no conflict.
+      await write(sim, 'sa', 'register-lww', 'k0', put('third'));
+      await inStep(sim);
+      expect(textOf(read(sim, 'ap', 'register-lww', 'k0')) === 'third', () => 'the last write does not stand');
+      sim.conflicts.collectAll();
+      expect(sim.conflicts.count === 1, () => `${sim.conflicts.count} verdicts for one conflict`);
+      const [verdict] = sim.cluster.region('ap').nodes[0]!.node!.conflicts();
+      expect(verdict?.loser.seq === lost.seq && verdict.winner.origin === won.origin, () => 'the verdict is about other writes');
+      await sim.settle();
+    },
+  },
+  {
+    name: 'remove-before-add',
+    says: 'a remove that was prepared on an add reaches a region before the add does: it waits',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      // eu hears of ap's add; sa hears of eu at once and of ap much later.
+      sim.cluster.network.change('ap', 'sa', { blocked: true });
+      sim.cluster.network.change('sa', 'ap', { blocked: true });
+      for (const key of ['k0', 'k1']) {
+        await write(sim, 'ap', 'set-aw', key, add('x'));
+        await inStep(sim, 'ap', 'eu');
+        await write(sim, 'eu', 'set-aw', key, key === 'k0' ? remove('x') : DELETE);
+        await sim.run(200);
+      }
+      isolate(sim, 'sa', false);
+      await inStep(sim);
+      for (const key of ['k0', 'k1']) {
+        for (const region of ['ap', 'eu', 'sa']) {
+          expect(read(sim, region, 'set-aw', key) === undefined, () => `${region} has what was removed from ${key}`);
+        }
+      }
+      await sim.settle();
+    },
+  },
+  {
+    name: 'reset-meets-unaware-increment',
+    says: 'a reset of a counter meets an increment that had not seen it: what it had not seen still counts',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(10));
+      await inStep(sim);
+      isolate(sim, 'ap');
+      // The same slot goes on, unaware; the reset has seen 10 of it.
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(5));
+      await write(sim, 'eu', 'counter-pn', 'k0', DELETE);
+      await sim.run(3000);
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      isolate(sim, 'ap', false);
+      await inStep(sim);
+      // Long enough for the reset slots to be collected; then a late increment must not bring them back.
+      await sim.run(5000);
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(100));
+      await inStep(sim);
+      for (const region of ['ap', 'eu', 'sa']) {
+        const value = counterOf(read(sim, region, 'counter-pn', 'k0'));
+        expect(value === 106n, () => `${region} counts ${value}, not 106`);
+      }
+      await sim.settle();
+    },
+  },
+  {
+    name: 'retry-after-lost-answer',
+    says: 'a client that heard nothing sends again with the same key, to the restarted process: one effect',
+    plan: quiet({ diskMs: 20 }),
+    script: async (sim) => {
+      await boot(sim);
+      const options = { idempotency: { kind: 'key', key: 'order-1' } } as const;
+      const call = begin(sim, 'ap', 'counter-pn', 'k0', increment(7), options);
+      await sim.run(2);
+      for (const node of sim.cluster.region('ap').nodes) sim.cluster.crash(node, { keep: 'all', torn: false, machine: false });
+      call.op.open = 0;
+      call.op.unknown = true;
+      for (const node of sim.cluster.region('ap').nodes) sim.cluster.start(node);
+      await sim.until('ap takes writes', 10_000, () => sim.cluster.region('ap').nodes[0]!.up && sim.cluster.region('ap').nodes[0]!.node!.status().state === 'ready');
+      attempt(sim, 'ap', call.op, options, (result) => {
+        call.result = result;
+      });
+      await sim.until('the second answer', 5000, () => call.result !== undefined);
+      expect(call.result!.ok, () => 'the retry was refused');
+      await inStep(sim);
+      const value = counterOf(read(sim, 'eu', 'counter-pn', 'k0'));
+      expect(value === 7n, () => `the counter stands at ${value}, not 7`);
+      await sim.settle();
+    },
+  },
+];

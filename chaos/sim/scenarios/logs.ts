@@ -1,0 +1,308 @@
+// What happens to logs, owners and origins: lost tails, old copies, stale appends, deposed owners.
+
+import { encodeBatch, decodeBatch, readBatchHeader, OrderedDeps } from '../../../src/record/batch.ts';
+import { DEFAULT_LIMITS } from '../../../src/region/options.ts';
+import { add, begin, boot, crash, cut, DELETE, expect, increment, inStep, insist, isolate, owner, put, read, ready, restart, status, textOf, write } from './steps.ts';
+import { quiet, type Scenario } from './scenario.ts';
+
+export const logScenarios: readonly Scenario[] = [
+  {
+    name: 'deposed-owner-heartbeat',
+    says: 'an owner that was replaced goes on talking: none of its promises may hold for its successor, none of its writes may land',
+    plan: quiet({ nodesPerRegion: 2 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const region = cluster.region('ap');
+      await write(sim, 'ap', 'register-lww', 'k0', put('by the first owner'));
+      // The old owner hears of it seconds later; its clock is ahead, that of the region's log is not.
+      cluster.moveOwner(region, 1, 4000);
+      await ready(sim, 'ap');
+      const before = region.nodes[0]!;
+      for (let i = 0; i < 10; i++) {
+        await insist(sim, 'ap', 'register-lww', 'k0', put(`by the second owner ${i}`));
+        // A client that has not heard of the move.
+        if (i % 2 === 0) begin(sim, 'ap', 'register-lww', 'k1', put(`by the first owner, deposed ${i}`), {}, before);
+        await sim.run(200);
+      }
+      await inStep(sim);
+      expect(textOf(read(sim, 'eu', 'register-lww', 'k0')) === 'by the second owner 9', () => 'the successor lost');
+      await sim.settle();
+    },
+  },
+  {
+    name: 'lost-tail-known-to-peer',
+    says: 'the end of a log is lost, a peer has it: those ops come back under their own dots, and the origin ends at the maximum',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      await inStep(sim);
+      // Only eu hears of the tail.
+      cut(sim, 'ap', 'sa');
+      cut(sim, 'eu', 'sa');
+      for (let i = 0; i < 5; i++) await write(sim, 'ap', 'counter-pn', 'k0', increment(10), { durability: { kind: 'regions', n: 1 } });
+      await inStep(sim, 'ap', 'eu');
+      const region = crash(sim, 'ap', 'none', true);
+      sim.cluster.damage(region, region.shards[0]!, 4);
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(100));
+      cut(sim, 'ap', 'sa', false);
+      cut(sim, 'eu', 'sa', false);
+      await inStep(sim);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'origin-closes-at-the-maximum',
+    says: 'a region gets an old copy of its log back while the only peer that has the rest is away: the origin is not closed below it',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      await inStep(sim);
+      cluster.takeBackup(cluster.region('ap'));
+      cut(sim, 'ap', 'sa');
+      cut(sim, 'eu', 'sa');
+      for (let i = 0; i < 5; i++) await write(sim, 'ap', 'counter-pn', 'k0', increment(10), { durability: { kind: 'regions', n: 1 } });
+      await inStep(sim, 'ap', 'eu');
+      const region = crash(sim, 'ap', 'none', true);
+      cluster.restoreBackup(region);
+      cut(sim, 'ap', 'eu');
+      cut(sim, 'ap', 'sa', false);
+      restart(sim, 'ap');
+      await sim.run(4000);
+      // From eu to ap it is slow, so that what eu reports is here before what it has.
+      cluster.network.change('eu', 'ap', { blocked: false, bytesPerMs: 0.4, delayMs: 200 });
+      cluster.network.change('ap', 'eu', { blocked: false });
+      cut(sim, 'eu', 'sa', false);
+      await sim.run(6000);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'new-incarnation-below-collected-tombstone',
+    says: 'a region loses its disk and its clock falls back an hour: its new incarnation starts above what was collected meanwhile',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'eu', 'register-lww', 'k0', put('old'));
+      await inStep(sim);
+      await write(sim, 'eu', 'register-lww', 'k0', DELETE);
+      await inStep(sim);
+      await sim.until('the tombstone is collected in eu', 15_000, () => tombstones(sim, 'eu') === 0 && tombstones(sim, 'sa') === 0);
+      const region = crash(sim, 'ap', 'none', true);
+      region.clock.step(-3_600_000);
+      cluster.wipe(region, true);
+      restart(sim, 'ap');
+      await sim.run(3000);
+      const call = begin(sim, 'ap', 'register-lww', 'k0', put('new'));
+      await sim.until('an answer', 5000, () => call.result !== undefined);
+      await sim.run(2000);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'unheard-of-region-writes-below-a-tombstone',
+    says: 'a tombstone is past every watermark that its region knows of, and a member that it has not heard of yet writes below it',
+    plan: quiet(),
+    script: async (sim) => {
+      const { cluster } = sim;
+      const { network } = cluster;
+      isolate(sim, 'sa');
+      for (const region of ['ap', 'eu']) restart(sim, region);
+      await ready(sim, 'ap', 'eu');
+      await write(sim, 'ap', 'register-lww', 'k0', put('old'));
+      await inStep(sim, 'ap', 'eu');
+      // ap still promises to eu, and hears nothing of it.
+      network.change('eu', 'ap', { blocked: true });
+      await write(sim, 'eu', 'register-lww', 'k0', DELETE);
+      await sim.run(2500);
+      cluster.region('sa').clock.set(-12_000, 0);
+      cut(sim, 'ap', 'sa', false);
+      restart(sim, 'sa');
+      await ready(sim, 'sa');
+      await write(sim, 'sa', 'register-lww', 'k0', put('below the tombstone'));
+      await sim.settle();
+    },
+  },
+  {
+    name: 'parked-batches-eat-credit',
+    says: 'batches that wait for what they depend on fill their buffer: they are dropped and asked for again, and what they wait for gets through',
+    plan: quiet({ limits: { ...DEFAULT_LIMITS, parkedBytesMax: 700, linkWindowBytes: 1500 } }),
+    script: async (sim) => {
+      await boot(sim);
+      const { network } = sim.cluster;
+      // sa gets ap's ops late; eu's, which depend on them, at once and many.
+      network.change('ap', 'sa', { delayMs: 1500 });
+      for (let i = 0; i < 40; i++) {
+        await write(sim, 'ap', 'set-aw', 'k0', add(`a${i % 3}`));
+        await inStep(sim, 'ap', 'eu');
+        await write(sim, 'eu', 'set-aw', 'k0', add(`b${i % 3}`));
+      }
+      await sim.run(1000);
+      network.change('ap', 'sa', { delayMs: 10 });
+      await inStep(sim);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'stale-publish-lands-late',
+    says: 'an append that was held up reaches the log after its owner has died and another has begun: it is refused, or it was the last of its line',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const region = cluster.region('ap');
+      await write(sim, 'ap', 'register-lww', 'k0', put('kept'));
+      region.appendFault = () => 'late';
+      const calls = [1, 2, 3].map((i) => begin(sim, 'ap', 'register-lww', 'k0', put(`held up ${i}`)));
+      await sim.run(8);
+      calls.push(begin(sim, 'ap', 'register-lww', 'k1', put('held up too')));
+      await sim.run(8);
+      region.appendFault = undefined;
+      crash(sim, 'ap');
+      for (const { op } of calls) {
+        op.open = 0;
+        op.unknown = true;
+      }
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      await write(sim, 'ap', 'register-lww', 'k1', put('by the successor'));
+      region.disk.landLate();
+      cluster.touched(region);
+      await write(sim, 'ap', 'register-lww', 'k1', put('and another'));
+      await inStep(sim);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'backup-restored',
+    says: "a region's disk is put back as it was some time ago: new incarnation, no dot twice, what its peers have comes back",
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const region = cluster.region('ap');
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      await inStep(sim);
+      cluster.takeBackup(region);
+      for (let i = 0; i < 10; i++) await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      await inStep(sim);
+      const origin = [...cluster.history.originsOf(region.shards[0]!).keys()].find((id) => id.startsWith('ap~'));
+      crash(sim, 'ap', 'none', true);
+      cluster.restoreBackup(region);
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(100));
+      await inStep(sim);
+      const value = read(sim, 'ap', 'counter-pn', 'k0');
+      expect(value?.type === 'counter-pn' && value.value === 111n, () => `the counter stands at ${value?.type === 'counter-pn' ? value.value : 'nothing'}, not 111`);
+      expect(status(sim, 'ap').shards[0]!.ownOrigin !== origin, () => 'the incarnation goes on after a restore');
+      await sim.settle();
+    },
+  },
+  {
+    name: 'region-returns-after-long',
+    says: 'a region is away for minutes while the others write and delete: it catches up, and nothing that was deleted comes back',
+    plan: quiet({ heartbeatMs: 500 }),
+    script: async (sim) => {
+      await boot(sim);
+      for (const key of ['k0', 'k1']) await write(sim, 'sa', 'register-lww', key, put('before'));
+      await write(sim, 'sa', 'set-aw', 'k0', add('x'));
+      await inStep(sim);
+      isolate(sim, 'sa');
+      await write(sim, 'sa', 'register-lww', 'k1', put('written alone'));
+      await write(sim, 'ap', 'register-lww', 'k0', DELETE);
+      await write(sim, 'ap', 'register-lww', 'k1', DELETE);
+      await write(sim, 'eu', 'set-aw', 'k0', DELETE);
+      for (let i = 0; i < 20; i++) {
+        await write(sim, i % 2 === 0 ? 'ap' : 'eu', 'counter-pn', 'k0', increment(1));
+        await sim.run(6000);
+      }
+      expect(status(sim, 'ap').shards[0]!.tombstones > 0, () => 'a tombstone was collected while a member was away');
+      isolate(sim, 'sa', false);
+      await inStep(sim);
+      expect(read(sim, 'sa', 'register-lww', 'k0') === undefined, () => 'k0 is back');
+      await sim.settle();
+    },
+  },
+  {
+    name: 'poison-stamp',
+    says: "an op is stamped a year ahead: its origin's stream is held with an alarm within 5 s, all others flow",
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      isolate(sim, 'ap');
+      await sim.run(2500);
+      cluster.region('ap').clock.step(365 * 86_400_000);
+      await sim.run(200);
+      const poison = await write(sim, 'ap', 'register-lww', 'k0', put('from the future'));
+      cluster.region('ap').clock.set(0, 0);
+      isolate(sim, 'ap', false);
+      await sim.until('alarms in eu and sa', 5000, () => ['eu', 'sa'].every((region) => status(sim, region).alarms.some(({ code }) => code === 'clock-hold')));
+      const version = await write(sim, 'eu', 'register-lww', 'k1', put('from today'));
+      expect(version.stamp < poison.stamp, () => "eu's clock was pushed ahead");
+      await inStepOf(sim, 'eu', 'sa');
+      expect(textOf(read(sim, 'sa', 'register-lww', 'k1')) === 'from today', () => 'an honest stream does not flow');
+      expect(read(sim, 'sa', 'register-lww', 'k0') === undefined, () => 'the poisoned op was taken');
+    },
+  },
+  {
+    name: 'forged-history',
+    says: 'a batch arrives that continues another history of its origin than the one that is here: its stream stops with an alarm',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      await write(sim, 'ap', 'register-lww', 'k0', put('one'));
+      await inStep(sim);
+      let forged = false;
+      sim.cluster.network.taps.push({
+        sent: (from, to, message) => {
+          if (message.kind !== 'batches' || from.site !== 'ap' || to.site !== 'sa') return;
+          const batches = message.batches as Uint8Array[];
+          batches.forEach((bytes, i) => {
+            const header = readBatchHeader(bytes);
+            if (!header.origin.startsWith('ap~') || forged) return;
+            forged = true;
+            batches[i] = withOtherPast(bytes);
+          });
+        },
+      });
+      // eu and sa do not hear each other, so that sa has only the forged copy.
+      cut(sim, 'eu', 'sa');
+      await write(sim, 'ap', 'register-lww', 'k0', put('two'));
+      await sim.until('an alarm in sa', 5000, () => status(sim, 'sa').alarms.some(({ code }) => code === 'fork'));
+      await write(sim, 'sa', 'register-lww', 'k1', put('flows'));
+      expect(textOf(read(sim, 'sa', 'register-lww', 'k0')) === 'one', () => 'the forged batch was taken');
+      expect(forged && owner(sim, 'ap').up, () => 'nothing was forged');
+    },
+  },
+];
+
+function tombstones(sim: Parameters<typeof status>[0], region: string): number {
+  return status(sim, region).shards.reduce((sum, shard) => sum + shard.tombstones, 0);
+}
+
+/** What one region has written is in the other. */
+async function inStepOf(sim: Parameters<typeof status>[0], from: string, to: string): Promise<void> {
+  const { cluster } = sim;
+  await sim.until(`${to} has what ${from} wrote`, 5000, () => {
+    cluster.catchUp();
+    return cluster.region(from).shards.every((shard) => {
+      const there = cluster.history.log(cluster.region(to).id, shard).vector;
+      return [...cluster.history.log(cluster.region(from).id, shard).vector].every(([origin, seq]) => !origin.startsWith(`${from}~`) || (there.get(origin) ?? 0) >= seq);
+    });
+  });
+}
+
+/** The same ops, whole and with a right checksum, that name another batch as the one before them. */
+function withOtherPast(bytes: Uint8Array): Buffer {
+  const header = readBatchHeader(bytes);
+  const batch = decodeBatch(bytes, header, OrderedDeps.empty);
+  return encodeBatch({ ...batch, depsBefore: undefined, previousChecksum: Buffer.alloc(8, 0x66) });
+}

@@ -224,6 +224,17 @@ class Subscription implements FeedSubscription {
       const header = readBatchHeader(entry.bytes, true);
       const have = position.cursor.get(header.origin) ?? 0;
       if (header.lastSeq <= have) continue;
+      if (header.firstSeq > have + 1 && this.#request.start.kind !== 'time') {
+        // The log is trimmed, and what the consumer lacks is gone from it: to go on would be to miss it silently.
+        this.fail(
+          new CausewayError(
+            'CURSOR_INVALID',
+            `ops ${have + 1} to ${header.firstSeq - 1} of ${header.origin} are no longer in the log of shard ${position.source.shard}`,
+            { hint: 'read the state, then subscribe from now' },
+          ),
+        );
+        return;
+      }
       position.cursor.set(header.origin, header.lastSeq);
       position.silentOps += header.count;
       if (header.lastStamp < this.#afterStamp) continue;

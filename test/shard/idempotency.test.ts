@@ -1,0 +1,81 @@
+// Which retries are recognised, and what happens at the bound.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { stampOfMs } from '../../src/clock/hlc.ts';
+import { originId, type Version } from '../../src/record/ids.ts';
+import type { Idempotency } from '../../src/record/op.ts';
+import { IdempotencyTable } from '../../src/shard/idempotency.ts';
+import { EU, START_MS } from '../support/shard-kit.ts';
+
+const eu = originId(EU, 1);
+
+function version(seq: number, atMs = START_MS + seq): Version {
+  return { origin: eu, seq, stamp: stampOfMs(atMs) };
+}
+
+function callers(key: string): Idempotency {
+  return { kind: 'key', key };
+}
+
+test('the first result is the one that is told, whoever comes later', () => {
+  const table = new IdempotencyTable(10);
+  table.record(callers('a'), version(1), 1);
+  table.record(callers('a'), version(2), 2);
+  expect(table.look(callers('a'), undefined)).toEqual({ kind: 'duplicate', first: version(1) });
+  expect(table.size).toBe(1);
+});
+
+test('I12: beyond the bound the oldest are forgotten, and an op from before that is refused, never called new', () => {
+  const table = new IdempotencyTable(3);
+  for (let i = 1; i <= 5; i++) table.record(callers(`k${i}`), version(i), i);
+  expect(table.size).toBe(3);
+  expect(table.firstOffset).toBe(3);
+  expect(table.look(callers('k5'), START_MS + 5).kind).toBe('duplicate');
+  expect(table.look(callers('k1'), START_MS + 1).kind).toBe('forgotten');
+  // First tried after everything that was forgotten: new for certain.
+  expect(table.look(callers('k6'), START_MS + 6).kind).toBe('new');
+});
+
+test('a producer with a forgotten seq is refused below it, and recognised above it', () => {
+  const table = new IdempotencyTable(2);
+  const of = (seq: number): Idempotency => ({ kind: 'producer', producer: 7, seq });
+  for (let i = 1; i <= 3; i++) table.record(of(i), version(i), i);
+  expect(table.look(of(1), undefined).kind).toBe('forgotten');
+  expect(table.look(of(2), undefined).kind).toBe('duplicate');
+  expect(table.look(of(4), undefined).kind).toBe('new');
+});
+
+test('a restart knows what was forgotten before it by the horizon', () => {
+  const table = new IdempotencyTable(3, stampOfMs(START_MS + 10));
+  expect(table.look(callers('x'), START_MS + 10).kind).toBe('forgotten');
+  expect(table.look(callers('x'), START_MS + 11).kind).toBe('new');
+});
+
+test('against a naive model: no op that names the moment of its first try is ever called new twice', () => {
+  const op = fc.record({ id: fc.integer({ min: 0, max: 12 }), producer: fc.integer({ min: 0, max: 2 }) });
+  fc.assert(
+    fc.property(fc.array(op, { maxLength: 80 }), fc.integer({ min: 1, max: 6 }), (ops, entriesMax) => {
+      const table = new IdempotencyTable(entriesMax);
+      const applied = new Map<string, Version>();
+      const firstTried = new Map<string, number>();
+      ops.forEach(({ id, producer }, i) => {
+        const nowMs = START_MS + i;
+        const idempotency: Idempotency =
+          producer === 0 ? callers(`k${id}`) : { kind: 'producer', producer, seq: id + 1 };
+        const name = JSON.stringify(idempotency);
+        const issuedAtMs = firstTried.get(name) ?? nowMs;
+        firstTried.set(name, issuedAtMs);
+        const seen = table.look(idempotency, issuedAtMs);
+        const before = applied.get(name);
+        if (seen.kind === 'duplicate') expect(seen.first).toEqual(before);
+        if (seen.kind === 'new') {
+          expect(before).toBeUndefined();
+          applied.set(name, version(i + 1, nowMs));
+          table.record(idempotency, version(i + 1, nowMs), i + 1);
+        }
+        expect(table.size).toBeLessThanOrEqual(entriesMax);
+      });
+    }),
+  );
+});

@@ -38,8 +38,8 @@ export class Batch {
   createdMs = 0;
   /** Unix ms of the first attempt; 0 before it. */
   issuedAtMs = 0;
-  /** By the monotonic clock: when the attempt that is under way began. */
-  sentMs = 0;
+  /** By the monotonic clock: when a node that has not answered the attempt that is under way is given up. */
+  answerByMs = 0;
   /** It may have been applied, and it is not known; then `near` is where, unless it may move. */
   open = false;
   near: Endpoint | undefined;

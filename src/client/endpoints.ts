@@ -174,16 +174,17 @@ export class Endpoint {
     return topology;
   }
 
-  /** Asks once, in the background, so that retries know which endpoints are one region. */
-  learn(): void {
+  /** Asks in the background, so that retries know which endpoints are one region. Resolves also when there was no answer. */
+  async learn(): Promise<void> {
     if (this.#learning || this.region !== undefined) return;
     this.#learning = true;
-    const limits = { endMs: this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS };
-    this.topology('', limits)
-      .catch(() => undefined)
-      .finally(() => {
-        this.#learning = false;
-      });
+    try {
+      await this.topology('', { endMs: this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS });
+    } catch {
+      // A call that matters finds out what is wrong with it.
+    } finally {
+      this.#learning = false;
+    }
   }
 
   close(): void {
@@ -227,6 +228,11 @@ export class Endpoints {
     );
   }
 
+  /** What the first endpoint that failed has failed with, for messages. */
+  trouble(): string | undefined {
+    return this.all.find((endpoint) => endpoint.lastError !== undefined)?.lastError?.message;
+  }
+
   /** Called when an endpoint changes its state. Returns what ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -247,12 +253,13 @@ export class Endpoints {
       const endpoint = this.best(options.forWrites, options.near);
       if (endpoint === undefined) {
         if (clock.monotonicMs() >= options.endMs) throw this.#noneLeft(options);
+        if (options.near !== undefined) this.#learnOthers();
         await this.#changed(options);
         continue;
       }
       try {
         await endpoint.connected(options, this.#connectTimeoutMs);
-        endpoint.learn();
+        void endpoint.learn();
         return endpoint;
       } catch (error) {
         if (!(error instanceof CausewayError)) throw error;
@@ -260,6 +267,16 @@ export class Endpoints {
         if (clock.monotonicMs() >= options.endMs && options.endMs > 0 && endpoint.lastError === undefined) throw error;
         this.failed(endpoint, error);
       }
+    }
+  }
+
+  /** Perhaps another endpoint is of the region that is looked for. */
+  #learnOthers(): void {
+    for (const endpoint of this.all) {
+      if (endpoint.region !== undefined || endpoint.state === 'down') continue;
+      void endpoint.learn().then(() => {
+        if (endpoint.region !== undefined) this.#changedNow();
+      });
     }
   }
 

@@ -1,4 +1,4 @@
-// Typed handles, one per merge type. Each method is one unary call; `handle.op.…` makes the same change as an op, for a
+// Typed handles, one per merge type. Each method is one unary call, and whatever is wrong comes as a rejection; `handle.op.…` makes the same change as an op, for a
 // producer or for client.write() with several at once.
 
 import { CausewayError } from '../errors/errors.ts';
@@ -105,22 +105,22 @@ export class Register<T> extends Handle {
     return { value: decodeWith(this.#codec, view.value, this.collection, key), version, expiresAtMs, stale };
   }
 
-  set(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
+  async set(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
     return this.write(this.op.set(key, value, options), options);
   }
 
-  delete(key: string, options?: WriteOptions): Promise<WriteAck> {
+  async delete(key: string, options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.delete(key), options);
   }
 
   /** Writes only if `expected` is the visible version in the region that answers; else PRECONDITION_FAILED. */
-  compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<WriteAck> {
+  async compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<WriteAck> {
     const { intent } = this.op.set(key, value, options);
     return this.write(opOf(this.collection, key, intent, { kind: 'version', version: expected }), options);
   }
 
   /** Writes only if the region that answers has no value; else PRECONDITION_FAILED. */
-  createIfAbsent(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
+  async createIfAbsent(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
     const { intent } = this.op.set(key, value, options);
     return this.write(opOf(this.collection, key, intent, { kind: 'absent' }), options);
   }
@@ -181,11 +181,11 @@ export class MultiRegister<T> extends Handle {
     return { values, stale };
   }
 
-  set(key: string, value: T, options?: ReplaceOptions): Promise<WriteAck> {
+  async set(key: string, value: T, options?: ReplaceOptions): Promise<WriteAck> {
     return this.write(this.op.set(key, value, options), options);
   }
 
-  delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<WriteAck> {
+  async delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<WriteAck> {
     return this.write(this.op.delete(key, options), options);
   }
 }
@@ -224,16 +224,16 @@ export class Counter extends Handle {
     return view?.value ?? 0n;
   }
 
-  increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
+  async increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.increment(key, by), options);
   }
 
-  decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
+  async decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.decrement(key, by), options);
   }
 
   /** To 0, as far as this region has seen: increments elsewhere that it has not seen still count. */
-  reset(key: string, options?: WriteOptions): Promise<WriteAck> {
+  async reset(key: string, options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.reset(key), options);
   }
 }
@@ -283,16 +283,16 @@ export class SetHandle<T> extends Handle {
     return (view?.elements ?? []).map((element) => decodeWith(this.#codec, element, this.collection, key));
   }
 
-  add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<WriteAck> {
+  async add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<WriteAck> {
     return this.write(this.op.add(key, elements, options), options);
   }
 
-  remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<WriteAck> {
+  async remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.remove(key, elements), options);
   }
 
   /** Removes what the region has; what is added elsewhere meanwhile stays. */
-  clear(key: string, options?: WriteOptions): Promise<WriteAck> {
+  async clear(key: string, options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.clear(key), options);
   }
 }
@@ -362,17 +362,17 @@ export class MapHandle<T> extends Handle {
   }
 
   /** Writes these fields and leaves the others. */
-  update(key: string, fields: Readonly<Record<string, T>>, options?: UpdateOptions): Promise<WriteAck> {
+  async update(key: string, fields: Readonly<Record<string, T>>, options?: UpdateOptions): Promise<WriteAck> {
     return this.write(this.op.update(key, fields, options), options);
   }
 
   /** Removes these fields. */
-  remove(key: string, fields: string | readonly string[], options?: WriteOptions): Promise<WriteAck> {
+  async remove(key: string, fields: string | readonly string[], options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.remove(key, fields), options);
   }
 
   /** Removes every field. */
-  delete(key: string, options?: WriteOptions): Promise<WriteAck> {
+  async delete(key: string, options?: WriteOptions): Promise<WriteAck> {
     return this.write(this.op.delete(key), options);
   }
 }

@@ -415,7 +415,8 @@ export class Producer {
     // In the region's time: what its idempotency table has forgotten is told by its own clock.
     if (batch.issuedAtMs === 0) batch.issuedAtMs = clock.nowMs() + stream.endpoint.clockOffsetMs;
     else this.#retriedOps += batch.count;
-    batch.sentMs = nowMs;
+    const attemptMs = Math.min(ATTEMPT_MS, batch.createdMs + this.#deliveryTimeoutMs - nowMs);
+    batch.answerByMs = nowMs + attemptMs + ATTEMPT_GRACE_MS;
     const requestId = ++this.#requestId;
     const { session, defaults } = this.#parts;
     const message = batch.message(
@@ -423,7 +424,7 @@ export class Producer {
         namespace: defaults.namespace,
         collections: batch.collections,
         durability: this.#durability,
-        deadlineMs: Math.min(ATTEMPT_MS, batch.createdMs + this.#deliveryTimeoutMs - nowMs),
+        deadlineMs: attemptMs,
         session: stream.started || session.isEmpty ? undefined : session.encode(),
         producer: this.#id,
         issuedAtMs: batch.issuedAtMs,
@@ -796,11 +797,8 @@ export class Producer {
     const nowMs = this.#parts.system.clock.monotonicMs();
     const [oldest] = this.#inFlight.values();
     const stream = this.#stream;
-    if (oldest !== undefined && stream !== undefined && nowMs > oldest.sentMs + ATTEMPT_MS + ATTEMPT_GRACE_MS) {
-      const silent = new CausewayError(
-        'UNAVAILABLE',
-        `${stream.endpoint.address}: no answer in ${ATTEMPT_MS + ATTEMPT_GRACE_MS} ms`,
-      );
+    if (oldest !== undefined && stream !== undefined && nowMs > oldest.answerByMs) {
+      const silent = new CausewayError('UNAVAILABLE', `${stream.endpoint.address}: a message was not answered in time`);
       stream.call.cancel();
       this.#broken(stream, silent, false);
     }
@@ -822,7 +820,8 @@ export class Producer {
   }
 
   #expire(batch: Batch): void {
-    const why = batch.error === undefined ? '' : `: ${batch.error.message}`;
+    const reason = batch.error?.message ?? this.#parts.endpoints.trouble();
+    const why = reason === undefined ? '' : `: ${reason}`;
     const message = `not delivered within ${this.#deliveryTimeoutMs} ms${why}`;
     const options = { outcome: batch.open ? ('unknown' as const) : ('not-applied' as const), cause: batch.error };
     this.#failBatch(batch, settledError(new CausewayError('DEADLINE_EXCEEDED', message, options), batch.open));

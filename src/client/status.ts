@@ -71,6 +71,11 @@ export function fromServiceError(error: ServiceError, address: string): Causeway
         cause: error,
         ...(neverSent(error.details) ? { outcome: 'not-applied' as const } : {}),
       });
+    case Status.CANCELLED:
+      // Cancelled by the other side, which goes away; ours says so.
+      return error.details === 'Cancelled on client'
+        ? new CausewayError('CANCELLED', at, { cause: error })
+        : new CausewayError('UNAVAILABLE', at, { cause: error });
     case Status.INTERNAL:
     case Status.UNKNOWN:
       // What a process that dies leaves behind, in grpc-js' words; a fault of the connection, not of the node.

@@ -83,6 +83,7 @@ describe('what no node said', () => {
     [Status.INTERNAL, 'Received RST_STREAM with code 2 (Internal server error)', 'UNAVAILABLE', 'unknown'],
     [Status.DEADLINE_EXCEEDED, 'Deadline exceeded', 'DEADLINE_EXCEEDED', 'unknown'],
     [Status.CANCELLED, 'Cancelled on client', 'CANCELLED', 'unknown'],
+    [Status.CANCELLED, 'Call cancelled', 'UNAVAILABLE', 'unknown'],
     [Status.RESOURCE_EXHAUSTED, 'Received message larger than max (20 vs 17)', 'TOO_LARGE', 'not-applied'],
     [Status.RESOURCE_EXHAUSTED, 'Bandwidth exhausted', 'OVERLOADED', 'not-applied'],
     [Status.UNIMPLEMENTED, 'The server does not implement the method', 'INVALID_ARGUMENT', 'not-applied'],

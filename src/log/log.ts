@@ -4,6 +4,8 @@
 // - Each shard is a sequence of entries at offsets 1, 2, 3 …; an implementation may keep many shards in one file.
 // - append() names the offset that its first entry shall get. If the shard's tail has moved, nothing is written and the
 //   outcome is `fenced`: this is what makes a deposed owner harmless, leases or not.
+//   Where appends can be lost one by one on their way (a broker), the offset alone is no fence: another owner's entries may have
+//   taken exactly the places of those that were lost. There an append also names the very entry that it follows.
 // - `durable` means that every entry of the append, and everything before it in the shard, survives loss of power (I1).
 //   Outcomes of one shard are called in the order of its appends; a later append is never durable before an earlier one.
 // - Appends may be in flight at once, also for one shard (each naming the offset after the one before). If one fails, those

@@ -268,6 +268,8 @@ export interface CrashOptions {
 
 interface PendingAppend extends MemoryAppend {
   readonly done: (outcome: AppendOutcome) => void;
+  /** When it was made, its offset was the next one. */
+  readonly fits: boolean;
   arrived: boolean;
 }
 
@@ -334,7 +336,7 @@ export class MemoryLog implements Log {
       shard,
       expectOffset,
       entries: copies,
-      follows: this.#before(shard, queue, expectOffset),
+      ...this.#before(shard, queue, expectOffset),
       done,
       arrived: false,
     };
@@ -348,11 +350,18 @@ export class MemoryLog implements Log {
   }
 
   /** What the caller knows to stand before this offset: its own append that is still under way, or what is durable there. */
-  #before(shard: ShardId, queue: ShardQueue, offset: number): Uint8Array | undefined {
-    const ahead = queue.pending.at(-1);
-    if (ahead !== undefined && ahead.expectOffset + ahead.entries.length === offset) return ahead.entries.at(-1)!.bytes;
+  #before(
+    shard: ShardId,
+    queue: ShardQueue,
+    offset: number,
+  ): { readonly follows: Uint8Array | undefined; readonly fits: boolean } {
+    // Those that fit follow one another; one that does not is refused and stands before nothing.
+    const ahead = queue.pending.findLast(({ fits }) => fits);
+    if (ahead !== undefined && ahead.expectOffset + ahead.entries.length === offset) {
+      return { follows: ahead.entries.at(-1)!.bytes, fits: true };
+    }
     const at = this.#disk.shard(shard);
-    return at.entries[offset - 1 - at.start]?.bytes;
+    return { follows: at.entries[offset - 1 - at.start]?.bytes, fits: ahead === undefined && offset === at.tail + 1 };
   }
 
   read(shard: ShardId, fromOffset: number, bytesMax: number, done: (result: ReadResult) => void): void {

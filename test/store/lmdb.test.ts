@@ -1,11 +1,298 @@
+// I11 for LMDB: which rows are trusted after what, and that broken files are noticed before LMDB meets them.
+
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
-import { join } from 'node:path';
-import { LmdbStore } from '../../src/store/lmdb.ts';
-import { runStoreContract } from '../contract/store.ts';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { isCausewayError } from '../../src/errors/errors.ts';
+import { LmdbStore, type LmdbStoreOptions } from '../../src/store/lmdb.ts';
+import {
+  getFrom,
+  runStoreContract,
+  scanFrom,
+  SHARD_A,
+  SHARD_B,
+  SHARDS,
+  stepOf,
+  writeTo,
+  WRITTEN,
+} from '../contract/store.ts';
+
+const CHILD = join(dirname(fileURLToPath(import.meta.url)), 'lmdb-child.ts');
+const BOOT = 'boot-1';
+const OTHER_BOOT = 'boot-2';
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function temporary(): string {
+  const directory = fs.mkdtempSync(join(os.tmpdir(), 'causeway-store-'));
+  cleanups.push(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function openIn(directory: string, options: Partial<LmdbStoreOptions> = {}): Promise<LmdbStore> {
+  const store = new LmdbStore({ directory, logIdentity: 'log/1', bootId: BOOT, ...options });
+  await store.open(SHARDS);
+  cleanups.push(() => store.close());
+  return store;
+}
+
+/** Runs the child; how it ended. */
+function child(
+  directory: string,
+  ...doings: string[]
+): Promise<{ signal: NodeJS.Signals | null; code: number | null; said: string }> {
+  return new Promise((resolve, reject) => {
+    const process_ = spawn(process.execPath, ['--import', 'tsx', CHILD, directory, BOOT, ...doings], { stdio: 'pipe' });
+    let said = '';
+    process_.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    process_.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    process_.on('error', reject);
+    process_.on('exit', (code, signal) => resolve({ code, signal, said }));
+  });
+}
+
+async function killedAfter(directory: string, ...doings: string[]): Promise<void> {
+  const { signal, said } = await child(directory, ...doings, 'die');
+  if (signal !== 'SIGKILL') throw new Error(`the child ended with ${signal}: ${said}`);
+}
+
+async function expectRows(store: LmdbStore, cursor: number): Promise<void> {
+  expect(store.findings).toEqual([]);
+  expect(store.cursor(SHARD_A)).toBe(cursor);
+  const rows = await scanFrom(store, SHARD_A, 'a', 'z', 1000);
+  expect(rows).toHaveLength(300);
+  for (const { value } of rows) expect(Buffer.from(value).toString().trimEnd()).toBe(`value ${cursor}`);
+}
+
+async function expectEmpty(store: LmdbStore, why: RegExp): Promise<void> {
+  expect(store.findings).toEqual([expect.stringMatching(why)]);
+  expect(store.cursor(SHARD_A)).toBe(0);
+  expect(await scanFrom(store, SHARD_A, 'a', 'z', 1000)).toEqual([]);
+  expect(await writeTo(store, stepOf(SHARD_A, 0, 1, { again: 'works' }))).toEqual([WRITTEN]);
+}
 
 runStoreContract('lmdb', () => {
-  const directory = fs.mkdtempSync(join(os.tmpdir(), 'causeway-store-'));
+  const directory = temporary();
   const make = (): LmdbStore => new LmdbStore({ directory, logIdentity: 'log/1' });
-  return Promise.resolve({ make, cleanup: () => fs.promises.rm(directory, { recursive: true }) });
+  return Promise.resolve({ make, cleanup: () => Promise.resolve() });
 });
+
+describe('I11: rows are trusted', () => {
+  test('after kill -9, while the machine runs on', async () => {
+    const directory = temporary();
+    await killedAfter(directory, 'write', 'write');
+    await expectRows(await openIn(directory), 2);
+  }, 60_000);
+
+  test('after a clean shutdown, on a machine that was started anew', async () => {
+    const directory = temporary();
+    expect((await child(directory, 'write', 'write', 'write')).code).toBe(0);
+    await expectRows(await openIn(directory, { bootId: OTHER_BOOT }), 3);
+  }, 60_000);
+
+  test('after a checkpoint with nothing written since, on a machine that was started anew', async () => {
+    const directory = temporary();
+    await killedAfter(directory, 'write', 'checkpoint');
+    await expectRows(await openIn(directory, { bootId: OTHER_BOOT }), 1);
+  }, 60_000);
+});
+
+describe('I11: rows are dropped', () => {
+  test('after kill -9, on a machine that was started anew', async () => {
+    const directory = temporary();
+    await killedAfter(directory, 'write', 'write');
+    await expectEmpty(await openIn(directory, { bootId: OTHER_BOOT }), /the machine was started anew/);
+  }, 60_000);
+
+  test('on a machine that was started anew, when something was written after the checkpoint', async () => {
+    const directory = temporary();
+    await killedAfter(directory, 'write', 'checkpoint', 'write');
+    await expectEmpty(await openIn(directory, { bootId: OTHER_BOOT }), /the machine was started anew/);
+  }, 60_000);
+
+  test('after kill -9 where the system does not tell its boots apart', async () => {
+    const directory = temporary();
+    await killedAfter(directory, 'write');
+    await expectEmpty(await openIn(directory, { bootId: '' }), /the machine was started anew/);
+  }, 60_000);
+
+  test('when they were made from another log, or from another history of it', async () => {
+    const directory = temporary();
+    const first = await openIn(directory);
+    await writeTo(first, stepOf(SHARD_A, 0, 1, { a: '1' }));
+    await first.close();
+    const other = await openIn(directory, { logIdentity: () => 'log/2' });
+    await expectEmpty(other, /expected rows made from log log\/2, found rows made from log\/1/);
+  });
+
+  test('when the file was exchanged for that of another log, with the proof left as it was', async () => {
+    const [directory, elsewhere] = [temporary(), temporary()];
+    for (const [at, logIdentity] of [
+      [directory, 'log/1'],
+      [elsewhere, 'log/9'],
+    ] as const) {
+      const store = await openIn(at, { logIdentity });
+      await writeTo(store, stepOf(SHARD_A, 0, 1, { a: '1' }));
+      await store.close();
+    }
+    fs.copyFileSync(join(elsewhere, 'rows.mdb'), join(directory, 'rows.mdb'));
+    await expectEmpty(await openIn(directory), /expected rows made from log log\/1, found rows made from log\/9/);
+  });
+
+  const tampered: Record<string, [(directory: string) => void, RegExp]> = {
+    'when the proof is gone': [(directory) => fs.rmSync(join(directory, 'proof.json')), /no proof/],
+    'when the proof cannot be read': [
+      (directory) => fs.writeFileSync(join(directory, 'proof.json'), '{"format":'),
+      /cannot be read/,
+    ],
+    'when the rows are gone': [(directory) => fs.rmSync(join(directory, 'rows.mdb')), /rows\.mdb is gone/],
+    'when their format is of another version': [
+      (directory) => changeProof(directory, { format: 2 }),
+      /expected format 1, found 2/,
+    ],
+    'when the last start did not get through opening them': [
+      (directory) => changeProof(directory, { state: 'opening' }),
+      /did not survive/,
+    ],
+    'when three starts in a row ended badly': [
+      (directory) => changeProof(directory, { state: 'open', bootId: BOOT, unclean: 3 }),
+      /4 starts in a row found no clean shutdown/,
+    ],
+    'when a page was overwritten with garbage': [
+      (directory) => rewrite(directory, (bytes) => bytes.fill(0x5a)),
+      /size of a page/,
+    ],
+    'when they were overwritten with zeros': [
+      (directory) => rewrite(directory, (bytes) => bytes.fill(0)),
+      /size of a page/,
+    ],
+    'when the first meta page is gone': [
+      (directory) => rewrite(directory, (bytes) => bytes.fill(0, 0, 4096)),
+      /size of a page/,
+    ],
+    'when the second meta page is gone': [
+      (directory) => rewrite(directory, (bytes) => bytes.fill(0, 4096, 8192)),
+      /meta page/,
+    ],
+    'when half of the file is gone': [
+      (directory) => rewrite(directory, (bytes) => bytes.subarray(0, bytes.length >> 1)),
+      /at least \d+ bytes/,
+    ],
+    'when all but a page is gone': [
+      (directory) => rewrite(directory, (bytes) => bytes.subarray(0, 4096)),
+      /two meta pages/,
+    ],
+    'when all but a few bytes is gone': [
+      (directory) => rewrite(directory, (bytes) => bytes.subarray(0, 100)),
+      /size of a page|two meta/,
+    ],
+  };
+  for (const [what, [tamper, why]] of Object.entries(tampered)) {
+    test(what, async () => {
+      const directory = temporary();
+      const store = await openIn(directory);
+      for (let i = 0; i < 20; i++) {
+        const rows = Object.fromEntries(Array.from({ length: 50 }, (_, k) => [`k${k}`, 'x'.repeat(300)]));
+        await writeTo(store, stepOf(SHARD_A, i, i + 1, rows), stepOf(SHARD_B, i, i + 1, rows));
+      }
+      await store.close();
+      tamper(directory);
+      await expectEmpty(await openIn(directory), why);
+    });
+  }
+
+  test('when LMDB cannot read them: this process ends, and the next starts anew', async () => {
+    const directory = temporary();
+    expect((await child(directory, 'write')).code).toBe(0);
+    // The meta pages are whole; everything that they lead to is not.
+    rewrite(directory, (bytes) => bytes.fill(0x41, 8192));
+    let ended = await child(directory, 'scan');
+    for (let starts = 1; ended.code !== 0; starts++) {
+      expect(starts).toBeLessThan(6);
+      ended = await child(directory, 'scan', 'write');
+    }
+    const store = await openIn(directory);
+    const cursor = store.cursor(SHARD_A);
+    expect(await writeTo(store, stepOf(SHARD_A, cursor, cursor + 1, { works: 'again' }))).toEqual([WRITTEN]);
+    expect(fs.existsSync(join(directory, 'rows.mdb.damaged'))).toBe(true);
+  }, 120_000);
+});
+
+describe('I12: without space', () => {
+  test('a step fails, the rows stay as they were, and the next one works when there is space', async ({ skip }) => {
+    const mountPoint = temporary();
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mountPoint], { encoding: 'utf8' });
+    if (mounted.status !== 0) skip(`no tmpfs can be mounted here: ${mounted.stderr ?? mounted.error?.message}`);
+    cleanups.push(() => void spawnSync('umount', [mountPoint]));
+    const store = await openIn(join(mountPoint, 'store'));
+    await writeTo(store, stepOf(SHARD_B, 0, 1, { kept: 'b' }));
+    const rows = (i: number): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: 20 }, (_, k) => [`k${i}-${k}`, 'x'.repeat(1000)]));
+    let cursor = 0;
+    for (;;) {
+      const [failed, moved] = await writeTo(
+        store,
+        stepOf(SHARD_A, cursor, cursor + 1, rows(cursor)),
+        stepOf(SHARD_B, 7, 8, {}),
+      );
+      expect(moved).toEqual({ kind: 'moved', cursor: 1 });
+      if (failed!.kind === 'written') cursor++;
+      else {
+        expect(failed).toMatchObject({ kind: 'failed', message: expect.stringMatching(/LMDB/) });
+        break;
+      }
+    }
+    expect(cursor).toBeGreaterThan(3);
+    expect(store.cursor(SHARD_A)).toBe(cursor);
+    expect(await getFrom(store, SHARD_A, `k${cursor - 1}-19`, `k${cursor}-0`)).toEqual(['x'.repeat(1000), undefined]);
+    expect(await getFrom(store, SHARD_B, 'kept')).toEqual(['b']);
+    expect(spawnSync('mount', ['-o', 'remount,size=8m', mountPoint]).status).toBe(0);
+    expect(await writeTo(store, stepOf(SHARD_A, cursor, cursor + 1, rows(cursor)))).toEqual([WRITTEN]);
+    await store.close();
+    expect((await openIn(join(mountPoint, 'store'))).cursor(SHARD_A)).toBe(cursor + 1);
+  });
+
+  test('the map grows with the rows', async () => {
+    const store = await openIn(temporary());
+    const rows = Array.from({ length: 64 }, (_, i) => [`k${i}`, Buffer.alloc(1 << 20, i)] as const);
+    await new Promise<void>((resolve) =>
+      store.write([{ shard: SHARD_A, fromCursor: 0, toCursor: 1, rows }], () => resolve()),
+    );
+    expect(store.bytes()).toBeGreaterThan(64 << 20);
+    const [row] = await scanFrom(store, SHARD_A, 'k63', 'k64', 1);
+    expect(Buffer.alloc(1 << 20, 63).equals(Buffer.from(row!.value))).toBe(true);
+  });
+});
+
+test('a deposed owner with the same files in hand is refused by the cursor', async () => {
+  const directory = temporary();
+  const one = await openIn(directory);
+  const two = await openIn(directory);
+  expect(await writeTo(one, stepOf(SHARD_A, 0, 1, { a: 'one' }))).toEqual([WRITTEN]);
+  expect(await writeTo(two, stepOf(SHARD_A, 0, 1, { a: 'two' }))).toEqual([{ kind: 'moved', cursor: 1 }]);
+  expect(await writeTo(two, stepOf(SHARD_A, 1, 2, { b: 'two' }))).toEqual([WRITTEN]);
+  expect(await getFrom(one, SHARD_A, 'a', 'b')).toEqual(['one', 'two']);
+});
+
+test('a directory that cannot be used', async () => {
+  const file = join(temporary(), 'file');
+  fs.writeFileSync(file, '');
+  await expect(openIn(join(file, 'store'))).rejects.toSatisfy((error) => isCausewayError(error, 'CONFIG_INVALID'));
+});
+
+function rewrite(directory: string, change: (bytes: Buffer) => Buffer): void {
+  const path = join(directory, 'rows.mdb');
+  fs.writeFileSync(path, change(fs.readFileSync(path)));
+}
+
+function changeProof(directory: string, change: object): void {
+  const path = join(directory, 'proof.json');
+  const proof = JSON.parse(fs.readFileSync(path, 'utf8')) as object;
+  fs.writeFileSync(path, JSON.stringify({ ...proof, ...change }));
+}

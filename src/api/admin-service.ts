@@ -35,8 +35,8 @@ export function adminService(env: ServiceEnv): {
 
   const method = <Req>(name: string, answer: (request: Req) => object): void => {
     definition[name] = wireMethod(SERVICE, name, {
-      request: objectCodec(`causeway.v1.${name}Request`),
-      response: { encode: rawCodec.encode, decode: rawCodec.decode },
+      request: objectCodec<object, object>(`causeway.v1.${name}Request`),
+      response: rawCodec,
     });
     implementation[name] = (call: Call<Req>, callback: Callback): void =>
       unary(call, callback, (request) => {

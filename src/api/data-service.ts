@@ -28,13 +28,16 @@ type Callback = sendUnaryData<Buffer>;
 
 /** The methods of the service, with bytes where a hot path walks or writes them itself. */
 function definition(limits: ApiLimits): Record<string, WireMethod<never, Buffer>> {
-  const bytes = { encode: rawCodec.encode, decode: rawCodec.decode };
-  const request = <T>(name: string) => ({ request: objectCodec<object, T>(`causeway.v1.${name}`), response: bytes });
+  const request = <T>(name: string) => ({ request: objectCodec<object, T>(`causeway.v1.${name}`), response: rawCodec });
   const methods = {
-    Write: wireMethod(SERVICE, 'Write', { request: bytes, response: bytes, requestBytesMax: limits.requestBytesMax }),
+    Write: wireMethod(SERVICE, 'Write', {
+      request: rawCodec,
+      response: rawCodec,
+      requestBytesMax: limits.requestBytesMax,
+    }),
     WriteStream: wireMethod(SERVICE, 'WriteStream', {
-      request: bytes,
-      response: bytes,
+      request: rawCodec,
+      response: rawCodec,
       requestBytesMax: limits.streamMessageBytesMax,
     }),
     Read: wireMethod(SERVICE, 'Read', request<ReadRequest__Output>('ReadRequest') as never),

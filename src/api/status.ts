@@ -2,7 +2,7 @@
 // The whole error travels as an ErrorDetail in the trailing metadata, so that a client branches on the code and not on text.
 
 import { Metadata, type StatusObject } from '@grpc/grpc-js';
-import { CausewayError, type Outcome } from '../errors/errors.ts';
+import type { CausewayError, Outcome } from '../errors/errors.ts';
 import type { ErrorDetail } from '../proto/generated/causeway/v1/ErrorDetail.ts';
 import { messageType } from '../proto/load.ts';
 

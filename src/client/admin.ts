@@ -145,7 +145,7 @@ export class AdminClient {
   }
 
   async ping(options?: CallOptions): Promise<NodePing> {
-    return await this.#ask<PingResponse__Output>('Ping', {}, options);
+    return this.#ask<PingResponse__Output>('Ping', {}, options);
   }
 
   async status(options?: CallOptions): Promise<NodeStatus> {
@@ -204,7 +204,7 @@ export class AdminClient {
   async #ask<Res>(name: string, request: object, options: CallOptions | undefined): Promise<Res> {
     const limits = this.#limits(options);
     await this.#endpoint.connected(limits, this.#connectTimeoutMs);
-    return await this.#endpoint.unary(methodOf<Res>(name), request, limits);
+    return this.#endpoint.unary(methodOf<Res>(name), request, limits);
   }
 }
 

@@ -247,7 +247,7 @@ export class Producer {
   /** Waits for room, sends, and waits for the result. Throws what the op failed with. */
   async sendAndWait(op: Op): Promise<WriteAck> {
     while (this.#room !== undefined) await this.#room;
-    return await new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       void this.send(op, (error, ack) => {
         if (ack === undefined) reject(error ?? new CausewayError('INTERNAL', 'no result'));
         else resolve(ack);

@@ -463,7 +463,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
       return { error: toCausewayError(error), progress: false };
     }
     if (this.#ended) return { error: new CausewayError('CANCELLED', 'closed'), progress: false };
-    return await new Promise((resolve) => {
+    return new Promise((resolve) => {
       const method = SUBSCRIBE_METHOD();
       const deserialize = (buffer: Buffer): Sized => ({
         response: method.responseDeserialize(buffer),

@@ -49,8 +49,8 @@ export function messageType(fullName: string): protobuf.Type {
 
 /** Turns one message into bytes and back. `decode` throws on malformed bytes. */
 export interface Codec<T> {
-  encode(message: T): Buffer;
-  decode(bytes: Uint8Array): T;
+  readonly encode: (message: T) => Buffer;
+  readonly decode: (bytes: Uint8Array) => T;
 }
 
 /** Stands for a message that did not decode, so that a service can answer INVALID_ARGUMENT: what a deserializer throws,
@@ -100,8 +100,8 @@ export function wireMethod<Req, Res>(
   service: string,
   name: string,
   codecs: {
-    request?: { encode(message: Req): Buffer; decode(bytes: Buffer): Req };
-    response?: { encode(message: Res): Buffer; decode(bytes: Buffer): Res };
+    request?: { readonly encode: (message: Req) => Buffer; readonly decode: (bytes: Buffer) => Req };
+    response?: { readonly encode: (message: Res) => Buffer; readonly decode: (bytes: Buffer) => Res };
     requestBytesMax?: number;
   } = {},
 ): WireMethod<Req, Res> {
@@ -136,7 +136,10 @@ export function wireMethod<Req, Res>(
 }
 
 /** Messages as protobufjs makes them: enums as numbers, absent fields as defaults on the prototype. */
-function plainCodec<T>(type: protobuf.Type): { encode(message: T): Buffer; decode(bytes: Buffer): T } {
+function plainCodec<T>(type: protobuf.Type): {
+  readonly encode: (message: T) => Buffer;
+  readonly decode: (bytes: Buffer) => T;
+} {
   return {
     encode: (message) => type.encode(message as protobuf.Message).finish() as Buffer,
     decode: (bytes) => type.decode(bytes) as T,

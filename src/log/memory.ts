@@ -355,13 +355,13 @@ export class MemoryLog implements Log {
     queue: ShardQueue,
     offset: number,
   ): { readonly follows: Uint8Array | undefined; readonly fits: boolean } {
-    // Those that fit follow one another; one that does not is refused and stands before nothing.
-    const ahead = queue.pending.findLast(({ fits }) => fits);
-    if (ahead !== undefined && ahead.expectOffset + ahead.entries.length === offset) {
-      return { follows: ahead.entries.at(-1)!.bytes, fits: true };
-    }
+    // Whatever was sent for the place before ours is what we follow, and if it is refused so are we: an entry of another owner that
+    // has taken its place is not the one that we were made for. Among several, one that fitted when it was made comes first.
+    const ahead = queue.pending.filter((other) => other.expectOffset + other.entries.length === offset);
+    const before = ahead.findLast(({ fits }) => fits) ?? ahead.at(-1);
+    if (before !== undefined) return { follows: before.entries.at(-1)!.bytes, fits: before.fits };
     const at = this.#disk.shard(shard);
-    return { follows: at.entries[offset - 1 - at.start]?.bytes, fits: ahead === undefined && offset === at.tail + 1 };
+    return { follows: at.entries[offset - 1 - at.start]?.bytes, fits: offset === at.tail + 1 };
   }
 
   read(shard: ShardId, fromOffset: number, bytesMax: number, done: (result: ReadResult) => void): void {

@@ -2,8 +2,8 @@
 // Life: composeNode() starts everything in order, or stops what it had started and throws; drain() refuses what is new and finishes
 // what is under way; stop() ends everything in reverse order.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ApiServer } from './api/server.ts';
 import { formatAddress, parseAddress } from './config/address.ts';
 import { settingsHash } from './config/hash.ts';
@@ -19,7 +19,7 @@ import { LmdbStore } from './store/lmdb.ts';
 import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
-import { narrate } from './telemetry/narrate.ts';
+import { narrate, sparing } from './telemetry/narrate.ts';
 
 export type { Region };
 
@@ -84,7 +84,7 @@ export async function composeNode(config: Config, system: System = realSystem())
       transport,
       ownership: new SingleOwnership(),
       system,
-      notice: (level, message) => log[level](message),
+      notice: sparing(log, system),
     });
     const api = new ApiServer({
       region: node,
@@ -118,7 +118,11 @@ export async function composeNode(config: Config, system: System = realSystem())
       failed,
       drain: async () => {
         log.info('draining');
-        await Promise.all([api.drain(), node.drain()]);
+        for (const done of await Promise.allSettled([api.drain(), node.drain()])) {
+          // E.g. a full disk, on which the store cannot say that it is whole: the next start reads the log instead.
+          if (done.status === 'rejected')
+            log.error({ err: done.reason as Error }, 'could not drain in full; nothing is lost');
+        }
       },
       stop: () =>
         (stopping ??= stopAll().then(() => {
@@ -135,22 +139,41 @@ function makeDataDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const reason =
-      code === 'EACCES' || code === 'EPERM'
-        ? 'this user may not create it'
-        : code === 'ENOTDIR' || code === 'EEXIST'
-          ? 'something on its path is a file'
-          : code === 'EROFS'
-            ? 'the file system is read-only'
-            : code === 'ENOSPC'
-              ? 'the disk is full'
-              : (error as Error).message;
-    throw new CausewayError('CONFIG_INVALID', `cannot use ${directory} as dataDir: ${reason}`, {
+    throw new CausewayError('CONFIG_INVALID', `cannot use ${directory} as dataDir: ${whyNotMade(directory, error)}`, {
       hint: 'Create it for the user that runs Causeway, or name another with dataDir.',
       cause: error,
     });
   }
+}
+
+function whyNotMade(directory: string, error: unknown): string {
+  let { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') {
+    // Node's recursive mkdir says so for much else; what is there already knows better.
+    try {
+      accessSync(nearestThere(directory), constants.W_OK);
+    } catch (reason) {
+      ({ code } = reason as NodeJS.ErrnoException);
+    }
+  }
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+      return 'this user may not create it';
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return 'something on its path is a file';
+    case 'EROFS':
+      return 'the file system is read-only';
+    case 'ENOSPC':
+      return 'the disk is full';
+    default:
+      return (error as Error).message;
+  }
+}
+
+function nearestThere(directory: string): string {
+  return existsSync(directory) || dirname(directory) === directory ? directory : nearestThere(dirname(directory));
 }
 
 function withPort(address: string, port: number): string {

@@ -50,8 +50,11 @@ export async function runUntilStopped(
   // The node has said why in its log. Stopping it in order would write behind what the log could not write.
   if (end.kind === 'failed') process.exit(end.error.exitCode);
   say(`${end.signal}: refusing new requests, finishing those under way; again to end at once`);
-  await withinMs(system, DRAIN_MS_MAX, Promise.all(nodes.map((node) => node.drain())));
-  await Promise.all(nodes.map((node) => node.stop()));
+  try {
+    await withinMs(system, DRAIN_MS_MAX, Promise.all(nodes.map((node) => node.drain())));
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop()));
+  }
 }
 
 async function withinMs(system: System, ms: number, work: Promise<unknown>): Promise<void> {

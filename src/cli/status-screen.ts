@@ -12,7 +12,8 @@ const LAG_MS_MAX = 5000;
 export function statusLines(status: NodeStatus, paint: Paint, allShards: boolean): string[] {
   const lines = [headline(status, paint)];
   for (const { code, message, sinceMs } of status.alarms) {
-    lines.push(paint.bad(`  alarm ${code}, for ${span(Math.max(0, status.nowMs - sinceMs))}: ${message}`));
+    const forMs = status.nowMs - sinceMs;
+    lines.push(paint.bad(`  alarm ${code}${forMs >= 1000 ? `, for ${span(forMs)}` : ''}: ${message}`));
   }
   lines.push('', ...figures(status, paint), '', ...peers(status, paint), '', ...shards(status, paint, allShards));
   if (status.collections.length > 0) {

@@ -7,6 +7,33 @@ import type { Logger } from './log.ts';
 
 const LOOK_MS = 1000;
 
+/** The same line is written once in so long; a store that cannot write is tried many times a second. */
+const REPEAT_MS = 30_000;
+/** Different lines that are remembered. Beyond: forgotten all at once, so that some are said again too early. */
+const REMEMBERED_MAX = 256;
+
+/** A writer of a node's notices that complains of nothing twice within REPEAT_MS, but says then how often it was. What is no
+ *  complaint is always said: "the link is up" ends an earlier "down". */
+export function sparing(log: Logger, system: System): (level: 'info' | 'warn' | 'error', message: string) => void {
+  const said = new Map<string, { readonly atMs: number; times: number }>();
+  return (level, message) => {
+    if (level === 'info') {
+      log.info(message);
+      return;
+    }
+    const nowMs = system.clock.monotonicMs();
+    const before = said.get(message);
+    if (before !== undefined && nowMs - before.atMs < REPEAT_MS) {
+      before.times++;
+      return;
+    }
+    if (said.size >= REMEMBERED_MAX) said.clear();
+    said.set(message, { atMs: nowMs, times: 1 });
+    if (before === undefined || before.times === 1) log[level](message);
+    else log[level]({ timesSince: before.times }, message);
+  };
+}
+
 /** Returns what ends it. */
 export function narrate(region: Region, log: Logger, system: System): () => void {
   let before: RegionStatus | undefined;

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** A command that runs ours, given behind it, e.g. `unshare -rm`. */
+  readonly under?: readonly string[];
 }
 
 /** A command that is still running; its output so far can be waited for. */
@@ -28,9 +30,10 @@ export class RunningCli {
   #stderr = '';
   readonly #waiting = new Set<() => void>();
 
-  constructor(args: readonly string[], { input, env = {}, cwd }: RunOptions = {}) {
+  constructor(args: readonly string[], { input, env = {}, cwd, under = [] }: RunOptions = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('CAUSEWAY_'));
-    this.child = spawn(process.execPath, [MAIN, ...args], {
+    const [program = '', ...rest] = [...under, process.execPath, MAIN, ...args];
+    this.child = spawn(program, rest, {
       cwd,
       env: { ...Object.fromEntries(inherited), NO_COLOR: '1', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -533,6 +533,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         `a key has 1 to ${KEY_BYTES_MAX} bytes of UTF-8; got ${keyBytes}`,
       );
     }
+    if (op.idempotency !== undefined && op.issuedAtMs === undefined) {
+      return new CausewayError('INVALID_ARGUMENT', 'an op with an idempotency key must say when it was first tried', {
+        hint: 'set issued_at_ms to the time of the first try and keep it in retries: what is no longer remembered is judged by it',
+      });
+    }
     const runner = this.#runnerOf(placement, op.namespace, op.collection, op.key);
     if (runner instanceof CausewayError) return runner;
     return {
@@ -825,6 +830,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #checkReady(): void {
+    if (this.#behindPeers !== undefined && ![...this.#runners.values()].some((runner) => runner.catchingUp)) {
+      this.#notice('info', 'what the log had lost has been fetched back from the peers');
+      this.#behindPeers = undefined;
+    }
     const ready = this.ready();
     if (ready === this.#wasReady) return;
     this.#wasReady = ready;

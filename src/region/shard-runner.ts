@@ -85,6 +85,8 @@ export class ShardRunner {
   #sealSoon = false;
   #ownInFlight = 0;
   readonly #ownOffsets: number[] = [];
+  /** A batch came that only a newer version can read: for the alarm. */
+  #newer: { readonly sinceMs: number; readonly message: string } | undefined;
   #stopped = false;
   #recovered = false;
   #storeCursor = 0;
@@ -155,6 +157,10 @@ export class ShardRunner {
 
   get catchingUp(): boolean {
     return this.#target !== undefined;
+  }
+
+  get newerFormat(): { readonly sinceMs: number; readonly message: string } | undefined {
+    return this.#newer;
   }
 
   get parkedBatches(): number {
@@ -412,6 +418,10 @@ export class ShardRunner {
       this.#events.askAgain(this.shard);
       return 'dropped';
     }
+    if (inspected.kind === 'newer') {
+      this.#newer = { sinceMs: this.#newer?.sinceMs ?? nowMs, message: inspected.message };
+      return 'dropped';
+    }
     const { decision, header } = inspected;
     switch (decision.kind) {
       case 'duplicate':
@@ -454,7 +464,7 @@ export class ShardRunner {
           this.#parking.remove(head);
           this.#take(inspected);
           progress = true;
-        } else if (inspected.kind === 'garbage' || !staysParked(inspected.decision.kind)) {
+        } else if (inspected.kind !== 'not-now' || !staysParked(inspected.decision.kind)) {
           this.#parking.remove(head);
           progress = true;
         }

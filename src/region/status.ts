@@ -71,6 +71,14 @@ export function alarmsOf(
   const alarms: Alarm[] = [];
   for (const { alarm, code } of others) if (alarm !== undefined) alarms.push({ ...alarm, code });
   for (const runner of runners) {
+    const newer = runner.newerFormat;
+    if (newer !== undefined) {
+      alarms.push({
+        sinceMs: newer.sinceMs,
+        code: 'quarantine',
+        message: `shard ${runner.shard}: ${newer.message}; upgrade this node to take it`,
+      });
+    }
     for (const origin of runner.engine.origins.all()) {
       if (origin.hold === undefined) continue;
       const { kind, sinceMs, message } = origin.hold;

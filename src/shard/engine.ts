@@ -114,7 +114,9 @@ export type Inspection =
   | { readonly kind: 'ready'; readonly batch: Batch; readonly bytes: Uint8Array }
   | { readonly kind: 'not-now'; readonly decision: Decision; readonly header: BatchHeader }
   /** Not even a header: nobody can tell whose it is. */
-  | { readonly kind: 'garbage'; readonly message: string };
+  | { readonly kind: 'garbage'; readonly message: string }
+  /** Whole, and of a format that only a newer node can read: asking for it again would bring the same. */
+  | { readonly kind: 'newer'; readonly message: string };
 
 interface Effect {
   readonly slot: KeySlot;
@@ -446,8 +448,8 @@ export class ShardEngine {
     try {
       header = readBatchHeader(bytes);
     } catch (error) {
-      if (error instanceof MalformedBytes || error instanceof NewerFormat)
-        return { kind: 'garbage', message: error.message };
+      if (error instanceof MalformedBytes) return { kind: 'garbage', message: error.message };
+      if (error instanceof NewerFormat) return { kind: 'newer', message: error.message };
       throw error;
     }
     const context = this.#decisionContext(nowMs);

@@ -249,7 +249,7 @@ describe('durability in other regions', () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
     const eu = cluster.region('eu');
     cluster.cut('eu', 'us');
-    const op = put('k', 'x', { idempotency: { kind: 'key', key: 'order-1' } });
+    const op = put('k', 'x', { idempotency: { kind: 'key', key: 'order-1' }, issuedAtMs: 1 });
     const first = eu.write(op, { deadlineMs: 300 });
     await cluster.run(500);
     const retry = eu.write(op, { durability, deadlineMs: 300 });
@@ -264,7 +264,7 @@ describe('durability in other regions', () => {
   test('I1: holds over a runner that began anew: what peers have is known', async () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
     const eu = cluster.region('eu');
-    const op = put('k', 'x', { idempotency: { kind: 'key', key: 'order-1' } });
+    const op = put('k', 'x', { idempotency: { kind: 'key', key: 'order-1' }, issuedAtMs: 1 });
     eu.write(op);
     await cluster.run(500);
     eu.disk.setReadOnly('no space');

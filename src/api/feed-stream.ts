@@ -9,7 +9,7 @@ import type { CausewayError } from '../errors/errors.ts';
 import type { OpDescription } from '../merge/types.ts';
 import { messageType } from '../proto/load.ts';
 import { lengthBytes, WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../proto/wire.ts';
-import type { OriginId, ShardId } from '../record/ids.ts';
+import { shardParts, type OriginId, type ShardId } from '../record/ids.ts';
 import type { CollectionRef } from '../record/op.ts';
 import type { FeedEvent, FeedSink, FeedSubscription, SubscribeRequest } from '../region/region.ts';
 import { draining, type Drainable, type ServiceEnv } from './env.ts';
@@ -56,8 +56,22 @@ export class FeedStream implements FeedSink, Drainable {
     // An empty message: whoever waits for it knows that the subscription stands, also when nothing happens.
     this.#write(Buffer.alloc(0));
     const subscription = this.#env.region.subscribe(request, this);
-    if (this.#closed) subscription.cancel();
-    else this.#subscription = subscription;
+    if (this.#closed) {
+      subscription.cancel();
+      return;
+    }
+    this.#subscription = subscription;
+    if (request.start.kind === 'now') this.#tellStart(request.namespace);
+  }
+
+  /** Where `now` is, in every shard: a cursor that lacks a shard would begin that one at its beginning. */
+  #tellStart(namespace: string): void {
+    const { region } = this.#env;
+    const placement = region.placementOf(namespace);
+    for (const { shard, origins } of region.status().shards) {
+      if (shardParts(shard).placementId !== placement?.placementId) continue;
+      this.events([], shard, new Map(origins.map(({ origin, seq }) => [origin, seq])));
+    }
   }
 
   events(events: readonly FeedEvent[], shard: ShardId, cursor: ReadonlyMap<OriginId, number>): boolean {

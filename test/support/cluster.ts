@@ -81,16 +81,6 @@ export async function startCluster(
   }
 }
 
-/** Configs and ports, nothing started yet. */
-export async function prepareCluster(
-  regions: readonly string[],
-  options: Partial<Omit<ClusterOptions, 'regions' | 'ready'>> = {},
-): Promise<TestCluster> {
-  return new TestCluster(
-    await Cluster.prepare({ namespace: 'demo', collections: COLLECTIONS, ...options, regions, ready: isReady }),
-  );
-}
-
 async function isReady(address: string): Promise<boolean> {
   const admin = adminClient(address, { deadlineMs: 1000 });
   try {

@@ -51,11 +51,15 @@ export const realFiles: LogFiles = {
   read: (fd, into, at, length, position, done) => fs.read(fd, into, at, length, position, done),
   lock: (directory) => lockDirectory(directory),
   makeDirectory: async (path) => {
-    const first = await fs.promises.mkdir(path, { recursive: true });
-    if (first === undefined) return;
+    // Where it was there before, a start that was killed may have made it and not synced it: two levels are ours.
+    const first = (await fs.promises.mkdir(path, { recursive: true })) ?? dirname(path);
     // A new directory is durable when its parent is: else loss of power takes it, with all that was synced in it.
-    for (let made = path; made.length >= first.length; made = dirname(made))
-      await realFiles.syncDirectory(dirname(made));
+    for (let made = path; made.length >= first.length; made = dirname(made)) {
+      await realFiles.syncDirectory(dirname(made)).catch((error: FileError) => {
+        // The parent of the data directory may be closed to us; then somebody else made it.
+        if (error.code !== 'EACCES') throw error;
+      });
+    }
   },
   list: (path) => fs.promises.readdir(path),
   open: (path, how) =>

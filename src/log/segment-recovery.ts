@@ -60,6 +60,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   for (const name of await files.list(directory)) {
     if (name.endsWith(UNFINISHED)) await files.remove(join(directory, name));
   }
+  // A start that was killed may have left names that only the page cache has; nothing may be built on those.
+  await files.syncDirectory(directory);
   let identity = await establishIdentity(options);
   await finishSettingAside(options, identity);
 

@@ -548,6 +548,27 @@ describe('I1: loss of power', () => {
     expect(shown).toHaveLength(2);
   });
 
+  test('after a kill at any step of beginning a segment, and a start that saw its name in the page cache only', async () => {
+    const options = { segmentBytes: 300, tailCacheBytes: 0 };
+    let rolled = false;
+    for (let turns = 0; !rolled; turns++) {
+      const disk = new SimulatedDisk();
+      const { log } = await openOn(disk, options);
+      await prove(log);
+      await appendTo(log, SHARD_A, 2, entry('barrier', 'x'.repeat(300)));
+      void appendTo(log, SHARD_A, 3, entry('barrier', 'in the next segment')).then(() => (rolled = true));
+      for (let i = 0; i < turns && !rolled; i++) await new Promise((resolve) => setImmediate(resolve));
+      disk.crashProcess();
+      const seen = await openOn(disk, options);
+      await appendTo(seen.log, SHARD_A, seen.log.tail(SHARD_A) + 1, entry('barrier', 'acknowledged'));
+      const acknowledged = contents(await readAll(seen.log, SHARD_A));
+      disk.crashMachine(() => false);
+      const { log: after, recovery } = await openOn(disk, options);
+      expect([turns, recovery.state, recovery.findings]).toEqual([turns, 'whole', []]);
+      expect(contents(await readAll(after, SHARD_A))).toEqual(acknowledged);
+    }
+  });
+
   test('before the first append: the log is new, or whole when it had leases', async () => {
     for (let call = 0; ; call++) {
       const disk = new SimulatedDisk();

@@ -238,9 +238,14 @@ export function randomProducer(system: System): number {
 }
 
 function withOptions(op: Op, options: WriteOptions): Op {
-  const { idempotencyKey, trace } = options;
-  if (idempotencyKey === undefined && trace === undefined) return op;
-  return { ...op, idempotencyKey: idempotencyKey ?? op.idempotencyKey, trace: trace ?? op.trace };
+  const { idempotencyKey, issuedAtMs, trace } = options;
+  if (idempotencyKey === undefined && issuedAtMs === undefined && trace === undefined) return op;
+  return {
+    ...op,
+    idempotencyKey: idempotencyKey ?? op.idempotencyKey,
+    issuedAtMs: issuedAtMs ?? op.issuedAtMs,
+    trace: trace ?? op.trace,
+  };
 }
 
 function settleAll(pending: readonly PendingOp[], results: (WriteAck | CausewayError)[], error: CausewayError): void {

@@ -84,7 +84,7 @@ export class Endpoint {
   region: string | undefined;
   /** The node's clock minus ours. */
   clockOffsetMs = 0;
-  #learning = false;
+  #learning: Promise<void> | undefined;
 
   constructor(address: string, index: number, system: System) {
     this.address = address;
@@ -174,17 +174,19 @@ export class Endpoint {
     return topology;
   }
 
-  /** Asks in the background, so that retries know which endpoints are one region. Resolves also when there was no answer. */
-  async learn(): Promise<void> {
-    if (this.#learning || this.region !== undefined) return;
-    this.#learning = true;
-    try {
-      await this.topology('', { endMs: this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS });
-    } catch {
-      // A call that matters finds out what is wrong with it.
-    } finally {
-      this.#learning = false;
-    }
+  /**
+   * Asks once who is there: retries need to know which endpoints are one region, and writes say in the region's time when they were
+   * first tried. Resolves also when there was no answer: a call that matters finds out what is wrong.
+   */
+  learn(): Promise<void> {
+    if (this.region !== undefined) return Promise.resolve();
+    this.#learning ??= this.topology('', { endMs: this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS }).then(
+      () => undefined,
+      () => {
+        this.#learning = undefined;
+      },
+    );
+    return this.#learning;
   }
 
   close(): void {
@@ -259,7 +261,8 @@ export class Endpoints {
       }
       try {
         await endpoint.connected(options, this.#connectTimeoutMs);
-        void endpoint.learn();
+        const learnt = endpoint.learn();
+        if (options.forWrites) await learnt;
         return endpoint;
       } catch (error) {
         if (!(error instanceof CausewayError)) throw error;

@@ -28,6 +28,7 @@ const IF_EXISTS = wireTag(12, WIRE_VARINT);
 const IF_VERSION = wireTag(13, WIRE_LEN);
 const PRODUCER_SEQ = wireTag(14, WIRE_VARINT);
 const IDEMPOTENCY_KEY = wireTag(15, WIRE_LEN);
+const ISSUED_AT = wireTag(16, WIRE_VARINT);
 const TRACE = wireTag(17, WIRE_LEN);
 
 /** What an op takes beside its key and intent: tags, lengths, condition, idempotency, trace. */
@@ -49,6 +50,7 @@ export function encodeOp(into: WireWriter, op: Op, collection: number, seq: numb
       `a trace context has ${TRACE_BYTES} bytes; this one has ${op.trace.length}`,
     );
   }
+  checkTime('issuedAtMs', op.issuedAtMs);
   const begun = into.begin(OPS, width);
   into.uint(COLLECTION, collection);
   into.text(KEY, key);
@@ -56,6 +58,7 @@ export function encodeOp(into: WireWriter, op: Op, collection: number, seq: numb
   if (condition !== undefined) encodeCondition(into, condition);
   if (op.idempotencyKey === undefined) into.uint(PRODUCER_SEQ, seq);
   else into.text(IDEMPOTENCY_KEY, op.idempotencyKey);
+  if (op.issuedAtMs !== undefined) into.uint(ISSUED_AT, op.issuedAtMs);
   if (op.trace !== undefined) into.bytes(TRACE, op.trace);
   into.end(begun, width);
 }
@@ -80,7 +83,7 @@ export function intentBytes(intent: Intent): number {
     case 'put':
       if (intent.value.length > VALUE_BYTES_MAX)
         throw tooLarge('a value', 'bytes', VALUE_BYTES_MAX, intent.value.length);
-      checkExpiry(intent.expiresAtMs);
+      checkTime('expiresAtMs', intent.expiresAtMs);
       return intent.value.length + 8 + dotsBytes(intent.observed);
     case 'delete':
       return 4 + dotsBytes(intent.observed);
@@ -96,7 +99,7 @@ export function intentBytes(intent: Intent): number {
         throw new CausewayError('INVALID_ARGUMENT', 'a change of a set names at least one element');
       if (elements.length > ELEMENTS_MAX)
         throw tooLarge('one change of a set', 'elements', ELEMENTS_MAX, elements.length);
-      if (intent.kind === 'set-add') checkExpiry(intent.expiresAtMs);
+      if (intent.kind === 'set-add') checkTime('expiresAtMs', intent.expiresAtMs);
       let sum = 8;
       for (const element of elements) {
         if (element.length > ELEMENT_BYTES_MAX) {
@@ -112,7 +115,7 @@ export function intentBytes(intent: Intent): number {
       if (fields > ELEMENTS_MAX) throw tooLarge('one change of a map', 'fields', ELEMENTS_MAX, fields);
       let sum = 8;
       for (const { field, value, expiresAtMs } of intent.put) {
-        checkExpiry(expiresAtMs);
+        checkTime('expiresAtMs', expiresAtMs);
         if (value.length > VALUE_BYTES_MAX) throw tooLarge("a field's value", 'bytes', VALUE_BYTES_MAX, value.length);
         sum += fieldBytes(field) + value.length + 24;
       }
@@ -122,9 +125,9 @@ export function intentBytes(intent: Intent): number {
   }
 }
 
-function checkExpiry(expiresAtMs: number | undefined): void {
-  if (expiresAtMs === undefined || (Number.isSafeInteger(expiresAtMs) && expiresAtMs > 0)) return;
-  throw new CausewayError('INVALID_ARGUMENT', `expiresAtMs is Unix time in whole milliseconds; got ${expiresAtMs}`);
+function checkTime(what: string, unixMs: number | undefined): void {
+  if (unixMs === undefined || (Number.isSafeInteger(unixMs) && unixMs > 0)) return;
+  throw new CausewayError('INVALID_ARGUMENT', `${what} is Unix time in whole milliseconds; got ${unixMs}`);
 }
 
 function fieldBytes(field: string): number {

@@ -58,6 +58,9 @@ export interface Op {
   readonly condition?: Condition | undefined;
   /** The caller's own, 1 to 128 bytes, instead of the one that the client gives every op. */
   readonly idempotencyKey?: string | undefined;
+  /** With an own key that was tried before, by an earlier call: Unix ms of that first try. Regions judge by it what they no longer
+   *  remember. Default: now. */
+  readonly issuedAtMs?: number | undefined;
   /** W3C trace context: 16 bytes trace id, 8 bytes span id, 1 byte flags. */
   readonly trace?: Uint8Array | undefined;
 }
@@ -88,7 +91,10 @@ export interface CallOptions {
 
 export interface WriteOptions extends CallOptions {
   readonly durability?: Durability | undefined;
+  /** See Op. */
   readonly idempotencyKey?: string | undefined;
+  /** See Op. */
+  readonly issuedAtMs?: number | undefined;
   readonly trace?: Uint8Array | undefined;
 }
 

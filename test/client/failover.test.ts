@@ -233,6 +233,43 @@ describe('an outcome that is not known', () => {
   });
 });
 
+describe('the time of the first attempt', () => {
+  test('is told in the time of the region, although the clocks differ', async () => {
+    const clockAheadMs = 3_600_000;
+    const { address, region } = await serve({ clockAheadMs });
+    const db = client([address]);
+    const startMs = Date.now() + clockAheadMs;
+    await db.register('profiles').set('k', 1);
+    await db.producer().sendAndWait(db.register('profiles').op.set('k', 2));
+    for (const { ops } of region.writes) {
+      expect(ops[0]?.issuedAtMs).toBeGreaterThan(startMs - 1000);
+      expect(ops[0]?.issuedAtMs).toBeLessThan(startMs + 10_000);
+    }
+  });
+
+  test('stays the first when an op is sent again', async () => {
+    const { address, region } = await serve();
+    const db = client([address]);
+    let refusals = 0;
+    region.refuse = () =>
+      refusals++ % 2 === 0 ? new CausewayError('OVERLOADED', 'full', { retryAfterMs: 30 }) : undefined;
+    await db.register('profiles').set('k', 1);
+    await db.producer().sendAndWait(db.register('profiles').op.set('k', 2));
+    const times = region.writes.map(({ ops }) => ops[0]?.issuedAtMs);
+    expect(times[0]).toBe(times[1]);
+    expect(times[2]).toBe(times[3]);
+  });
+
+  test("is the caller's, for a key of its own that was tried before", async () => {
+    const { address, region } = await serve();
+    await client([address]).counter('delays').increment('k', 1, { idempotencyKey: 'order-1', issuedAtMs: 1_000_000 });
+    expect(region.writes[0]?.ops[0]).toMatchObject({
+      issuedAtMs: 1_000_000,
+      idempotency: { kind: 'key', key: 'order-1' },
+    });
+  });
+});
+
 describe('sessions', () => {
   test('a causal read in another region waits for what the session has seen', async () => {
     const home = await serve({ name: 'us-west' });

@@ -31,13 +31,19 @@ export interface Served {
 }
 
 export async function serve(
-  options: { name?: string; limits?: Partial<ApiLimits>; port?: number; region?: FakeRegion } = {},
+  options: {
+    name?: string;
+    limits?: Partial<ApiLimits>;
+    port?: number;
+    region?: FakeRegion;
+    clockAheadMs?: number;
+  } = {},
 ): Promise<Served> {
   const region = options.region ?? new FakeRegion({ name: options.name ?? 'us-west', system });
   const server = new ApiServer({
     region,
     listen: `127.0.0.1:${options.port ?? 0}`,
-    system,
+    system: { ...system, clock: { ...system.clock, nowMs: () => system.clock.nowMs() + (options.clockAheadMs ?? 0) } },
     clusterId: 'test-cluster',
     limits: options.limits ?? {},
   });

@@ -14,6 +14,7 @@ interface Flags {
 }
 
 const LOOK_EVERY_MS = 200;
+const ANSWER_MS = 5000;
 
 const VERDICTS: Readonly<Record<Verdict, { readonly text: string; readonly exitCode: number }>> = {
   match: { text: 'MATCH', exitCode: EXIT_CODES.ok },
@@ -49,11 +50,13 @@ async function verify(context: Context, flags: Flags): Promise<number> {
   const agreement = new Agreement();
   let looks = 0;
   let regions: readonly string[] = [];
-  await withAll(context, endpoints, [], async (admins) => {
+  // --timeout is for the verdict; a node may take longer than a short one to answer at all.
+  const patient = { ...context, timeoutMs: Math.max(timeoutMs, ANSWER_MS) };
+  await withAll(patient, endpoints, [], async (admins) => {
     for (;;) {
-      const samples = await look(admins);
+      const samples = namedApart(await look(admins), endpoints);
       regions = samples.map(({ region }) => region);
-      agreement.add(compare(namedApart(samples, endpoints)));
+      agreement.add(compare(samples));
       looks++;
       if (agreement.settled || system.clock.monotonicMs() - startMs >= timeoutMs) return;
       await new Promise<void>((resolve) => system.timers.after(LOOK_EVERY_MS, resolve));

@@ -27,17 +27,24 @@ export function peerStatus(
   };
 }
 
-/** I14: of the shard that is worst off, how old the peer's newest promise is that counts here. */
+/**
+ * I14: of the shard that is worst off, how old the peer's newest promise is that counts here. An earlier origin of the peer stands still
+ * from its end on and says nothing, except while it is known to go further than what is here.
+ */
 function lagOf(region: RegionId, runners: readonly ShardRunner[], nowMs: number): number | undefined {
   let worst: number | undefined;
   for (const runner of runners) {
     if (!runner.members.includes(region)) continue;
     let newest = 0;
+    let missing = Infinity;
     for (const origin of runner.engine.origins.all()) {
-      if (origin.region === region && origin.counted !== Infinity) newest = Math.max(newest, origin.counted);
+      if (origin.region !== region || origin.counted === Infinity) continue;
+      newest = Math.max(newest, origin.counted);
+      if (Math.max(origin.proven, origin.latest?.seq ?? 0) > origin.seq) missing = Math.min(missing, origin.counted);
     }
-    if (newest === 0) return undefined;
-    worst = Math.max(worst ?? 0, nowMs - msOfStamp(newest));
+    // Nothing of it counts yet: unknown is more honest than any number.
+    if (newest === 0 || missing === 0) return undefined;
+    worst = Math.max(worst ?? 0, nowMs - msOfStamp(Math.min(newest, missing)));
   }
   return worst;
 }

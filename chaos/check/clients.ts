@@ -50,6 +50,10 @@ export class ClientCheck {
     return op.clientOp === undefined ? undefined : this.ops.get(op.clientOp)?.intent;
   }
 
+  clientOf(op: LoggedOp): ClientOp | undefined {
+    return op.clientOp === undefined ? undefined : this.ops.get(op.clientOp);
+  }
+
   /** Regions where a dot is durable now. */
   copies(shard: ShardId, version: Version): RegionId[] {
     const regions: RegionId[] = [];

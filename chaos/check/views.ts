@@ -2,13 +2,18 @@
 // I3  every view is a function of the ops in it. I9 nothing deleted comes back. I11, I1: nothing is visible that is not durable.
 // Sessions: a causal read holds everything that its token names, or is refused, or says that it is stale.
 
-import type { View } from '../../src/merge/types.ts';
+import type { Intent, View } from '../../src/merge/types.ts';
 import type { OriginId, RegionId, ShardId } from '../../src/record/ids.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
 import type { ClientCheck } from './clients.ts';
 import { expectedConflicts, REFERENCE, viewText, type SpecOp } from './reference.ts';
-import { hasSeen, type History, type LoggedOp, type RegionLog } from './history.ts';
+import { hasSeen, type History, type LoggedBatch, type LoggedOp, type RegionLog } from './history.ts';
 import { holds, Violation } from './violation.ts';
+
+function expires(intent: Intent): boolean {
+  if (intent.kind === 'map-update') return intent.put.some(({ expiresAtMs }) => expiresAtMs !== undefined);
+  return 'expiresAtMs' in intent && intent.expiresAtMs !== undefined;
+}
 
 export type ShardToken = ReadonlyMap<OriginId, number>;
 
@@ -121,6 +126,30 @@ export class ViewCheck {
         `${region} ${shard}: a session that had seen ${origin} up to ${stamp} was answered from a state without ${origin}:${missing!.version.seq}`,
       );
     }
+  }
+
+  /**
+   * A batch that is new in its own region's log: what its conditional writes required held on exactly what stands before them.
+   * Keys with parts that expire are left out: the moment at which the owner looked is not in the log.
+   */
+  conditions(batch: LoggedBatch, region: RegionId): void {
+    const log = this.#history.log(region, batch.header.shard);
+    batch.ops.forEach((logged, i) => {
+      const client = this.#clients.clientOf(logged);
+      if (client?.condition === undefined || logged.name === undefined) return;
+      const ops = this.opsOf(log, logged.name);
+      for (const earlier of batch.ops.slice(0, i)) if (earlier.name === logged.name) ops.push(this.specOp(earlier));
+      if (ops.some(({ intent }) => expires(intent))) return;
+      const view = REFERENCE[client.type](ops, 0);
+      const { condition } = client;
+      const met =
+        condition.kind === 'absent'
+          ? view === undefined
+          : condition.kind === 'exists'
+            ? view !== undefined
+            : view?.type === 'register-lww' && view.version.origin === condition.version.origin && view.version.seq === condition.version.seq;
+      holds(met, 'condition', () => `${region}: client op ${client.id} on ${client.name} required '${condition.kind}', and was sequenced on ${viewText(view)}`);
+    });
   }
 
   conflictsOf(log: RegionLog, type: MergeTypeName, name: string): ReturnType<typeof expectedConflicts> {

@@ -3,10 +3,12 @@
 
 import { msOfStamp } from '../../src/clock/hlc.ts';
 import { isTooFarAhead } from '../../src/clock/skew.ts';
+import { originRegion } from '../../src/record/ids.ts';
 import { GUARDS, type GuardName } from '../../src/shard/guards.ts';
 import { ClientCheck } from '../check/clients.ts';
 import { ConflictCheck } from '../check/conflicts.ts';
 import { DigestCheck, FinalCheck } from '../check/convergence.ts';
+import { LagCheck } from '../check/lag.ts';
 import { PromiseCheck } from '../check/promises.ts';
 import { ResidencyCheck } from '../check/residency.ts';
 import { holds, Violation } from '../check/violation.ts';
@@ -60,6 +62,9 @@ export interface SimOptions {
   readonly script?: (sim: Simulation) => Promise<void>;
 }
 
+/** A seed takes some thousands; the longest scenario some hundred thousand. */
+const EVENTS_MAX = 1_500_000;
+
 /** A run's parts, for scenarios. */
 export class Simulation {
   readonly plan: Plan;
@@ -70,6 +75,7 @@ export class Simulation {
   readonly promises: PromiseCheck;
   readonly conflicts: ConflictCheck;
   readonly digests: DigestCheck;
+  readonly lag: LagCheck;
   readonly faults: Faults;
   workload: Workload | undefined;
   settleMs: number | undefined;
@@ -86,11 +92,13 @@ export class Simulation {
     this.promises = new PromiseCheck(history);
     this.conflicts = new ConflictCheck(cluster, this.views);
     this.digests = new DigestCheck(cluster);
+    this.lag = new LagCheck(cluster);
     this.faults = new Faults(cluster, this.random);
     history.onNewBatch = (batch) => {
       cluster.trace.add('logged', batch.header.shard, `${batch.header.origin}:${batch.header.firstSeq}..${batch.header.lastSeq}`, batch.header.firstStamp);
       this.promises.logged(batch);
       this.clients.logged(batch);
+      this.views.conditions(batch, originRegion(batch.header.origin));
     };
     history.onDurable = (log, { batch, offset }) => {
       if (batch === undefined || batch.header.origin.startsWith(`${log.region}~`)) return;
@@ -125,9 +133,13 @@ export class Simulation {
       cluster.failure = undefined;
       throw error;
     }
+    if (cluster.scheduler.events > EVENTS_MAX) {
+      throw new Violation('I12', `more than ${EVENTS_MAX} events by ${Math.round(cluster.scheduler.now)} ms: something goes round and round`);
+    }
     if (cluster.scheduler.events % 512 === 0) {
       this.conflicts.collectAll();
       this.digests.sample();
+      this.lag.sample();
     }
   }
 

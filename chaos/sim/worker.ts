@@ -2,6 +2,9 @@
 
 import { runChunk } from './bulk.ts';
 
+// A parent that is gone wants no more results.
+process.on('disconnect', () => process.exit(0));
+
 process.on('message', (chunk) => {
   runChunk(chunk as Parameters<typeof runChunk>[0]).then(
     (result) => process.send?.(result),

@@ -3,6 +3,9 @@
 import { describe, expect, test } from 'vitest';
 import { CausewayError } from '../../src/errors/errors.ts';
 import { originId, type Version } from '../../src/record/ids.ts';
+import { msOfStamp, stampOfMs } from '../../src/clock/hlc.ts';
+import type { RegionStatus } from '../../src/region/region.ts';
+import { checkLag } from '../../chaos/check/lag.ts';
 import { FeedCheck } from '../../chaos/check/feeds.ts';
 import { keyName } from '../../chaos/check/history.ts';
 import { PromiseCheck } from '../../chaos/check/promises.ts';
@@ -23,7 +26,12 @@ describe('history', () => {
     const second = b.batch(US1, 20, [b.asked(put('b'))], { [EU1]: 1 });
     b.durable(US, second);
     b.durable(EU, second);
-    expect(b.history.log(EU, SHARD).vector).toEqual(new Map([[EU1, 1], [US1, 1]]));
+    expect(b.history.log(EU, SHARD).vector).toEqual(
+      new Map([
+        [EU1, 1],
+        [US1, 1],
+      ]),
+    );
   });
 
   test('I2: the same batch twice in a log, and a gap', () => {
@@ -61,7 +69,9 @@ describe('history', () => {
     const high = c.batch(US1, 50, [c.asked(put('b'))]);
     c.durable(US, high);
     c.durable(EU, high);
-    expect(() => c.durable(EU, c.batch(EU1, 40, [c.asked(put('c'))], { [US1]: 1 }))).toThrow(/has seen us~000000000001:1 with stamp 50/);
+    expect(() => c.durable(EU, c.batch(EU1, 40, [c.asked(put('c'))], { [US1]: 1 }))).toThrow(
+      /has seen us~000000000001:1 with stamp 50/,
+    );
   });
 
   test('I6: one dot with two contents; a new batch that reuses seqs', () => {
@@ -158,7 +168,9 @@ describe('clients', () => {
     const b = new Bench();
     const op = b.asked(put('a'));
     b.durable(EU, b.batch(EU1, 10, [op]));
-    expect(() => b.clients.answered(op, EU, ok(version(1, 10)), { kind: 'regions', n: 1 }, undefined)).toThrow(/1 more regions/);
+    expect(() => b.clients.answered(op, EU, ok(version(1, 10)), { kind: 'regions', n: 1 }, undefined)).toThrow(
+      /1 more regions/,
+    );
   });
 
   test('I1: what only a lost disk had is excused, what a peer has is not', () => {
@@ -207,7 +219,9 @@ describe('clients', () => {
     const other = b.asked(put('b'));
     b.durable(EU, b.batch(EU1, 10, [op, other]));
     b.clients.answered(op, EU, ok(version(1, 10)), LOCAL, undefined);
-    expect(() => b.clients.answered(op, EU, ok(version(2, 11), true), LOCAL, undefined)).toThrow(/that dot is client op 2/);
+    expect(() => b.clients.answered(op, EU, ok(version(2, 11), true), LOCAL, undefined)).toThrow(
+      /that dot is client op 2/,
+    );
   });
 
   test('session: a write stamped at or below what its session had seen', () => {
@@ -233,31 +247,45 @@ describe('views', () => {
     const b = twoWrites();
     b.views.read(EU, SHARD, 'register-lww', NAME, view('a', 1, 10), new Map([[EU1, 10]]), 0, 0);
     b.views.read(EU, SHARD, 'register-lww', NAME, undefined, new Map(), 0, 0);
-    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), new Map([[EU1, 10]]), 0, 0)).toThrow(/up to offset 2 would explain it/);
-    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('c', 3, 30), new Map([[EU1, 30]]), 0, 0)).toThrow(/no prefix/);
+    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), new Map([[EU1, 10]]), 0, 0)).toThrow(
+      /up to offset 2 would explain it/,
+    );
+    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('c', 3, 30), new Map([[EU1, 30]]), 0, 0)).toThrow(
+      /no prefix/,
+    );
   });
 
   test('I9: a deleted value that is back', () => {
     const b = twoWrites();
     b.durable(EU, b.batch(EU1, 30, [b.asked({ kind: 'delete' })]));
-    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), new Map([[EU1, 30]]), 0, 0)).toThrow(/absent/);
+    expect(() => b.views.read(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), new Map([[EU1, 30]]), 0, 0)).toThrow(
+      /absent/,
+    );
   });
 
   test('session: an answer from a state without what the session had seen', () => {
     const b = twoWrites();
     b.views.causal(EU, SHARD, new Map([[EU1, 10]]), new Map([[EU1, 10]]));
-    expect(() => b.views.causal(EU, SHARD, new Map([[EU1, 20]]), new Map([[EU1, 10]]))).toThrow(/without eu~000000000001:2/);
+    expect(() => b.views.causal(EU, SHARD, new Map([[EU1, 20]]), new Map([[EU1, 10]]))).toThrow(
+      /without eu~000000000001:2/,
+    );
   });
 
   test('feed: a value that was never the state since the event', () => {
     const b = twoWrites();
     b.views.sent(EU, SHARD, 'register-lww', NAME, view('b', 2, 20), 1, 0, 0);
-    expect(() => b.views.sent(EU, SHARD, 'register-lww', NAME, view('a', 1, 10), 2, 0, 0)).toThrow(/no state since then/);
+    expect(() => b.views.sent(EU, SHARD, 'register-lww', NAME, view('a', 1, 10), 2, 0, 0)).toThrow(
+      /no state since then/,
+    );
   });
 });
 
 describe('feed', () => {
-  function three(): { b: Bench; feed: FeedCheck; event: (seq: number) => { shard: typeof SHARD; version: Version; name: string } } {
+  function three(): {
+    b: Bench;
+    feed: FeedCheck;
+    event: (seq: number) => { shard: typeof SHARD; version: Version; name: string };
+  } {
     const b = new Bench();
     b.durable(EU, b.batch(EU1, 10, [b.asked(put('a')), b.asked(put('b')), b.asked(put('c'))]));
     const feed = new FeedCheck(b.history, () => true);
@@ -273,12 +301,36 @@ describe('feed', () => {
   });
 
   test('a gap, a repetition, a wrong order, an op that is not durable, a cursor that runs ahead', () => {
-    expect(() => { const { feed, event } = three(); feed.received(SHARD, [event(1), event(3)], new Map([[EU1, 3]])); }).toThrow(/passed over/);
-    expect(() => { const { feed, event } = three(); feed.received(SHARD, [event(1)], new Map([[EU1, 1]])); feed.received(SHARD, [event(1)], new Map([[EU1, 2]])); }).toThrow(/again/);
-    expect(() => { const { feed, event } = three(); feed.received(SHARD, [event(2), event(1)], new Map([[EU1, 2]])); }).toThrow(/after eu~000000000001:2/);
-    expect(() => { const { feed } = three(); feed.subscribed(US); feed.received(SHARD, [{ shard: SHARD, version: { origin: EU1, seq: 1, stamp: 10 }, name: NAME }], new Map([[EU1, 1]])); }).toThrow(/not durable/);
-    expect(() => { const { feed } = three(); feed.received(SHARD, [], new Map([[EU1, 4]])); }).toThrow(/not durable/);
-    expect(() => { const { feed } = three(); feed.received(SHARD, [], new Map([[EU1, 1]])); }).toThrow(/passed over/);
+    expect(() => {
+      const { feed, event } = three();
+      feed.received(SHARD, [event(1), event(3)], new Map([[EU1, 3]]));
+    }).toThrow(/passed over/);
+    expect(() => {
+      const { feed, event } = three();
+      feed.received(SHARD, [event(1)], new Map([[EU1, 1]]));
+      feed.received(SHARD, [event(1)], new Map([[EU1, 2]]));
+    }).toThrow(/again/);
+    expect(() => {
+      const { feed, event } = three();
+      feed.received(SHARD, [event(2), event(1)], new Map([[EU1, 2]]));
+    }).toThrow(/after eu~000000000001:2/);
+    expect(() => {
+      const { feed } = three();
+      feed.subscribed(US);
+      feed.received(
+        SHARD,
+        [{ shard: SHARD, version: { origin: EU1, seq: 1, stamp: 10 }, name: NAME }],
+        new Map([[EU1, 1]]),
+      );
+    }).toThrow(/not durable/);
+    expect(() => {
+      const { feed } = three();
+      feed.received(SHARD, [], new Map([[EU1, 4]]));
+    }).toThrow(/not durable/);
+    expect(() => {
+      const { feed } = three();
+      feed.received(SHARD, [], new Map([[EU1, 1]]));
+    }).toThrow(/passed over/);
   });
 
   test('a consumer that moves goes on where its cursor stands', () => {
@@ -292,13 +344,23 @@ describe('feed', () => {
 });
 
 describe('reference', () => {
-  const v = (region: string, seq: number, stamp: number): Version => ({ origin: originId(region as never, 1), seq, stamp });
+  const v = (region: string, seq: number, stamp: number): Version => ({
+    origin: originId(region as never, 1),
+    seq,
+    stamp,
+  });
   const op = (version: Version, intent: Intent, seen: readonly Version[] = []): SpecOp => ({
     version,
     intent,
-    seen: (dot) => (dot.origin === version.origin ? dot.seq < version.seq : seen.some((s) => s.origin === dot.origin && s.seq >= dot.seq)),
+    seen: (dot) =>
+      dot.origin === version.origin
+        ? dot.seq < version.seq
+        : seen.some((s) => s.origin === dot.origin && s.seq >= dot.seq),
   });
-  const set = (kind: 'set-add' | 'set-remove', ...elements: string[]): Intent => ({ kind, elements: elements.map((e) => Buffer.from(e)) });
+  const set = (kind: 'set-add' | 'set-remove', ...elements: string[]): Intent => ({
+    kind,
+    elements: elements.map((e) => Buffer.from(e)),
+  });
 
   test('a concurrent add wins over a remove, and a reset leaves what it had not seen', () => {
     const add = op(v('eu', 1, 10), set('set-add', 'x'));
@@ -307,9 +369,12 @@ describe('reference', () => {
     expect(REFERENCE['set-aw']([add, remove], 0)).toBeUndefined();
     expect(viewText(REFERENCE['set-aw']([remove, again, add], 0))).toBe('set 78');
 
-    const plus = (version: Version, by: bigint, seen: readonly Version[] = []): SpecOp => op(version, { kind: 'increment', by }, seen);
+    const plus = (version: Version, by: bigint, seen: readonly Version[] = []): SpecOp =>
+      op(version, { kind: 'increment', by }, seen);
     const reset = op(v('eu', 2, 20), { kind: 'delete' }, []);
-    expect(viewText(REFERENCE['counter-pn']([plus(v('eu', 1, 10), 5n), plus(v('us', 1, 11), 3n), reset], 0))).toBe('counter 3');
+    expect(viewText(REFERENCE['counter-pn']([plus(v('eu', 1, 10), 5n), plus(v('us', 1, 11), 3n), reset], 0))).toBe(
+      'counter 3',
+    );
   });
 
   test('siblings stay until a write has seen them', () => {
@@ -325,16 +390,52 @@ describe('reference', () => {
     const mine = op(v('eu', 1, 10), put('a'));
     const blind = op(v('us', 1, 20), put('b'));
     const aware = op(v('us', 1, 20), put('b'), [mine.version]);
-    expect(expectedConflicts('register-lww', [mine, blind], isEu)).toEqual([{ field: undefined, loser: mine.version, winner: blind.version }]);
+    expect(expectedConflicts('register-lww', [mine, blind], isEu)).toEqual([
+      { field: undefined, loser: mine.version, winner: blind.version },
+    ]);
     expect(expectedConflicts('register-lww', [mine, aware], isEu)).toEqual([]);
     expect(expectedConflicts('register-lww', [blind, op(v('eu', 1, 30), put('a'), [blind.version])], isEu)).toEqual([]);
+  });
+});
+
+describe('lag', () => {
+  const status = (lagMs: number | undefined, seq: number): RegionStatus =>
+    ({
+      region: US,
+      nowMs: msOfStamp(stampOfMs(1_800_000_000_000)),
+      peers: [{ region: EU, lagMs }],
+      shards: [{ shard: SHARD, origins: [{ origin: EU1, seq, state: 'open' }] }],
+    }) as unknown as RegionStatus;
+
+  test('I14: a lag that is shorter than the age of an op that is missing', () => {
+    const b = new Bench();
+    b.durable(EU, b.batch(EU1, stampOfMs(1_799_999_999_000), [b.asked(put('a'))]));
+    checkLag(b.history, status(1000, 0));
+    checkLag(b.history, status(undefined, 0));
+    checkLag(b.history, status(5, 1));
+    expect(() => checkLag(b.history, status(999, 0))).toThrow(/1000 ms old/);
+  });
+});
+
+describe('conditions', () => {
+  test('create-if-absent on a key that is there, also within one batch', () => {
+    const absent = { condition: { kind: 'absent' } } as const;
+    const b = new Bench();
+    b.history.onNewBatch = (batch) => b.views.conditions(batch, EU);
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('a'), absent)]));
+    expect(() => b.durable(EU, b.batch(EU1, 20, [b.asked(put('b'), absent)]))).toThrow(/required 'absent'/);
+    const c = new Bench();
+    c.history.onNewBatch = (batch) => c.views.conditions(batch, EU);
+    expect(() => c.durable(EU, c.batch(EU1, 10, [c.asked(put('a'), absent), c.asked(put('b'), absent)]))).toThrow(/client op 2/);
   });
 });
 
 describe('residency', () => {
   test('I10: a vector of a shard that crosses to a region outside its placement', () => {
     const check = new ResidencyCheck(() => [EU]);
-    expect(() => check.sent('eu', 'us', { kind: 'ack', shard: SHARD, durable: new Map() })).toThrow(/us is not in its placement/);
+    expect(() => check.sent('eu', 'us', { kind: 'ack', shard: SHARD, durable: new Map() })).toThrow(
+      /us is not in its placement/,
+    );
     check.sent('eu', 'us', { kind: 'ping', sentAtMs: 1 });
   });
 });

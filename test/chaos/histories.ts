@@ -81,7 +81,11 @@ export class Bench {
           : { collection: undefined, key: '', payload: encodeControl(op) },
       ),
     });
-    this.#last.set(origin, { seq: firstSeq + ops.length - 1, checksum: readBatchHeader(bytes).checksum, deps: OrderedDeps.empty });
+    this.#last.set(origin, {
+      seq: firstSeq + ops.length - 1,
+      checksum: readBatchHeader(bytes).checksum,
+      deps: OrderedDeps.empty,
+    });
     return bytes;
   }
 

@@ -122,7 +122,12 @@ class Wire {
   drained = 0;
 
   constructor(seed = 1, sendBufferBytes = 1_000_000) {
-    this.network = new Network(this.scheduler, new SeededRandom(seed), this.trace, { sendBufferBytes, stallMsMin: 100, stallMsMax: 200, halfOpenMsMax: 500 });
+    this.network = new Network(this.scheduler, new SeededRandom(seed), this.trace, {
+      sendBufferBytes,
+      stallMsMin: 100,
+      stallMsMax: 200,
+      halfOpenMsMax: 500,
+    });
     this.network.transport('us#0', 'us', this.us).onAccept((stream) => {
       this.server = stream;
       return this.handlers<Up>(this.atServer);

@@ -13,15 +13,27 @@ const SEEDS = 500;
 const MUTANT_SEEDS = 100;
 const MINUTE_MS = 60_000;
 
-function told(findings: readonly { seed: number; scenario: string | undefined; invariant: string; message: string }[]): string[] {
-  return findings.map(({ seed, scenario, invariant, message }) => `npm run sim -- --seed ${seed}${scenario === undefined ? '' : ` --scenario ${scenario}`}: ${invariant}: ${message}`);
+function told(
+  findings: readonly { seed: number; scenario: string | undefined; invariant: string; message: string }[],
+): string[] {
+  return findings.map(
+    ({ seed, scenario, invariant, message }) =>
+      `npm run sim -- --seed ${seed}${scenario === undefined ? '' : ` --scenario ${scenario}`}: ${invariant}: ${message}`,
+  );
 }
 
 describe('simulation', () => {
   test(
     `I1–I11: ${SEEDS} seeds of random faults, then healing and agreement`,
     async () => {
-      const report = await runBulk({ start: 1, seeds: SEEDS, jobs: Math.min(2, availableParallelism()), without: [], scenario: undefined, findingsMax: 5 });
+      const report = await runBulk({
+        start: 1,
+        seeds: SEEDS,
+        jobs: Math.min(2, availableParallelism()),
+        without: [],
+        scenario: undefined,
+        findingsMax: 5,
+      });
       expect(told(report.findings)).toEqual([]);
       expect(report.seeds).toBe(SEEDS);
       // A run in which nothing happens finds nothing either.
@@ -65,8 +77,17 @@ describe('without a guard', () => {
   test.each(Object.keys(GUARDS) as GuardName[])(
     '%s switched off is noticed',
     async (guard) => {
-      const report = await runBulk({ start: 1, seeds: MUTANT_SEEDS, jobs: 1, without: [guard], scenario: undefined, findingsMax: 1 });
-      expect(report.findings.length, `nothing in ${report.seeds} seeds noticed that ${guard} was off`).toBeGreaterThan(0);
+      const report = await runBulk({
+        start: 1,
+        seeds: MUTANT_SEEDS,
+        jobs: 1,
+        without: [guard],
+        scenario: undefined,
+        findingsMax: 1,
+      });
+      expect(report.findings.length, `nothing in ${report.seeds} seeds noticed that ${guard} was off`).toBeGreaterThan(
+        0,
+      );
       expect(GUARDS[guard]).toBe(true);
     },
     MINUTE_MS,

@@ -132,14 +132,61 @@ async function producing(
   return { maxBatchOps, opsPerSecond: Math.round((sent * 1000) / tookMs), cpuMicrosPerOp: (user + kernel) / sent };
 }
 
+/** Events from a region that has them all in memory, to a consumer that only counts. */
+async function following(): Promise<{ events: number; eventsPerSecond: number; cpuMicrosPerEvent: number }> {
+  const EVENTS = 300_000;
+  const region = new FakeRegion({ name: 'bench', system });
+  for (let i = 0; i < EVENTS / 1000; i++) {
+    const ops = Array.from({ length: 1000 }, (_, j) => ({
+      namespace: 'app',
+      collection: 'profiles',
+      key: KEYS[(i * 1000 + j) % KEYS.length] ?? '',
+      intent: { kind: 'put' as const, value },
+    }));
+    region.write({ ops, durability: { kind: 'local' }, deadlineMs: 1000 }, () => undefined);
+  }
+  const server = new ApiServer({ region, listen: '127.0.0.1:0', system });
+  const { port } = await server.start();
+  const client = connect({ endpoints: [`127.0.0.1:${port}`], namespace: 'app' });
+  const run = async (): Promise<void> => {
+    let events = 0;
+    await new Promise<void>((resolve) => {
+      client.subscribe({
+        from: 'beginning',
+        onEvents: (batch) => {
+          events += batch.events.length;
+          if (events >= EVENTS) resolve();
+        },
+      });
+    });
+  };
+  await run();
+  const cpu = process.cpuUsage();
+  const startMs = system.clock.monotonicMs();
+  await run();
+  const tookMs = system.clock.monotonicMs() - startMs;
+  const { user, system: kernel } = process.cpuUsage(cpu);
+  client.close();
+  await server.drain();
+  await server.stop();
+  return {
+    events: EVENTS,
+    eventsPerSecond: Math.round((EVENTS * 1000) / tookMs),
+    cpuMicrosPerEvent: (user + kernel) / EVENTS,
+  };
+}
+
 const result = {
   valueBytes,
   stages: stages(),
+  feed: await following(),
   producer: [await producing(10), await producing(100), await producing(500)],
 };
 if (values.json) {
   console.log(JSON.stringify(result));
 } else {
+  const { eventsPerSecond, cpuMicrosPerEvent } = result.feed;
+  console.log(`feed: ${eventsPerSecond} events/s, ${cpuMicrosPerEvent.toFixed(2)} µs CPU an event, both sides`);
   for (const { name, microsPerOp } of result.stages) console.log(`${name.padEnd(28)} ${microsPerOp.toFixed(2)} µs`);
   for (const { maxBatchOps, opsPerSecond, cpuMicrosPerOp } of result.producer) {
     console.log(

@@ -29,6 +29,8 @@ export interface FeedShard {
   /** The last offset that has landed. */
   landedOffset(): number;
   durable(): ReadonlyMap<OriginId, number>;
+  /** The last op of an origin that was closed; undefined while it is not. */
+  endOf(origin: OriginId): number | undefined;
   /** The merged values as of what has landed, `offset` included; loads them first if it must. undefined: the shard has not that much now. */
   views(ops: readonly Op[], offset: number, done: (views: readonly (View | undefined)[] | undefined) => void): void;
 }
@@ -37,8 +39,8 @@ interface Position {
   readonly source: FeedShard;
   cursor: Map<OriginId, number>;
   nextOffset: number;
-  /** Not before the shard's durable vector covers this. */
-  waitFor: ReadonlyMap<OriginId, number> | undefined;
+  /** The consumer's cursor while it is ahead of this region; undefined once the shard's durable vector covers it. */
+  ahead: ReadonlyMap<OriginId, number> | undefined;
   silentOps: number;
 }
 
@@ -127,7 +129,7 @@ class Subscription implements FeedSubscription {
       source,
       cursor: new Map(),
       nextOffset: this.#log.start(source.shard),
-      waitFor: undefined,
+      ahead: undefined,
       silentOps: 0,
     };
     if (start.kind === 'now') {
@@ -144,7 +146,7 @@ class Subscription implements FeedSubscription {
         if (offset !== undefined) first = Math.min(first, offset);
       }
       position.nextOffset = first;
-      if (this.#request.form === 'value') position.waitFor = cursor;
+      position.ahead = cursor;
     }
     return position;
   }
@@ -186,11 +188,17 @@ class Subscription implements FeedSubscription {
     }
     for (let i = 0; i < this.#positions.length; i++) {
       const position = this.#positions[(this.#turn + i) % this.#positions.length]!;
-      if (position.nextOffset > position.source.landedOffset()) continue;
-      if (position.waitFor !== undefined) {
-        if (!dominates(position.source.durable(), position.waitFor)) continue;
-        position.waitFor = undefined;
+      if (position.ahead !== undefined) {
+        const lost = lostOf(position.ahead, position.source);
+        if (lost !== undefined) {
+          this.fail(lost);
+          return;
+        }
+        if (dominates(position.source.durable(), position.ahead)) position.ahead = undefined;
+        // A value from before what the consumer has seen would be older than what it has.
+        else if (this.#request.form === 'value') continue;
       }
+      if (position.nextOffset > position.source.landedOffset()) continue;
       this.#turn = (this.#turn + i + 1) % this.#positions.length;
       this.#log.read(position.source.shard, position.nextOffset, READ_BYTES, (result) => {
         if (this.#over) return;
@@ -302,4 +310,18 @@ class Subscription implements FeedSubscription {
     }
     this.#system.timers.soon(() => this.#next());
   }
+}
+
+/** What a cursor has seen may be gone: its region lost its disk before anybody had a copy, and the origin was closed without it. */
+function lostOf(cursor: ReadonlyMap<OriginId, number>, source: FeedShard): CausewayError | undefined {
+  for (const [origin, seq] of cursor) {
+    const end = source.endOf(origin);
+    if (end === undefined || seq <= end) continue;
+    return new CausewayError(
+      'CURSOR_INVALID',
+      `the cursor has ops of ${origin} up to ${seq} in shard ${source.shard}, and the origin ended at ${end}: what it has seen beyond is lost in all regions`,
+      { hint: 'drop what was made of those ops and start again from the beginning' },
+    );
+  }
+  return undefined;
 }

@@ -776,6 +776,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       shard,
       landedOffset: () => runner()?.engine.offset ?? 0,
       durable: () => runner()?.engine.origins.durable ?? new Map(),
+      endOf: (origin) => {
+        const known = runner()?.engine.origins.get(origin);
+        return known?.closed === true ? known.end?.seq : undefined;
+      },
       views: (ops, offset, done) => this.#viewsOf(shard, ops, offset, done),
     };
   }

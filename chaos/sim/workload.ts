@@ -416,7 +416,7 @@ export class Consumer {
   readonly workload: Workload;
   readonly random: SeededRandom;
   readonly namespace: string;
-  readonly check: FeedCheck;
+  check: FeedCheck;
   readonly form: 'op' | 'value';
   region: SimRegion;
   node: SimNode | undefined;
@@ -433,7 +433,11 @@ export class Consumer {
     const narrow = cluster.placements[1];
     this.namespace = narrow?.regions.includes(home.id) === true && random.chance(0.3) ? NAMESPACES[1] : NAMESPACES[0];
     this.form = index === 0 && random.chance(0.5) ? 'value' : 'op';
-    this.check = new FeedCheck(cluster.history, (op) => op.op.collection?.namespace === this.namespace);
+    this.check = this.#fromBeginning();
+  }
+
+  #fromBeginning(): FeedCheck {
+    return new FeedCheck(this.workload.cluster.history, (op) => op.op.collection?.namespace === this.namespace);
   }
 
   get shards(): readonly ShardId[] {
@@ -506,6 +510,8 @@ export class Consumer {
         if (epoch !== this.#epoch) return;
         this.workload.countRefusal(error);
         cluster.trace.add('feed failed', node.name, error.code);
+        // It has seen what no region has any more, and was told so.
+        if (error.code === 'CURSOR_INVALID') this.check = this.#fromBeginning();
         this.node = undefined;
       },
     };

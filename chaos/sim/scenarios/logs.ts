@@ -206,6 +206,46 @@ export const logScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'cursor-beyond-a-lost-op',
+    says: 'a consumer has seen an op that only a lost disk had, and moves to another region: it is told, and not left waiting',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'ap', 'register-lww', 'k0', put('everywhere'));
+      await inStep(sim);
+      // Long enough for the streams to break: nothing of the op may be on its way.
+      isolate(sim, 'ap');
+      await sim.run(5000);
+      const lost = await write(sim, 'ap', 'register-lww', 'k0', put('only here'));
+      const region = crash(sim, 'ap', 'none', true);
+      cluster.wipe(region, true);
+      isolate(sim, 'ap', false);
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      let told = '';
+      owner(sim, 'eu').node!.subscribe(
+        {
+          namespace: 'shop',
+          collections: [],
+          keyPrefix: '',
+          start: { kind: 'cursor', cursor: new Map([[region.shards[0]!, new Map([[lost.origin, lost.seq]])]]) },
+          form: 'value',
+        },
+        {
+          events: () => true,
+          failed: (error) => {
+            told = error.code;
+          },
+        },
+      );
+      await write(sim, 'eu', 'register-lww', 'k1', put('wakes the feed'));
+      await sim.until('the consumer is told', 20_000, () => told !== '');
+      expect(told === 'CURSOR_INVALID', () => `the consumer was told ${told}`);
+      await sim.settle();
+    },
+  },
+  {
     name: 'region-returns-after-long',
     says: 'a region is away for minutes while the others write and delete: it catches up, and nothing that was deleted comes back',
     plan: quiet({ heartbeatMs: 500 }),

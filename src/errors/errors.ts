@@ -45,10 +45,6 @@ export type ErrorCode =
  */
 export type Outcome = 'not-applied' | 'applied-locally' | 'unknown';
 
-/** `details.reason` of HANDSHAKE_REFUSED. */
-export type HandshakeRefusalReason =
-  'protocol-version' | 'cluster-id' | 'settings-hash' | 'region-name' | 'unknown-region' | 'feature';
-
 /** Exit codes of the CLI. */
 export const EXIT_CODES = {
   ok: 0,

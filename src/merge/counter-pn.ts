@@ -33,8 +33,17 @@ import {
   writeOrigin,
 } from './codec.ts';
 import { tooLarge, wrongOperation } from './refusals.ts';
-import { LIMITS, type Applied, type Intent, type LivePart, type Merge } from './types.ts';
-import type { OpContext, OpDescription, PrepareContext, View } from './types.ts';
+import {
+  LIMITS,
+  type Applied,
+  type Intent,
+  type LivePart,
+  type Merge,
+  type OpContext,
+  type OpDescription,
+  type PrepareContext,
+  type View,
+} from './types.ts';
 
 export interface Slot {
   readonly origin: OriginId;

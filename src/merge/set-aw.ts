@@ -34,8 +34,16 @@ import {
   writeOrigin,
 } from './codec.ts';
 import { checkExpiry, checkOpBytes, checkStateBytes, invalid, tooLarge, wrongOperation } from './refusals.ts';
-import { LIMITS, type Applied, type Intent, type LivePart, type Merge } from './types.ts';
-import type { OpContext, OpDescription, View } from './types.ts';
+import {
+  LIMITS,
+  type Applied,
+  type Intent,
+  type LivePart,
+  type Merge,
+  type OpContext,
+  type OpDescription,
+  type View,
+} from './types.ts';
 
 export interface ElementDot extends Dot {
   readonly expiresAtMs: number | undefined;

@@ -10,7 +10,7 @@
 // - decode(encode(s)) equals s, and decode refuses hostile bytes with MalformedBytes;
 // - collect(s, floor) never changes what is live, nor what any op with a stamp above `floor` would make of it (I9).
 
-import type { Dot, OriginId, Version } from '../record/ids.ts';
+import type { Dot, Version } from '../record/ids.ts';
 import type { MergeTypeName } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 
@@ -156,5 +156,3 @@ export const LIMITS = {
   mapFieldsPerOpMax: 4096,
   counterMax: 2n ** 63n - 1n,
 } as const;
-
-export type { OriginId };

@@ -1,7 +1,7 @@
 // What crosses a link. The receiving region dials; `Up` goes from receiver to source, `Down` from source to receiver.
 // The gRPC transport maps these one-to-one to proto/causeway/v1/replication.proto; the simulator passes them as they are.
 
-import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
+import type { RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 
@@ -104,5 +104,3 @@ export interface Beat {
 }
 
 export type Down = Welcome | Refuse | Batches | Beat;
-
-export type { OriginId };

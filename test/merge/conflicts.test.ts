@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { Displaced, Intent } from '../../src/merge/types.ts';
 import { originRegion } from '../../src/record/ids.ts';
 import { newestOfField, writesField } from '../spec/map-lww.ts';
-import { dotName, hadSeen, isNewer, newest, type SpecOp } from '../spec/spec.ts';
+import { dotName, hadSeen, isNewer, newest, type SpecOp } from '../spec/history.ts';
 import { executions, normal, World, type Replica } from './world.ts';
 
 const put = (text: string): Intent => ({ kind: 'put', value: Buffer.from(text) });

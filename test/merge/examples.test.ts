@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../../src/merge/types.ts';
-import { dotName } from '../spec/spec.ts';
+import { dotName } from '../spec/history.ts';
 import { normal, START_MS, World, type Replica } from './world.ts';
 
 const text = (value: string): Buffer => Buffer.from(value);

@@ -9,7 +9,7 @@ import { EXPIRY_GRACE_MS, type Displaced, type Intent, type OpContext } from '..
 import { originId, regionId, type Dot, type OriginId, type Version } from '../../src/record/ids.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
 import { covers, dominates, joinInto, type VersionVector } from '../../src/record/vector.ts';
-import { dotName, type SpecOp } from '../spec/spec.ts';
+import { dotName, type SpecOp } from '../spec/history.ts';
 
 export const START_MS = EPOCH_MS + 200_000_000_000;
 const REGIONS = ['ap', 'eu', 'us'].map(regionId);

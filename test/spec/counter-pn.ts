@@ -1,6 +1,6 @@
 // The sum of the increments that no reset had seen; absent when there are none of them.
 
-import { hadSeen, type Spec } from './spec.ts';
+import { hadSeen, type Spec } from './history.ts';
 
 export const counterPnSpec: Spec = (history) => {
   const resets = history.filter((op) => op.intent.kind === 'delete');

@@ -1,6 +1,6 @@
 // Every field on its own: the newest of its puts, its removes and the deletes of the whole key.
 
-import { isLiveAt, newest, type Spec, type SpecOp } from './spec.ts';
+import { isLiveAt, newest, type Spec, type SpecOp } from './history.ts';
 
 export const mapLwwSpec: Spec = (history, nowMs) => {
   const names = new Set(

@@ -1,6 +1,6 @@
 // The newest op is the state; it shows if it is a put that has not expired.
 
-import { isLiveAt, newest, type Spec } from './spec.ts';
+import { isLiveAt, newest, type Spec } from './history.ts';
 
 export const registerLwwSpec: Spec = (history, nowMs) => {
   const op = newest(history);

@@ -1,6 +1,6 @@
 // Visible are the puts that no op has replaced. An op replaces what it has seen, or of that what its writer named.
 
-import { dotName, hadSeen, isLiveAt, isNewer, type Spec, type SpecOp } from './spec.ts';
+import { dotName, hadSeen, isLiveAt, isNewer, type Spec, type SpecOp } from './history.ts';
 
 export const registerMvSpec: Spec = (history, nowMs) => {
   const siblings = history

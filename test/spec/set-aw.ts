@@ -1,7 +1,7 @@
 // An element is present while an add of it holds: one that no op on the element has seen. An add that was seen by a later add
 // of the same element has handed over to it, which matters because the later one may expire sooner.
 
-import { hadSeen, isLiveAt, type Spec, type SpecOp } from './spec.ts';
+import { hadSeen, isLiveAt, type Spec, type SpecOp } from './history.ts';
 
 export const setAwSpec: Spec = (history, nowMs) => {
   const present = new Set<string>();

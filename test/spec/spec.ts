@@ -1,23 +1,13 @@
 // What the merge types are measured against: for each, a pure function from the ops that a region has applied to what a
 // reader must see there. Written from DESIGN 6, without states, slots, floors or codecs, and as plainly as possible.
 
-import type { Dot, Version } from '../../src/record/ids.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
-import type { Intent, View } from '../../src/merge/types.ts';
 import { counterPnSpec } from './counter-pn.ts';
+import type { Spec } from './history.ts';
 import { mapLwwSpec } from './map-lww.ts';
 import { registerLwwSpec } from './register-lww.ts';
 import { registerMvSpec } from './register-mv.ts';
 import { setAwSpec } from './set-aw.ts';
-
-export interface SpecOp {
-  readonly version: Version;
-  readonly intent: Intent;
-  /** Every dot that had been applied where the op was prepared (see dotName). */
-  readonly seen: ReadonlySet<string>;
-}
-
-export type Spec = (history: readonly SpecOp[], nowMs: number) => View | undefined;
 
 export const SPECS: { readonly [T in MergeTypeName]: Spec } = {
   'register-lww': registerLwwSpec,
@@ -26,26 +16,3 @@ export const SPECS: { readonly [T in MergeTypeName]: Spec } = {
   'set-aw': setAwSpec,
   'map-lww': mapLwwSpec,
 };
-
-export function dotName(dot: Dot): string {
-  return `${dot.origin}/${dot.seq}`;
-}
-
-export function hadSeen(later: SpecOp, earlier: SpecOp): boolean {
-  return later.seen.has(dotName(earlier.version));
-}
-
-/** The total order of versions: by stamp, then by origin. */
-export function isNewer(a: SpecOp, b: SpecOp): boolean {
-  return (
-    a.version.stamp > b.version.stamp || (a.version.stamp === b.version.stamp && a.version.origin > b.version.origin)
-  );
-}
-
-export function newest(history: readonly SpecOp[]): SpecOp | undefined {
-  return history.find((op) => history.every((other) => other === op || isNewer(op, other)));
-}
-
-export function isLiveAt(nowMs: number, expiresAtMs: number | undefined): boolean {
-  return expiresAtMs === undefined || nowMs < expiresAtMs;
-}

@@ -1,8 +1,8 @@
 // Shard engines driven by hand: each with its own log, key states and clock, and nothing that happens by itself. What an engine
 // hands out lies in `log` at once and lands when the test says so; batches and beats go where the test sends them.
 
-import { Hlc, stampOfMs } from '../../src/clock/hlc.ts';
-import type { LogEntryKind, StoredEntry } from '../../src/log/log.ts';
+import { Hlc } from '../../src/clock/hlc.ts';
+import type { StoredEntry } from '../../src/log/log.ts';
 import type { AnyState } from '../../src/merge/merge.ts';
 import { mergeOf } from '../../src/merge/merge.ts';
 import type { Intent, View } from '../../src/merge/types.ts';
@@ -300,9 +300,3 @@ export function gossip(hosts: readonly ShardHost[], rounds = 1, stepMs = 100): v
 export function lastBatch(host: ShardHost): Uint8Array {
   return host.log.filter(({ kind }) => kind === 'batch').at(-1)!.bytes;
 }
-
-export function entry(offset: number, kind: LogEntryKind, bytes: Uint8Array): StoredEntry {
-  return { offset, kind, bytes };
-}
-
-export { stampOfMs };

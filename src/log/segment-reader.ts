@@ -45,18 +45,24 @@ export class SegmentReader {
 
   /** `fromOffset` is durable. */
   read(track: ShardTrack, fromOffset: number, bytesMax: number, done: (result: ReadResult) => void): void {
-    const start = (): void => {
-      this.#underWay++;
-      void this.#read(track, fromOffset, bytesMax).then((result) => {
-        this.#underWay--;
-        const next = this.#waiting.shift();
-        if (next !== undefined) next();
-        else if (this.#underWay === 0) this.#idle?.();
-        done(result);
-      });
-    };
+    const start = (): void => void this.#serve(track, fromOffset, bytesMax, done);
     if (this.#underWay < READS_MAX) start();
     else this.#waiting.push(start);
+  }
+
+  async #serve(
+    track: ShardTrack,
+    fromOffset: number,
+    bytesMax: number,
+    done: (result: ReadResult) => void,
+  ): Promise<void> {
+    this.#underWay++;
+    const result = await this.#read(track, fromOffset, bytesMax);
+    this.#underWay--;
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) waiting();
+    else if (this.#underWay === 0) this.#idle?.();
+    done(result);
   }
 
   /** Resolves when no read is under way; the caller starts none any more. */

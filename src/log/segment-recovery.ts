@@ -296,18 +296,17 @@ async function commitAfter(
   salt: number,
   position: number,
 ): Promise<number | undefined> {
-  let later: number | undefined;
-  for (let at: number | undefined = from; at !== undefined && later === undefined;) {
+  const later: number[] = [];
+  for (let at: number | undefined = from; at !== undefined;) {
     const scan = await scanRecords(window, at, salt, (bytes, start) => {
       const commitStart = recordCommitStart(bytes, start);
-      if (commitStart <= position) return undefined;
-      later = commitStart;
-      return 'found';
+      if (commitStart > position) later.push(commitStart);
+      return later.length > 0 ? 'found' : undefined;
     });
-    if (scan.kind === 'end') break;
+    if (scan.kind === 'end' || later.length > 0) break;
     at = (await findGoodRecord(window, scan.position + 1, salt))?.position;
   }
-  return later;
+  return later[0];
 }
 
 /**

@@ -290,9 +290,9 @@ function bufferOf(bytes: Uint8Array): Buffer {
 
 /** Not in lmdb-js' types. It syncs in a thread of its own, also with noSync. */
 function syncEnvironment(env: RootDatabase<Buffer, Buffer>): Promise<void> {
-  const { sync } = env as unknown as { sync(this: unknown, done: (error?: Error) => void): void };
+  const syncing = env as unknown as { sync(done: (error?: Error | null) => void): void };
   return new Promise((resolve, reject) => {
-    sync.call(env, (error) => (error === undefined || error === null ? resolve() : reject(error)));
+    syncing.sync((error) => (error === undefined || error === null ? resolve() : reject(error)));
   });
 }
 

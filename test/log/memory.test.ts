@@ -27,7 +27,7 @@ runLogContract('memory, slow and out of order', () => {
   const disk = new MemoryDisk();
   // Appends arrive when they like, reads too; a shard's appends still land in order.
   let turn = 0;
-  const complete = (fn: () => void): void => void later(fn, (turn = (turn + 7) % 11));
+  const complete = (fn: () => void): void => later(fn, (turn = (turn + 7) % 11));
   return Promise.resolve({
     make: () => new MemoryLog({ disk, complete, completeRead: complete }),
     cleanup: () => Promise.resolve(),
@@ -95,7 +95,7 @@ describe('a crash', () => {
         const disk = new MemoryDisk();
         await proven(disk);
         const held = new Held();
-        const log = await opened(disk, { ...held, complete: held.complete, random: () => die / 20 });
+        const log = await opened(disk, { complete: held.complete, random: () => die / 20 });
         for (let i = 2; i <= 11; i++) log.append(SHARD_A, i, [entry('lease', `${i}`)], () => undefined);
         held.release(3);
         expect(log.tail(SHARD_A)).toBe(4);

@@ -11,13 +11,19 @@ import { realSystem } from '../../src/system/real.ts';
 import { isCausewayError } from '../../src/errors/errors.ts';
 import { appendTo, entry, readAll, SHARDS } from '../contract/log.ts';
 
-const WRITER = join(dirname(fileURLToPath(import.meta.url)), 'segment-crash-writer.ts');
+const WRITER = join(dirname(fileURLToPath(import.meta.url)), 'segment-crash-main.ts');
 
 function logIn(directory: string): SegmentLog {
   const onFatal = (error: Error): void => {
     throw error;
   };
   return new SegmentLog({ directory, clusterId: 'test', system: realSystem(), onFatal, segmentBytes: 200_000 });
+}
+
+async function expectFenced(directory: string, pid: number): Promise<void> {
+  await expect(logIn(directory).open(SHARDS)).rejects.toSatisfy(
+    (error) => isCausewayError(error, 'FENCED') && error.message.includes(`process ${pid} has it`),
+  );
 }
 
 test('I1: after kill -9 in mid-append every acknowledged entry is there, and another start is refused while it lives', async () => {
@@ -44,9 +50,7 @@ test('I1: after kill -9 in mid-append every acknowledged entry is there, and ano
             const [shard, offset] = line.split(' ').map(Number) as [number, number];
             acknowledged[shard] = Math.max(acknowledged[shard]!, offset);
           }
-          fenced ??= expect(logIn(directory).open(SHARDS)).rejects.toSatisfy(
-            (error) => isCausewayError(error, 'FENCED') && error.message.includes(`process ${child.pid} has it`),
-          );
+          fenced ??= expectFenced(directory, child.pid!);
           if (acknowledged[0]! + acknowledged[1]! > (round + 1) * 400)
             void fenced.then(() => child.kill('SIGKILL'), reject);
         });

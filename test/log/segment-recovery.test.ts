@@ -353,8 +353,8 @@ describe('damage', () => {
     expectPrefix(expected, full);
 
     for (const kind of ['kill', 'power', 'power, half written'] as const) {
-      let finished = false;
-      for (let call = 0; !finished; call++) {
+      const seen = { finished: false };
+      for (let call = 0; !seen.finished; call++) {
         const interrupted = disk.copy();
         let left = call;
         let crashed = false;
@@ -368,10 +368,10 @@ describe('damage', () => {
           return undefined;
         };
         void openOn(interrupted, SMALL).then(
-          () => (finished = !crashed),
+          () => (seen.finished = !crashed),
           () => undefined,
         );
-        await until(() => crashed || finished);
+        await until(() => crashed || seen.finished);
         interrupted.fault = () => undefined;
         const { log, recovery } = await openOn(interrupted, SMALL);
         expect([kind, call, recovery.state]).toEqual([kind, call, 'damaged']);
@@ -550,18 +550,18 @@ describe('I1: loss of power', () => {
 
   test('after a kill at any step of beginning a segment, and a start that saw its name in the page cache only', async () => {
     const options = { segmentBytes: 300, tailCacheBytes: 0 };
-    let rolled = false;
-    for (let turns = 0; !rolled; turns++) {
+    const seen = { rolled: false };
+    for (let turns = 0; !seen.rolled; turns++) {
       const disk = new SimulatedDisk();
       const { log } = await openOn(disk, options);
       await prove(log);
       await appendTo(log, SHARD_A, 2, entry('barrier', 'x'.repeat(300)));
-      void appendTo(log, SHARD_A, 3, entry('barrier', 'in the next segment')).then(() => (rolled = true));
-      for (let i = 0; i < turns && !rolled; i++) await new Promise((resolve) => setImmediate(resolve));
+      void appendTo(log, SHARD_A, 3, entry('barrier', 'in the next segment')).then(() => (seen.rolled = true));
+      for (let i = 0; i < turns && !seen.rolled; i++) await new Promise((resolve) => setImmediate(resolve));
       disk.crashProcess();
-      const seen = await openOn(disk, options);
-      await appendTo(seen.log, SHARD_A, seen.log.tail(SHARD_A) + 1, entry('barrier', 'acknowledged'));
-      const acknowledged = contents(await readAll(seen.log, SHARD_A));
+      const restarted = await openOn(disk, options);
+      await appendTo(restarted.log, SHARD_A, restarted.log.tail(SHARD_A) + 1, entry('barrier', 'acknowledged'));
+      const acknowledged = contents(await readAll(restarted.log, SHARD_A));
       disk.crashMachine(() => false);
       const { log: after, recovery } = await openOn(disk, options);
       expect([turns, recovery.state, recovery.findings]).toEqual([turns, 'whole', []]);

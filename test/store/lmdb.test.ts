@@ -20,7 +20,7 @@ import {
   WRITTEN,
 } from '../contract/store.ts';
 
-const CHILD = join(dirname(fileURLToPath(import.meta.url)), 'lmdb-child.ts');
+const CHILD = join(dirname(fileURLToPath(import.meta.url)), 'lmdb-crash-main.ts');
 const BOOT = 'boot-1';
 const OTHER_BOOT = 'boot-2';
 

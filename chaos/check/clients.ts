@@ -57,7 +57,8 @@ export class ClientCheck {
   /** Regions where a dot is durable now. */
   copies(shard: ShardId, version: Version): RegionId[] {
     const regions: RegionId[] = [];
-    for (const [region, shards] of this.#history.logs) if (shards.get(shard)?.has(version.origin, version.seq) === true) regions.push(region);
+    for (const [region, shards] of this.#history.logs)
+      if (shards.get(shard)?.has(version.origin, version.seq) === true) regions.push(region);
     return regions;
   }
 
@@ -65,27 +66,52 @@ export class ClientCheck {
     for (const op of batch.ops) {
       if (op.name === undefined) continue;
       const { shard } = batch.header;
-      holds(op.clientOp !== undefined, 'I2', () => `${shard}: op ${op.version.seq} of ${op.version.origin} on ${op.name} was written by no client`);
+      holds(
+        op.clientOp !== undefined,
+        'I2',
+        () => `${shard}: op ${op.version.seq} of ${op.version.origin} on ${op.name} was written by no client`,
+      );
       const client = this.ops.get(op.clientOp);
-      holds(client !== undefined && client.name === op.name && client.shard === shard, 'I2', () => `${shard}: client op ${op.clientOp} became an op on ${op.name}`);
-      holds(!client.refused, 'I2', () => `client op ${client.id} was answered not-applied, and is now op ${op.version.seq} of ${op.version.origin} in ${shard}`);
+      holds(
+        client !== undefined && client.name === op.name && client.shard === shard,
+        'I2',
+        () => `${shard}: client op ${op.clientOp} became an op on ${op.name}`,
+      );
+      holds(
+        !client.refused,
+        'I2',
+        () =>
+          `client op ${client.id} was answered not-applied, and is now op ${op.version.seq} of ${op.version.origin} in ${shard}`,
+      );
       const all = this.#history.byClientOp.get(op.clientOp)!;
       const excused = all.some((other) => other !== op && this.#isExcused(shard, other.version));
-      holds(all.length === 1 || excused, 'I2', () =>
-        `client op ${client.id} took effect ${all.length} times: ${all.map(({ version }) => `${version.origin}:${version.seq}`).join(', ')}`,
+      holds(
+        all.length === 1 || excused,
+        'I2',
+        () =>
+          `client op ${client.id} took effect ${all.length} times: ${all.map(({ version }) => `${version.origin}:${version.seq}`).join(', ')}`,
       );
     }
   }
 
-  answered(op: ClientOp, region: RegionId, result: WriteResult, durability: Durability, session: SessionToken | undefined): void {
+  answered(
+    op: ClientOp,
+    region: RegionId,
+    result: WriteResult,
+    durability: Durability,
+    session: SessionToken | undefined,
+  ): void {
     op.open--;
     if (!result.ok) {
       const { outcome, code } = result.error;
       if (outcome === 'unknown') op.unknown = true;
       if (outcome === 'applied-locally') {
         const logged = this.#history.byClientOp.get(op.id);
-        holds(logged !== undefined && this.#history.log(region, op.shard).has(logged[0]!.version.origin, logged[0]!.version.seq), 'I1', () =>
-          `client op ${op.id} was answered ${code} (applied-locally), and is not durable in ${region}`,
+        holds(
+          logged !== undefined &&
+            this.#history.log(region, op.shard).has(logged[0]!.version.origin, logged[0]!.version.seq),
+          'I1',
+          () => `client op ${op.id} was answered ${code} (applied-locally), and is not durable in ${region}`,
         );
         op.acked = logged[0]!.version;
         op.unknown = true;
@@ -94,7 +120,12 @@ export class ClientCheck {
         op.refused = true;
         this.refused++;
         const logged = this.#history.byClientOp.get(op.id);
-        holds(logged === undefined, 'I2', () => `client op ${op.id} was answered ${code} (not-applied), and is op ${logged![0]!.version.seq} of ${logged![0]!.version.origin}`);
+        holds(
+          logged === undefined,
+          'I2',
+          () =>
+            `client op ${op.id} was answered ${code} (not-applied), and is op ${logged![0]!.version.seq} of ${logged![0]!.version.origin}`,
+        );
       }
       return;
     }
@@ -102,25 +133,41 @@ export class ClientCheck {
     holds(shard === op.shard, 'shard', () => `client op ${op.id} on ${op.name} was put into ${shard}, not ${op.shard}`);
     const what = `op ${version.seq} of ${version.origin} (client op ${op.id})`;
     const logged = this.#history.op(shard, version.origin, version.seq);
-    holds(logged !== undefined && this.#history.log(region, shard).has(version.origin, version.seq), 'I1', () =>
-      `${region} acknowledged ${what} in ${shard}, and it is not durable there`,
+    holds(
+      logged !== undefined && this.#history.log(region, shard).has(version.origin, version.seq),
+      'I1',
+      () => `${region} acknowledged ${what} in ${shard}, and it is not durable there`,
     );
-    holds(logged.clientOp === op.id && logged.version.stamp === version.stamp, 'I2', () =>
-      `${region} acknowledged ${what} in ${shard}; that dot is client op ${logged.clientOp} with stamp ${logged.version.stamp}`,
+    holds(
+      logged.clientOp === op.id && logged.version.stamp === version.stamp,
+      'I2',
+      () =>
+        `${region} acknowledged ${what} in ${shard}; that dot is client op ${logged.clientOp} with stamp ${logged.version.stamp}`,
     );
     if (op.acked !== undefined && !this.#isExcused(shard, op.acked)) {
-      holds(op.acked.origin === version.origin && op.acked.seq === version.seq, 'I2', () =>
-        `client op ${op.id} was acknowledged as ${op.acked!.origin}:${op.acked!.seq} and as ${version.origin}:${version.seq}`,
+      holds(
+        op.acked.origin === version.origin && op.acked.seq === version.seq,
+        'I2',
+        () =>
+          `client op ${op.id} was acknowledged as ${op.acked!.origin}:${op.acked!.seq} and as ${version.origin}:${version.seq}`,
       );
     }
     holds(!duplicate || op.attempts > 1, 'I2', () => `the first attempt of client op ${op.id} was called a duplicate`);
     if (durability.kind === 'regions') {
       const copies = this.copies(shard, version);
-      holds(copies.length > durability.n, 'I1', () => `${what} was acknowledged as durable in ${durability.n} more regions, and is in ${copies.join(', ')}`);
+      holds(
+        copies.length > durability.n,
+        'I1',
+        () => `${what} was acknowledged as durable in ${durability.n} more regions, and is in ${copies.join(', ')}`,
+      );
     }
     if (!duplicate) {
       for (const [origin, stamp] of session?.get(shard) ?? []) {
-        holds(version.stamp > stamp, 'session', () => `${what} has stamp ${version.stamp}; its session had seen ${origin} up to ${stamp}`);
+        holds(
+          version.stamp > stamp,
+          'session',
+          () => `${what} has stamp ${version.stamp}; its session had seen ${origin} up to ${stamp}`,
+        );
       }
     }
     if (op.acked === undefined) this.acked++;
@@ -138,7 +185,8 @@ export class ClientCheck {
     for (const [shard, origins] of this.#history.origins) {
       for (const [origin, ops] of origins) {
         let anywhere = 0;
-        for (const shards of this.#history.logs.values()) anywhere = Math.max(anywhere, shards.get(shard)?.vector.get(origin) ?? 0);
+        for (const shards of this.#history.logs.values())
+          anywhere = Math.max(anywhere, shards.get(shard)?.vector.get(origin) ?? 0);
         if (anywhere >= ops.lastSeq) continue;
         const name = `${shard} ${origin}`;
         this.#excusedFrom.set(name, Math.min(this.#excusedFrom.get(name) ?? Infinity, anywhere + 1));
@@ -152,7 +200,10 @@ export class ClientCheck {
       if (op.acked === undefined || this.#isExcused(op.shard, op.acked)) continue;
       for (const region of members(op.shard)) {
         if (!this.#history.log(region, op.shard).has(op.acked.origin, op.acked.seq)) {
-          throw new Violation('I1', `client op ${op.id}, acknowledged as ${op.acked.origin}:${op.acked.seq} in ${op.shard}, is not in ${region}`);
+          throw new Violation(
+            'I1',
+            `client op ${op.id}, acknowledged as ${op.acked.origin}:${op.acked.seq} in ${op.shard}, is not in ${region}`,
+          );
         }
       }
     }

@@ -35,7 +35,8 @@ export class ConflictCheck {
   }
 
   collectAll(): void {
-    for (const region of this.#cluster.regions) for (const node of region.nodes) if (node.state === 'up') this.collect(node);
+    for (const region of this.#cluster.regions)
+      for (const node of region.nodes) if (node.state === 'up') this.collect(node);
   }
 
   collect(node: SimNode): void {
@@ -52,8 +53,10 @@ export class ConflictCheck {
   #add(region: RegionId, { shard, collection, key, field, loser, winner }: Conflict): void {
     const name = `${shard} ${keyName(collection.namespace, collection.name, key)} ${field ?? ''} ${dotText(loser)}`;
     const before = this.#verdicts.get(name);
-    holds(before === undefined || dotText(before.winner) === dotText(winner) || this.#cluster.region(region).rewound, 'conflict', () =>
-      `${region}: ${name} was judged to lose to ${dotText(before!.winner)} and to ${dotText(winner)}`,
+    holds(
+      before === undefined || dotText(before.winner) === dotText(winner) || this.#cluster.region(region).rewound,
+      'conflict',
+      () => `${region}: ${name} was judged to lose to ${dotText(before!.winner)} and to ${dotText(winner)}`,
     );
     this.#verdicts.set(name, { region, winner });
   }
@@ -61,7 +64,9 @@ export class ConflictCheck {
   /** After everything healed. A region that lost its log has its ops back in another order, and is not asked. */
   final(): void {
     const { history, regions, collections } = this.#cluster;
-    const types = new Map<string, MergeTypeName>(collections.map(({ namespace, name, type }) => [`${namespace}/${name}`, type]));
+    const types = new Map<string, MergeTypeName>(
+      collections.map(({ namespace, name, type }) => [`${namespace}/${name}`, type]),
+    );
     const expected = new Set<string>();
     for (const region of regions) {
       for (const shard of region.shards) {
@@ -73,14 +78,26 @@ export class ConflictCheck {
             expected.add(verdict);
             if (region.rewound) continue;
             const given = this.#verdicts.get(verdict);
-            holds(given !== undefined, 'conflict', () => `${region.id}: ${verdict} lost to ${dotText(winner)}, which had not seen it, and nobody was told`);
-            holds(dotText(given.winner) === dotText(winner), 'conflict', () => `${region.id}: ${verdict} lost to ${dotText(winner)}; the verdict says ${dotText(given.winner)}`);
+            holds(
+              given !== undefined,
+              'conflict',
+              () => `${region.id}: ${verdict} lost to ${dotText(winner)}, which had not seen it, and nobody was told`,
+            );
+            holds(
+              dotText(given.winner) === dotText(winner),
+              'conflict',
+              () => `${region.id}: ${verdict} lost to ${dotText(winner)}; the verdict says ${dotText(given.winner)}`,
+            );
           }
         }
       }
     }
     for (const [verdict, { region, winner }] of this.#verdicts) {
-      holds(expected.has(verdict) || this.#cluster.region(region).rewound, 'conflict', () => `${region}: a verdict that ${verdict} lost to ${dotText(winner)}, which is no conflict`);
+      holds(
+        expected.has(verdict) || this.#cluster.region(region).rewound,
+        'conflict',
+        () => `${region}: a verdict that ${verdict} lost to ${dotText(winner)}, which is no conflict`,
+      );
     }
   }
 }

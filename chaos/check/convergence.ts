@@ -57,7 +57,12 @@ export class DigestCheck {
           continue;
         }
         this.compared++;
-        holds(other.digest === digest, 'I3', () => `${shard}: ${other.region} and ${node.region.id} have the same vector (${vectorText(vector)}) and digests ${other.digest} and ${digest}`);
+        holds(
+          other.digest === digest,
+          'I3',
+          () =>
+            `${shard}: ${other.region} and ${node.region.id} have the same vector (${vectorText(vector)}) and digests ${other.digest} and ${digest}`,
+        );
       }
     }
   }
@@ -81,7 +86,8 @@ export class FinalCheck {
     cluster.catchUp();
     for (const node of this.#owners()) {
       if (!node.up) return `${node.name} is ${node.state}`;
-      if (!node.node!.ready()) return `${node.name} is not ready: ${node.node!.status().state}, ${node.node!.status().stateReason}`;
+      if (!node.node!.ready())
+        return `${node.name} is not ready: ${node.node!.status().state}, ${node.node!.status().stateReason}`;
     }
     if (workload !== undefined && workload.callsOpen > 0) return `${workload.callsOpen} calls are open`;
     const shards = new Set(cluster.regions.flatMap((region) => region.shards));
@@ -95,9 +101,14 @@ export class FinalCheck {
       for (const { shard, digest, vector } of node.node!.digests(asOfMs)) {
         const log = cluster.history.log(node.region.id, shard);
         const text = vectorText(vector);
-        if (text !== vectorText(log.vector)) return `${node.name} has applied ${shard} up to ${text}; its log is at ${vectorText(log.vector)}`;
+        if (text !== vectorText(log.vector))
+          return `${node.name} has applied ${shard} up to ${text}; its log is at ${vectorText(log.vector)}`;
         const other = digests.get(shard);
-        holds(other === undefined || other === digest, 'I3', () => `${shard}: digest ${digest} in ${node.region.id}, ${other} elsewhere, at equal vectors ${text}`);
+        holds(
+          other === undefined || other === digest,
+          'I3',
+          () => `${shard}: digest ${digest} in ${node.region.id}, ${other} elsewhere, at equal vectors ${text}`,
+        );
         digests.set(shard, digest);
       }
     }
@@ -107,7 +118,9 @@ export class FinalCheck {
         if (parkedBatches > 0) return `${node.name} ${shard}: ${parkedBatches} batches are parked`;
         for (const { origin, held, state } of origins) {
           if (held !== undefined) return `${node.name} ${shard}: ${origin} is held: ${held}`;
-          const live = this.#owners().some((other) => other.node!.status().shards.some((own) => own.shard === shard && own.ownOrigin === origin));
+          const live = this.#owners().some((other) =>
+            other.node!.status().shards.some((own) => own.shard === shard && own.ownOrigin === origin),
+          );
           if (state !== 'closed' && !live) return `${node.name} ${shard}: ${origin} has ended and is ${state}`;
         }
         if (ownOrigin === undefined) return `${node.name} ${shard}: no own origin`;
@@ -137,21 +150,42 @@ export class FinalCheck {
         if (!cluster.members(cluster.shardOf(namespace, collection, keys[0]!)).includes(node.region.id)) continue;
         open++;
         const fromMs = node.region.clock.nowMs();
-        node.node!.read({ namespace, collection, keys, consistency: { kind: 'local' }, deadlineMs: 5000 }, (answer: ReadResult | CausewayError) => {
-          open--;
-          holds(!(answer instanceof Error), 'liveness', () => `${node.name} cannot read ${namespace}/${collection}: ${String(answer)}`);
-          const toMs = node.region.clock.nowMs();
-          keys.forEach((key, i) => {
-            const shard = cluster.shardOf(namespace, collection, key);
-            const name = keyName(namespace, collection, key);
-            const log = cluster.history.log(node.region.id, shard);
-            views.read(node.region.id, shard, type, name, answer.views[i], answer.session.get(shard) ?? new Map(), fromMs, toMs);
-            const expected = viewText(views.expected(log, type, name, toMs));
-            const text = viewText(answer.views[i]);
-            holds(text === expected, 'I3', () => `${node.name} reads ${name} as ${text} after everything healed; by all ops it is ${expected}`);
-            if (!cluster.plan.expiry) answers.push({ region: node.region.id, name, text });
-          });
-        });
+        node.node!.read(
+          { namespace, collection, keys, consistency: { kind: 'local' }, deadlineMs: 5000 },
+          (answer: ReadResult | CausewayError) => {
+            open--;
+            holds(
+              !(answer instanceof Error),
+              'liveness',
+              () =>
+                `${node.name} cannot read ${namespace}/${collection}: ${answer instanceof Error ? answer.message : ''}`,
+            );
+            const toMs = node.region.clock.nowMs();
+            keys.forEach((key, i) => {
+              const shard = cluster.shardOf(namespace, collection, key);
+              const name = keyName(namespace, collection, key);
+              const log = cluster.history.log(node.region.id, shard);
+              views.read(
+                node.region.id,
+                shard,
+                type,
+                name,
+                answer.views[i],
+                answer.session.get(shard) ?? new Map(),
+                fromMs,
+                toMs,
+              );
+              const expected = viewText(views.expected(log, type, name, toMs));
+              const text = viewText(answer.views[i]);
+              holds(
+                text === expected,
+                'I3',
+                () => `${node.name} reads ${name} as ${text} after everything healed; by all ops it is ${expected}`,
+              );
+              if (!cluster.plan.expiry) answers.push({ region: node.region.id, name, text });
+            });
+          },
+        );
       }
     }
     await this.#sim.until('the last reads', 5000, () => open === 0);
@@ -159,7 +193,12 @@ export class FinalCheck {
     for (const { region, name, text } of answers) {
       const other = first.get(name);
       if (other === undefined) first.set(name, { region, text });
-      else holds(other.text === text, 'I3', () => `${name} reads as ${text} in ${region} and as ${other.text} in ${other.region}`);
+      else
+        holds(
+          other.text === text,
+          'I3',
+          () => `${name} reads as ${text} in ${region} and as ${other.text} in ${other.region}`,
+        );
     }
   }
 }

@@ -47,12 +47,29 @@ export class FeedCheck {
       const { origin, seq } = version;
       const dot = `${origin}:${seq} in ${shard}`;
       const op = this.#history.op(shard, origin, seq);
-      holds(op !== undefined && log.has(origin, seq), 'feed', () => `${region} sent ${dot}, which is not durable there`);
-      holds(op.name === name && op.version.stamp === version.stamp, 'feed', () => `${region} sent ${dot} as an op on ${name} with stamp ${version.stamp}; it is on ${op.name} with ${op.version.stamp}`);
+      holds(
+        op !== undefined && log.has(origin, seq),
+        'feed',
+        () => `${region} sent ${dot}, which is not durable there`,
+      );
+      holds(
+        op.name === name && op.version.stamp === version.stamp,
+        'feed',
+        () =>
+          `${region} sent ${dot} as an op on ${name} with stamp ${version.stamp}; it is on ${op.name} with ${op.version.stamp}`,
+      );
       holds(this.#isWanted(op), 'feed', () => `${region} sent ${dot}, which the consumer had not asked for`);
-      holds(seq > (have.get(origin) ?? 0), 'feed', () => `${region} sent ${dot} again; the consumer's cursor has ${have.get(origin)}`);
+      holds(
+        seq > (have.get(origin) ?? 0),
+        'feed',
+        () => `${region} sent ${dot} again; the consumer's cursor has ${have.get(origin)}`,
+      );
       const offset = log.offsetOf(origin, seq)!;
-      holds(offset >= (this.#offsets.get(shard) ?? 0), 'feed', () => `${region} sent ${dot} of offset ${offset} after offset ${this.#offsets.get(shard)}`);
+      holds(
+        offset >= (this.#offsets.get(shard) ?? 0),
+        'feed',
+        () => `${region} sent ${dot} of offset ${offset} after offset ${this.#offsets.get(shard)}`,
+      );
       this.#offsets.set(shard, offset);
       const seqs = got.get(origin);
       if (seqs === undefined) got.set(origin, [seq]);
@@ -65,20 +82,33 @@ export class FeedCheck {
     for (const [origin, to] of moved) {
       const from = have.get(origin) ?? 0;
       holds(to >= from, 'feed', () => `${region}: a cursor went back from ${origin}:${from} to ${to} in ${shard}`);
-      holds(to === from || log.has(origin, to), 'feed', () => `${region}: a cursor stands at ${origin}:${to} in ${shard}, which is not durable there`);
+      holds(
+        to === from || log.has(origin, to),
+        'feed',
+        () => `${region}: a cursor stands at ${origin}:${to} in ${shard}, which is not durable there`,
+      );
       const seqs = got.get(origin) ?? [];
       let at = 0;
       const ops = this.#history.origin(shard, origin);
       for (let seq = from + 1; seq <= to; seq++) {
         if (!this.#isWanted(ops.op(seq)!)) continue;
-        holds(seqs[at] === seq, 'feed', () => `${region} passed over ${origin}:${seq} in ${shard}: the cursor moved from ${from} to ${to} without it`);
+        holds(
+          seqs[at] === seq,
+          'feed',
+          () => `${region} passed over ${origin}:${seq} in ${shard}: the cursor moved from ${from} to ${to} without it`,
+        );
         at++;
       }
-      holds(at === seqs.length, 'feed', () => `${region} sent ${origin}:${seqs[at]} in ${shard}, beyond the cursor ${to} that came with it`);
+      holds(
+        at === seqs.length,
+        'feed',
+        () => `${region} sent ${origin}:${seqs[at]} in ${shard}, beyond the cursor ${to} that came with it`,
+      );
       got.delete(origin);
       have.set(origin, to);
     }
-    for (const origin of got.keys()) holds(false, 'feed', () => `${region} sent ops of ${origin} in ${shard} and no cursor for them`);
+    for (const origin of got.keys())
+      holds(false, 'feed', () => `${region} sent ops of ${origin} in ${shard} and no cursor for them`);
   }
 
   /** After everything healed: is everything delivered that the region has? What is missing, for people. */

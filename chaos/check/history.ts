@@ -11,7 +11,14 @@
 
 import { decodeBatch, OrderedDeps, readBatchHeader, type BatchHeader } from '../../src/record/batch.ts';
 import { decodeControl, type ControlOp } from '../../src/record/control.ts';
-import { originRegion, type Dot, type OriginId, type RegionId, type ShardId, type Version } from '../../src/record/ids.ts';
+import {
+  originRegion,
+  type Dot,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+  type Version,
+} from '../../src/record/ids.ts';
 import { decodeLease } from '../../src/record/lease.ts';
 import type { LogEntryKind } from '../../src/log/log.ts';
 import type { Op } from '../../src/record/op.ts';
@@ -192,7 +199,11 @@ export class History {
   /** An entry became durable at `offset` of a region's log. */
   durable(region: RegionId, shard: ShardId, offset: number, kind: LogEntryKind, bytes: Uint8Array): void {
     const log = this.log(region, shard);
-    holds(this.#options.isMember(region, shard), 'I10', () => `shard ${shard} has an entry in the log of ${region}, which is no member`);
+    holds(
+      this.#options.isMember(region, shard),
+      'I10',
+      () => `shard ${shard} has an entry in the log of ${region}, which is no member`,
+    );
     holds(offset === log.tail + 1, 'log', () => `${region} ${shard}: offset ${offset} after ${log.tail}`);
     let batch: LoggedBatch | undefined;
     if (kind === 'batch') {
@@ -215,30 +226,49 @@ export class History {
     const origin = this.origin(shard, header.origin);
     const known = origin.startingAt(header.firstSeq);
     if (known !== undefined) {
-      holds(Buffer.from(known.bytes.buffer, known.bytes.byteOffset, known.bytes.length).equals(bytes), 'I6', () =>
-        `op ${header.firstSeq} of ${header.origin} in ${shard} has other bytes in ${region} than elsewhere`,
+      holds(
+        Buffer.from(known.bytes.buffer, known.bytes.byteOffset, known.bytes.length).equals(bytes),
+        'I6',
+        () => `op ${header.firstSeq} of ${header.origin} in ${shard} has other bytes in ${region} than elsewhere`,
       );
       return known;
     }
-    holds(header.firstSeq === origin.lastSeq + 1, 'I6', () =>
-      `${region} ${shard}: batch ${header.firstSeq}..${header.lastSeq} of ${header.origin} is new, and the origin's history ends at ${origin.lastSeq}`,
+    holds(
+      header.firstSeq === origin.lastSeq + 1,
+      'I6',
+      () =>
+        `${region} ${shard}: batch ${header.firstSeq}..${header.lastSeq} of ${header.origin} is new, and the origin's history ends at ${origin.lastSeq}`,
     );
-    holds(originRegion(header.origin) === region, 'I7', () =>
-      `${region} ${shard}: op ${header.firstSeq} of ${header.origin} is durable here and was never durable in its own region`,
+    holds(
+      originRegion(header.origin) === region,
+      'I7',
+      () =>
+        `${region} ${shard}: op ${header.firstSeq} of ${header.origin} is durable here and was never durable in its own region`,
     );
     const before = origin.batches.at(-1);
     if (before !== undefined) {
-      holds(before.header.checksum.equals(header.previousChecksum), 'I6', () =>
-        `${shard}: op ${header.firstSeq} of ${header.origin} does not name the checksum of the batch before it`,
+      holds(
+        before.header.checksum.equals(header.previousChecksum),
+        'I6',
+        () => `${shard}: op ${header.firstSeq} of ${header.origin} does not name the checksum of the batch before it`,
       );
-      holds(header.firstStamp > before.header.lastStamp, 'I5', () =>
-        `${shard}: op ${header.firstSeq} of ${header.origin} has stamp ${header.firstStamp}, not above ${before.header.lastStamp} of the op before it`,
+      holds(
+        header.firstStamp > before.header.lastStamp,
+        'I5',
+        () =>
+          `${shard}: op ${header.firstSeq} of ${header.origin} has stamp ${header.firstStamp}, not above ${before.header.lastStamp} of the op before it`,
       );
     }
     const decoded = decodeBatch(bytes, header, origin.lastDeps);
     origin.lastDeps = decoded.deps;
     const ops: LoggedOp[] = [];
-    const batch: LoggedBatch = { header, deps: decoded.deps.toVector(), ops, bytes, folded: this.log(region, shard).folded };
+    const batch: LoggedBatch = {
+      header,
+      deps: decoded.deps.toVector(),
+      ops,
+      bytes,
+      folded: this.log(region, shard).folded,
+    };
     for (const [i, op] of decoded.ops.entries()) {
       const logged: LoggedOp = {
         version: { origin: header.origin, seq: header.firstSeq + i, stamp: header.firstStamp + i },
@@ -257,8 +287,11 @@ export class History {
     }
     for (const [dep, seq] of batch.deps) {
       const seen = this.origin(shard, dep).stampOf(seq);
-      holds(header.firstStamp > seen, 'I5', () =>
-        `${shard}: op ${header.firstSeq} of ${header.origin} has stamp ${header.firstStamp} and has seen ${dep}:${seq} with stamp ${seen}`,
+      holds(
+        header.firstStamp > seen,
+        'I5',
+        () =>
+          `${shard}: op ${header.firstSeq} of ${header.origin} has stamp ${header.firstStamp} and has seen ${dep}:${seq} with stamp ${seen}`,
       );
     }
     origin.add(batch);
@@ -270,10 +303,13 @@ export class History {
   #append(log: RegionLog, offset: number, batch: LoggedBatch): void {
     const { header, deps } = batch;
     const { region, shard, vector } = log;
-    const at = (): string => `${region} ${shard} offset ${offset}: batch ${header.firstSeq}..${header.lastSeq} of ${header.origin}`;
+    const at = (): string =>
+      `${region} ${shard} offset ${offset}: batch ${header.firstSeq}..${header.lastSeq} of ${header.origin}`;
     const have = vector.get(header.origin) ?? 0;
-    holds(header.firstSeq === have + 1, 'I2', () =>
-      `${at()} ${header.firstSeq <= have ? 'a second time' : 'with a gap before it'}; the log has ${have}`,
+    holds(
+      header.firstSeq === have + 1,
+      'I2',
+      () => `${at()} ${header.firstSeq <= have ? 'a second time' : 'with a gap before it'}; the log has ${have}`,
     );
     const end = log.closed.get(header.origin);
     holds(end === undefined || header.lastSeq <= end, 'close', () => `${at()} is beyond the origin's end ${end}`);
@@ -284,8 +320,11 @@ export class History {
     if (originRegion(header.origin) === region && !this.#isRelayed(log, header.origin)) {
       for (const [origin, seq] of vector) {
         if (origin === header.origin || seq === 0 || log.folded.has(origin)) continue;
-        holds(deps.get(origin) === seq, 'I4', () =>
-          `${at()} was prepared on ${origin}:${deps.get(origin) ?? 0}, and stands behind ${origin}:${seq} in its own region's log (an open batch has one past)`,
+        holds(
+          deps.get(origin) === seq,
+          'I4',
+          () =>
+            `${at()} was prepared on ${origin}:${deps.get(origin) ?? 0}, and stands behind ${origin}:${seq} in its own region's log (an open batch has one past)`,
         );
       }
     }
@@ -304,7 +343,11 @@ export class History {
         // More than the end here would be an op that some member will never have.
         const beyond = vector.get(op.control.origin) ?? 0;
         const { origin, endSeq } = op.control;
-        holds(beyond <= endSeq, 'close', () => `${region} ${shard}: ${origin} is closed at ${endSeq}, and ${beyond} of its ops are durable here`);
+        holds(
+          beyond <= endSeq,
+          'close',
+          () => `${region} ${shard}: ${origin} is closed at ${endSeq}, and ${beyond} of its ops are durable here`,
+        );
       } else if (op.control?.kind === 'fold') {
         log.folded = new Set([...log.folded, op.control.origin]);
       }

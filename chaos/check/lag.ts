@@ -29,13 +29,19 @@ export function checkLag(history: History, status: RegionStatus): void {
     const oldest = oldestMissing(history, status, region);
     if (oldest === undefined || lagMs === undefined) continue;
     const ageMs = status.nowMs - msOfStamp(oldest);
-    holds(lagMs >= ageMs, 'I14', () => `${status.region} shows a lag of ${lagMs} ms to ${region}, and lacks an op of it that is ${ageMs} ms old`);
+    holds(
+      lagMs >= ageMs,
+      'I14',
+      () => `${status.region} shows a lag of ${lagMs} ms to ${region}, and lacks an op of it that is ${ageMs} ms old`,
+    );
   }
 }
 
 interface Running {
   readonly history: History;
-  readonly regions: readonly { readonly upNodes: readonly { readonly node: { status(): RegionStatus } | undefined }[] }[];
+  readonly regions: readonly {
+    readonly upNodes: readonly { readonly node: { status(): RegionStatus } | undefined }[];
+  }[];
 }
 
 /** Now and then, of every running node; that it can be asked at any time is checked on the way. */

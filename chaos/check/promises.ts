@@ -3,7 +3,7 @@
 //         incarnation of its region starts above too.
 // I14     a promise never speaks of more than its origin has logged.
 
-import { originRegion, type OriginId, type ShardId } from '../../src/record/ids.ts';
+import { originRegion, type ShardId } from '../../src/record/ids.ts';
 import type { Watermark } from '../../src/shard/beat.ts';
 import type { History, LoggedBatch } from './history.ts';
 import { holds } from './violation.ts';
@@ -31,10 +31,16 @@ export class PromiseCheck {
     while (at > 0 && list[at - 1]!.seq > promise.seq) at--;
     if (at > 0 && list[at - 1]!.stamp >= promise.stamp) return;
     list.splice(at, 0, { seq: promise.seq, stamp: promise.stamp });
-    for (let i = at + 1; i < list.length && list[i]!.stamp < promise.stamp; ) list.splice(i, 1);
+    // Later ones that promise less are implied.
+    let implied = at + 1;
+    while (implied < list.length && list[implied]!.stamp < promise.stamp) implied++;
+    list.splice(at + 1, implied - at - 1);
     const next = this.#history.op(shard, promise.origin, promise.seq + 1);
-    holds(next === undefined || next.version.stamp > promise.stamp, 'I5', () =>
-      `${shard}: ${promise.origin} promised stamps above ${promise.stamp} after ${promise.seq}, and its op ${promise.seq + 1} has ${next!.version.stamp}`,
+    holds(
+      next === undefined || next.version.stamp > promise.stamp,
+      'I5',
+      () =>
+        `${shard}: ${promise.origin} promised stamps above ${promise.stamp} after ${promise.seq}, and its op ${promise.seq + 1} has ${next!.version.stamp}`,
     );
     const region = `${shard} ${originRegion(promise.origin)}`;
     const high = this.#regionHigh.get(region);
@@ -51,16 +57,20 @@ export class PromiseCheck {
         if (promise.seq >= firstSeq) break;
         high = promise.stamp;
       }
-      holds(firstStamp > high, 'I5', () => `${shard}: op ${firstSeq} of ${origin} has stamp ${firstStamp}; its origin had promised to stay above ${high}`);
+      holds(
+        firstStamp > high,
+        'I5',
+        () =>
+          `${shard}: op ${firstSeq} of ${origin} has stamp ${firstStamp}; its origin had promised to stay above ${high}`,
+      );
     }
     if (firstSeq !== 1) return;
     const high = this.#regionHigh.get(`${shard} ${originRegion(origin)}`);
-    holds(high === undefined || high.origin === origin || firstStamp > high.stamp, 'I9', () =>
-      `${shard}: the new incarnation ${origin} starts at stamp ${firstStamp}; its region had promised to stay above ${high!.stamp} as ${high!.origin}`,
+    holds(
+      high === undefined || high.origin === origin || firstStamp > high.stamp,
+      'I9',
+      () =>
+        `${shard}: the new incarnation ${origin} starts at stamp ${firstStamp}; its region had promised to stay above ${high!.stamp} as ${high!.origin}`,
     );
-  }
-
-  highest(shard: ShardId, origin: OriginId): number {
-    return this.#promises.get(`${shard} ${origin}`)?.at(-1)?.stamp ?? 0;
   }
 }

@@ -12,95 +12,104 @@ export interface SpecOp {
   readonly version: Version;
   readonly intent: Intent;
   /** Had its author seen this op when it was prepared? */
-  seen(dot: Dot): boolean;
+  readonly seen: (dot: Dot) => boolean;
 }
 
-const isLive = (expiresAtMs: number | undefined, nowMs: number): boolean => expiresAtMs === undefined || expiresAtMs > nowMs;
+const isLive = (expiresAtMs: number | undefined, nowMs: number): boolean =>
+  expiresAtMs === undefined || expiresAtMs > nowMs;
 const newest = <T extends { readonly version: Version }>(items: readonly T[]): T | undefined => {
   let best: T | undefined;
   for (const item of items) if (best === undefined || compareVersions(item.version, best.version) > 0) best = item;
   return best;
 };
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+const hex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 const sameDot = (a: Dot, b: Dot): boolean => a.seq === b.seq && a.origin === b.origin;
 
 /** What a reader sees at `nowMs` when exactly `ops` are in the region. */
-export const REFERENCE: { readonly [T in MergeTypeName]: (ops: readonly SpecOp[], nowMs: number) => View | undefined } = {
-  'register-lww': (ops, nowMs) => {
-    const last = newest(ops);
-    if (last?.intent.kind !== 'put' || !isLive(last.intent.expiresAtMs, nowMs)) return undefined;
-    const { value, expiresAtMs } = last.intent;
-    return { type: 'register-lww', value, version: last.version, expiresAtMs };
-  },
+export const REFERENCE: { readonly [T in MergeTypeName]: (ops: readonly SpecOp[], nowMs: number) => View | undefined } =
+  {
+    'register-lww': (ops, nowMs) => {
+      const last = newest(ops);
+      if (last?.intent.kind !== 'put' || !isLive(last.intent.expiresAtMs, nowMs)) return undefined;
+      const { value, expiresAtMs } = last.intent;
+      return { type: 'register-lww', value, version: last.version, expiresAtMs };
+    },
 
-  'register-mv': (ops, nowMs) => {
-    const replaced = (put: SpecOp): boolean =>
-      ops.some(({ version, intent, seen }) => {
-        if (sameDot(version, put.version) || !seen(put.version)) return false;
-        const observed = intent.kind === 'put' || intent.kind === 'delete' ? intent.observed : undefined;
-        return observed === undefined || observed.some((dot) => sameDot(dot, put.version));
-      });
-    const siblings: { value: Uint8Array; version: Version }[] = [];
-    for (const op of ops) {
-      if (op.intent.kind !== 'put' || replaced(op) || !isLive(op.intent.expiresAtMs, nowMs)) continue;
-      siblings.push({ value: op.intent.value, version: op.version });
-    }
-    if (siblings.length === 0) return undefined;
-    return { type: 'register-mv', siblings: siblings.sort((a, b) => compareVersions(a.version, b.version)) };
-  },
-
-  'counter-pn': (ops) => {
-    const resets = ops.filter(({ intent }) => intent.kind === 'delete');
-    let value = 0n;
-    let counted = 0;
-    for (const { version, intent } of ops) {
-      if (intent.kind !== 'increment' || resets.some((reset) => reset.seen(version))) continue;
-      value += intent.by;
-      counted++;
-    }
-    return counted === 0 ? undefined : { type: 'counter-pn', value };
-  },
-
-  'set-aw': (ops, nowMs) => {
-    const live = new Map<string, Uint8Array>();
-    const covers = (op: SpecOp, element: string): boolean => {
-      if (op.intent.kind === 'delete') return true;
-      if (op.intent.kind !== 'set-remove' && op.intent.kind !== 'set-add') return false;
-      return op.intent.elements.some((other) => hex(other) === element);
-    };
-    for (const add of ops) {
-      if (add.intent.kind !== 'set-add' || !isLive(add.intent.expiresAtMs, nowMs)) continue;
-      for (const bytes of add.intent.elements) {
-        const element = hex(bytes);
-        // A later add of the element stands for the ones that it has seen, so that its expiry counts and not theirs.
-        const gone = ops.some((op) => !sameDot(op.version, add.version) && op.seen(add.version) && covers(op, element));
-        if (!gone) live.set(element, bytes);
+    'register-mv': (ops, nowMs) => {
+      const replaced = (put: SpecOp): boolean =>
+        ops.some(({ version, intent, seen }) => {
+          if (sameDot(version, put.version) || !seen(put.version)) return false;
+          const observed = intent.kind === 'put' || intent.kind === 'delete' ? intent.observed : undefined;
+          return observed === undefined || observed.some((dot) => sameDot(dot, put.version));
+        });
+      const siblings: { value: Uint8Array; version: Version }[] = [];
+      for (const op of ops) {
+        if (op.intent.kind !== 'put' || replaced(op) || !isLive(op.intent.expiresAtMs, nowMs)) continue;
+        siblings.push({ value: op.intent.value, version: op.version });
       }
-    }
-    if (live.size === 0) return undefined;
-    return { type: 'set-aw', elements: [...live].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes) };
-  },
+      if (siblings.length === 0) return undefined;
+      return { type: 'register-mv', siblings: siblings.sort((a, b) => compareVersions(a.version, b.version)) };
+    },
 
-  'map-lww': (ops, nowMs) => {
-    const floor = newest(ops.filter(({ intent }) => intent.kind === 'delete'))?.version;
-    const writes = new Map<string, { version: Version; value: Uint8Array | undefined; expiresAtMs: number | undefined }>();
-    const write = (field: string, version: Version, value: Uint8Array | undefined, expiresAtMs?: number): void => {
-      const before = writes.get(field);
-      if (before === undefined || compareVersions(version, before.version) > 0) writes.set(field, { version, value, expiresAtMs });
-    };
-    for (const { version, intent } of ops) {
-      if (intent.kind !== 'map-update' || (floor !== undefined && compareVersions(version, floor) <= 0)) continue;
-      for (const put of intent.put) write(put.field, version, put.value, put.expiresAtMs);
-      for (const field of intent.remove) write(field, version, undefined);
-    }
-    const fields: { field: string; value: Uint8Array; version: Version }[] = [];
-    for (const [field, { version, value, expiresAtMs }] of writes) {
-      if (value !== undefined && isLive(expiresAtMs, nowMs)) fields.push({ field, value, version });
-    }
-    if (fields.length === 0) return undefined;
-    return { type: 'map-lww', fields: fields.sort((a, b) => (a.field < b.field ? -1 : 1)) };
-  },
-};
+    'counter-pn': (ops) => {
+      const resets = ops.filter(({ intent }) => intent.kind === 'delete');
+      let value = 0n;
+      let counted = 0;
+      for (const { version, intent } of ops) {
+        if (intent.kind !== 'increment' || resets.some((reset) => reset.seen(version))) continue;
+        value += intent.by;
+        counted++;
+      }
+      return counted === 0 ? undefined : { type: 'counter-pn', value };
+    },
+
+    'set-aw': (ops, nowMs) => {
+      const live = new Map<string, Uint8Array>();
+      const covers = (op: SpecOp, element: string): boolean => {
+        if (op.intent.kind === 'delete') return true;
+        if (op.intent.kind !== 'set-remove' && op.intent.kind !== 'set-add') return false;
+        return op.intent.elements.some((other) => hex(other) === element);
+      };
+      for (const add of ops) {
+        if (add.intent.kind !== 'set-add' || !isLive(add.intent.expiresAtMs, nowMs)) continue;
+        for (const bytes of add.intent.elements) {
+          const element = hex(bytes);
+          // A later add of the element stands for the ones that it has seen, so that its expiry counts and not theirs.
+          const gone = ops.some(
+            (op) => !sameDot(op.version, add.version) && op.seen(add.version) && covers(op, element),
+          );
+          if (!gone) live.set(element, bytes);
+        }
+      }
+      if (live.size === 0) return undefined;
+      return { type: 'set-aw', elements: [...live].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes) };
+    },
+
+    'map-lww': (ops, nowMs) => {
+      const floor = newest(ops.filter(({ intent }) => intent.kind === 'delete'))?.version;
+      const writes = new Map<
+        string,
+        { version: Version; value: Uint8Array | undefined; expiresAtMs: number | undefined }
+      >();
+      const write = (field: string, version: Version, value: Uint8Array | undefined, expiresAtMs?: number): void => {
+        const before = writes.get(field);
+        if (before === undefined || compareVersions(version, before.version) > 0)
+          writes.set(field, { version, value, expiresAtMs });
+      };
+      for (const { version, intent } of ops) {
+        if (intent.kind !== 'map-update' || (floor !== undefined && compareVersions(version, floor) <= 0)) continue;
+        for (const put of intent.put) write(put.field, version, put.value, put.expiresAtMs);
+        for (const field of intent.remove) write(field, version, undefined);
+      }
+      const fields: { field: string; value: Uint8Array; version: Version }[] = [];
+      for (const [field, { version, value, expiresAtMs }] of writes) {
+        if (value !== undefined && isLive(expiresAtMs, nowMs)) fields.push({ field, value, version });
+      }
+      if (fields.length === 0) return undefined;
+      return { type: 'map-lww', fields: fields.sort((a, b) => (a.field < b.field ? -1 : 1)) };
+    },
+  };
 
 /** A view as text: equal texts are equal views. */
 export function viewText(view: View | undefined): string {
@@ -130,7 +139,11 @@ export interface SpecVerdict {
  * The verdicts of one key in the region `isLocal` speaks for: `ops` in the order of that region's log. A loser is judged where it
  * was the current value when it was sequenced, and is a conflict iff what displaced it there had not seen it (DESIGN 6).
  */
-export function expectedConflicts(type: MergeTypeName, ops: readonly SpecOp[], isLocal: (version: Version) => boolean): SpecVerdict[] {
+export function expectedConflicts(
+  type: MergeTypeName,
+  ops: readonly SpecOp[],
+  isLocal: (version: Version) => boolean,
+): SpecVerdict[] {
   const verdicts: SpecVerdict[] = [];
   const judge = (loser: Version, winner: SpecOp, field?: string): void => {
     if (isLocal(loser) && !winner.seen(loser)) verdicts.push({ field, loser, winner: winner.version });
@@ -156,7 +169,10 @@ export function expectedConflicts(type: MergeTypeName, ops: readonly SpecOp[], i
         }
         floor = op.version;
       } else if (op.intent.kind === 'map-update') {
-        const writes = [...op.intent.put.map(({ field }) => [field, true] as const), ...op.intent.remove.map((field) => [field, false] as const)];
+        const writes = [
+          ...op.intent.put.map(({ field }) => [field, true] as const),
+          ...op.intent.remove.map((field) => [field, false] as const),
+        ];
         for (const [field, isPut] of writes) {
           const before = fields.get(field);
           if (before !== undefined && compareVersions(op.version, before.version) <= 0) continue;

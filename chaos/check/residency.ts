@@ -15,7 +15,11 @@ export class ResidencyCheck {
   sent(from: string, to: string, message: Up | Down): void {
     for (const shard of shardsOf(message)) {
       for (const site of [from, to]) {
-        holds(this.#members(shard).includes(site as RegionId), 'I10', () => `${from} sent ${to} a ${message.kind} about shard ${shard}, and ${site} is not in its placement`);
+        holds(
+          this.#members(shard).includes(site as RegionId),
+          'I10',
+          () => `${from} sent ${to} a ${message.kind} about shard ${shard}, and ${site} is not in its placement`,
+        );
       }
     }
   }

@@ -29,7 +29,8 @@ export class ViewCheck {
 
   specOp(op: LoggedOp): SpecOp {
     const intent = this.#clients.intentOf(op);
-    if (intent === undefined) throw new Violation('I2', `op ${op.version.seq} of ${op.version.origin} was written by no client`);
+    if (intent === undefined)
+      throw new Violation('I2', `op ${op.version.seq} of ${op.version.origin} was written by no client`);
     return { version: op.version, intent, seen: (dot) => hasSeen(op, dot) };
   }
 
@@ -63,7 +64,16 @@ export class ViewCheck {
   }
 
   /** A key was read in a region, and the answer says by `token` what the shard's state was. */
-  read(region: RegionId, shard: ShardId, type: MergeTypeName, name: string, view: View | undefined, token: ShardToken, fromMs: number, toMs: number): void {
+  read(
+    region: RegionId,
+    shard: ShardId,
+    type: MergeTypeName,
+    name: string,
+    view: View | undefined,
+    token: ShardToken,
+    fromMs: number,
+    toMs: number,
+  ): void {
     this.reads++;
     const log = this.#history.log(region, shard);
     const where = `${region} ${name} (${shard})`;
@@ -74,17 +84,27 @@ export class ViewCheck {
       // A folded origin has left the token: everybody holds all of it.
       const included = stamp <= (token.get(origin) ?? (log.folded.has(origin) ? Infinity : 0));
       if (included) ops.push(this.specOp(op));
-      else holds(offset > reach, 'I4', () => `${where}: the read's token passes over ${op.version.origin}:${op.version.seq}, which stands before other ops that it names`);
+      else
+        holds(
+          offset > reach,
+          'I4',
+          () =>
+            `${where}: the read's token passes over ${op.version.origin}:${op.version.seq}, which stands before other ops that it names`,
+        );
     }
     const got = viewText(view);
     if (this.#explains(type, ops, got, fromMs, toMs)) return;
     const expected = viewText(REFERENCE[type](ops, toMs));
     // What is it then? The facts that tell a lost write from a resurrected or a premature one.
-    const prefixes = (log.byKey.get(name) ?? []).map(({ offset }) => offset).filter((offset) => this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs));
+    const prefixes = (log.byKey.get(name) ?? [])
+      .map(({ offset }) => offset)
+      .filter((offset) => this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs));
     throw new Violation(
       'I3',
       `${where} reads as ${got}; by the ops up to offset ${reach} it is ${expected}` +
-        (prefixes.length === 0 ? ' (no prefix of the log explains it)' : ` (the log up to offset ${prefixes.join(' or ')} would explain it)`),
+        (prefixes.length === 0
+          ? ' (no prefix of the log explains it)'
+          : ` (the log up to offset ${prefixes.join(' or ')} would explain it)`),
     );
   }
 
@@ -94,9 +114,11 @@ export class ViewCheck {
     if (toMs !== fromMs) {
       for (const { intent } of ops) {
         const at = 'expiresAtMs' in intent ? intent.expiresAtMs : undefined;
-        if (at !== undefined && at > Math.min(fromMs, toMs) && at <= Math.max(fromMs, toMs)) moments.add(at).add(at - 1);
+        if (at !== undefined && at > Math.min(fromMs, toMs) && at <= Math.max(fromMs, toMs))
+          moments.add(at).add(at - 1);
         if (intent.kind !== 'map-update') continue;
-        for (const { expiresAtMs } of intent.put) if (expiresAtMs !== undefined) moments.add(expiresAtMs).add(expiresAtMs - 1);
+        for (const { expiresAtMs } of intent.put)
+          if (expiresAtMs !== undefined) moments.add(expiresAtMs).add(expiresAtMs - 1);
       }
     }
     for (const moment of moments) {
@@ -107,12 +129,27 @@ export class ViewCheck {
   }
 
   /** A view that was sent with an event: some state of the log between the event and the log's end. */
-  sent(region: RegionId, shard: ShardId, type: MergeTypeName, name: string, view: View | undefined, fromOffset: number, fromMs: number, toMs: number): void {
+  sent(
+    region: RegionId,
+    shard: ShardId,
+    type: MergeTypeName,
+    name: string,
+    view: View | undefined,
+    fromOffset: number,
+    fromMs: number,
+    toMs: number,
+  ): void {
     const log = this.#history.log(region, shard);
     const got = viewText(view);
-    const offsets = [fromOffset, ...(log.byKey.get(name) ?? []).map(({ offset }) => offset).filter((offset) => offset > fromOffset)];
+    const offsets = [
+      fromOffset,
+      ...(log.byKey.get(name) ?? []).map(({ offset }) => offset).filter((offset) => offset > fromOffset),
+    ];
     for (const offset of offsets) if (this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs)) return;
-    throw new Violation('feed', `${region} sent ${name} (${shard}) as ${got} with an event of offset ${fromOffset}; no state since then reads so`);
+    throw new Violation(
+      'feed',
+      `${region} sent ${name} (${shard}) as ${got} with an event of offset ${fromOffset}; no state since then reads so`,
+    );
   }
 
   /** The answer to a causal read must hold what its token names. */
@@ -121,9 +158,14 @@ export class ViewCheck {
     for (const [origin, stamp] of asked) {
       if ((answered.get(origin) ?? 0) >= stamp) continue;
       // The stamp may be a promise: what counts is that every op at or below it is in what was read.
-      const missing = this.#history.origin(shard, origin).ops.find(({ version }) => version.stamp <= stamp && version.stamp > (answered.get(origin) ?? 0));
-      holds(missing === undefined || (log.folded.has(origin) && log.has(origin, missing.version.seq)), 'session', () =>
-        `${region} ${shard}: a session that had seen ${origin} up to ${stamp} was answered from a state without ${origin}:${missing!.version.seq}`,
+      const missing = this.#history
+        .origin(shard, origin)
+        .ops.find(({ version }) => version.stamp <= stamp && version.stamp > (answered.get(origin) ?? 0));
+      holds(
+        missing === undefined || (log.folded.has(origin) && log.has(origin, missing.version.seq)),
+        'session',
+        () =>
+          `${region} ${shard}: a session that had seen ${origin} up to ${stamp} was answered from a state without ${origin}:${missing!.version.seq}`,
       );
     }
   }
@@ -147,8 +189,15 @@ export class ViewCheck {
           ? view === undefined
           : condition.kind === 'exists'
             ? view !== undefined
-            : view?.type === 'register-lww' && view.version.origin === condition.version.origin && view.version.seq === condition.version.seq;
-      holds(met, 'condition', () => `${region}: client op ${client.id} on ${client.name} required '${condition.kind}', and was sequenced on ${viewText(view)}`);
+            : view?.type === 'register-lww' &&
+              view.version.origin === condition.version.origin &&
+              view.version.seq === condition.version.seq;
+      holds(
+        met,
+        'condition',
+        () =>
+          `${region}: client op ${client.id} on ${client.name} required '${condition.kind}', and was sequenced on ${viewText(view)}`,
+      );
     });
   }
 

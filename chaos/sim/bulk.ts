@@ -40,8 +40,19 @@ export interface BulkReport {
   readonly cpuMs: number;
 }
 
-export async function runSeed(seed: number, without: readonly GuardName[], scenario: string | undefined, onTrace?: (line: string) => void, traceLines?: number): Promise<SimResult> {
-  const base = { without, factory: regionNode, ...(onTrace === undefined ? {} : { onTrace }), ...(traceLines === undefined ? {} : { traceLines }) };
+export async function runSeed(
+  seed: number,
+  without: readonly GuardName[],
+  scenario: string | undefined,
+  onTrace?: (line: string) => void,
+  traceLines?: number,
+): Promise<SimResult> {
+  const base = {
+    without,
+    factory: regionNode,
+    ...(onTrace === undefined ? {} : { onTrace }),
+    ...(traceLines === undefined ? {} : { traceLines }),
+  };
   if (scenario === undefined) return simulate(seed, base);
   const found = scenarios.find(({ name }) => name === scenario);
   if (found === undefined) throw new Error(`no scenario ${scenario}`);
@@ -49,12 +60,23 @@ export async function runSeed(seed: number, without: readonly GuardName[], scena
 }
 
 /** A seed, twice when its turn comes. A run that differs from itself is a finding of its own. */
-async function checkedSeed(seed: number, without: readonly GuardName[], scenario: string | undefined): Promise<SimResult> {
+async function checkedSeed(
+  seed: number,
+  without: readonly GuardName[],
+  scenario: string | undefined,
+): Promise<SimResult> {
   const result = await runSeed(seed, without, scenario);
   if (seed % TWICE_EVERY !== 0 || result.finding !== undefined) return result;
   const again = await runSeed(seed, without, scenario);
   if (again.hash === result.hash) return result;
-  return { ...result, finding: { invariant: 'determinism', message: `two runs of the seed differ: ${result.hash} and ${again.hash}`, stack: undefined } };
+  return {
+    ...result,
+    finding: {
+      invariant: 'determinism',
+      message: `two runs of the seed differ: ${result.hash} and ${again.hash}`,
+      stack: undefined,
+    },
+  };
 }
 
 interface Chunk {
@@ -97,7 +119,8 @@ export async function runChunk({ from, to, without, scenario }: Chunk): Promise<
     const { finding, plan, stats } = await checkedSeed(seed, without, scenario);
     addStats(result.totals, stats);
     settleMsMax = Math.max(settleMsMax, stats.settleMs ?? 0);
-    if (finding !== undefined) result.findings.push({ seed, scenario, plan, invariant: finding.invariant, message: finding.message });
+    if (finding !== undefined)
+      result.findings.push({ seed, scenario, plan, invariant: finding.invariant, message: finding.message });
   }
   const used = process.cpuUsage(cpu);
   return { ...result, settleMsMax, cpuMs: (used.user + used.system) / 1000 };
@@ -149,7 +172,10 @@ function runWorker(take: () => Chunk | undefined, put: (chunk: Chunk, result: Ch
   return new Promise((resolve, reject) => {
     const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
     const path = fileURLToPath(new URL(`./worker${extension}`, import.meta.url));
-    const child = fork(path, [], { execArgv: extension === '.ts' ? ['--import', 'tsx'] : process.execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(path, [], {
+      execArgv: extension === '.ts' ? ['--import', 'tsx'] : process.execArgv,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     let current: Chunk | undefined;
     const give = (): void => {
       current = take();

@@ -2,7 +2,13 @@
 // The nodes are the production ones; what they stand on (log, store, ownership, wire, clock) is simulated.
 
 import type { LogEntry, LogRecovery } from '../../src/log/log.ts';
-import { MemoryDisk, MemoryLog, type AppendFault, type MemoryAppend, type MemoryDiskImage } from '../../src/log/memory.ts';
+import {
+  MemoryDisk,
+  MemoryLog,
+  type AppendFault,
+  type MemoryAppend,
+  type MemoryDiskImage,
+} from '../../src/log/memory.ts';
 import { MemoryOwnership } from '../../src/ownership/memory.ts';
 import { SingleOwnership } from '../../src/ownership/single.ts';
 import { shardOf } from '../../src/record/hash.ts';
@@ -145,7 +151,13 @@ export class Cluster {
 
   /** What the plan says of the wire when nothing is wrong with it. */
   calm(): { delayMs: number; jitterMs: number; bytesPerMs: number; blocked: boolean; breakRate: number } {
-    return { delayMs: this.plan.delayMs, jitterMs: this.plan.jitterMs, bytesPerMs: 10_000, blocked: false, breakRate: 0 };
+    return {
+      delayMs: this.plan.delayMs,
+      jitterMs: this.plan.jitterMs,
+      bytesPerMs: 10_000,
+      blocked: false,
+      breakRate: 0,
+    };
   }
 
   #addRegion(id: RegionId): void {
@@ -244,7 +256,9 @@ export class Cluster {
       {
         disk: node.storeDisk,
         logIdentity: `${region.id} ${region.generation}`,
-        ...(storeMs === 0 ? {} : { complete: (fn: () => void) => void scheduler.after(storeMs * random.float(), fn, life) }),
+        ...(storeMs === 0
+          ? {}
+          : { complete: (fn: () => void) => void scheduler.after(storeMs * random.float(), fn, life) }),
       },
       scheduler,
       life,
@@ -255,7 +269,8 @@ export class Cluster {
       node.storeOpen = true;
     };
     const transport = this.network.transport(node.address, region.id, life);
-    node.ownership = region.nodes.length === 1 ? undefined : new MemoryOwnership(region.owner === node.index ? region.shards : []);
+    node.ownership =
+      region.nodes.length === 1 ? undefined : new MemoryOwnership(region.owner === node.index ? region.shards : []);
     const ownership = node.ownership ?? new SingleOwnership();
     const system = simSystem(scheduler, region.clock, life, random.fork('node'));
     node.node = this.#factory(this.settingsOf(node), { log, store, transport, ownership, system });
@@ -273,10 +288,10 @@ export class Cluster {
     );
   }
 
-  failure: unknown;
+  failure: Error | undefined;
 
   /** Ends the run after this event. */
-  fail(error: unknown): void {
+  fail(error: Error): void {
     this.failure ??= error;
   }
 
@@ -287,7 +302,10 @@ export class Cluster {
   }
 
   /** The process dies: nothing of it is heard again. */
-  crash(node: SimNode, options: { readonly keep: 'none' | 'all' | 'random'; readonly torn: boolean; readonly machine: boolean }): void {
+  crash(
+    node: SimNode,
+    options: { readonly keep: 'none' | 'all' | 'random'; readonly torn: boolean; readonly machine: boolean },
+  ): void {
     if (!node.life.alive) return;
     for (const each of this.events) each.nodeDown?.(node);
     this.trace.add('crash', node.name, options.keep, options.machine ? 'machine' : 'process');
@@ -457,12 +475,22 @@ class TrackedStore extends MemoryStore {
     return this.#scheduler.track(super.open(shards), this.#life);
   }
 
-  override getMany(shard: ShardId, rowKeys: readonly string[], done: (values: readonly (Uint8Array | undefined)[]) => void): void {
+  override getMany(
+    shard: ShardId,
+    rowKeys: readonly string[],
+    done: (values: readonly (Uint8Array | undefined)[]) => void,
+  ): void {
     const { rows } = this.#disk.shard(shard);
     done(rowKeys.map((rowKey) => rows.get(rowKey)));
   }
 
-  override scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
+  override scan(
+    shard: ShardId,
+    from: string,
+    to: string,
+    limit: number,
+    done: (rows: readonly StoreRow[]) => void,
+  ): void {
     done(this.#disk.shard(shard).scan(from, to, limit));
   }
 

@@ -61,10 +61,19 @@ export class Faults {
     };
     switch (name) {
       case 'crash':
-        this.crash(random.pick(region.nodes), someTime(), { keep: random.pick(['none', 'all', 'random']), torn: false, machine: false });
+        this.crash(random.pick(region.nodes), someTime(), {
+          keep: random.pick(['none', 'all', 'random']),
+          torn: false,
+          machine: false,
+        });
         break;
       case 'power':
-        for (const each of region.nodes) this.crash(each, someTime(), { keep: random.pick(['none', 'random']), torn: random.chance(0.5), machine: true });
+        for (const each of region.nodes)
+          this.crash(each, someTime(), {
+            keep: random.pick(['none', 'random']),
+            torn: random.chance(0.5),
+            machine: true,
+          });
         break;
       case 'restart':
         cluster.stop(node, () => {
@@ -89,7 +98,10 @@ export class Faults {
         later(someTime(), () => network.change(region.id, other.id, { blocked: false }));
         break;
       case 'clog':
-        network.change(region.id, other.id, { bytesPerMs: random.logBetween(0.5, 50), delayMs: random.logBetween(50, 1000) });
+        network.change(region.id, other.id, {
+          bytesPerMs: random.logBetween(0.5, 50),
+          delayMs: random.logBetween(50, 1000),
+        });
         later(someTime(), () => network.change(region.id, other.id, cluster.calm()));
         break;
       case 'breaks': {
@@ -143,7 +155,9 @@ export class Faults {
         if (node.logOpen) {
           node.log!.fail('fdatasync: EIO');
           // Whoever runs the node restarts a process whose log has failed.
-          later(random.between(100, 1500), () => this.crash(node, random.between(20, 500), { keep: 'none', torn: false, machine: false }));
+          later(random.between(100, 1500), () =>
+            this.crash(node, random.between(20, 500), { keep: 'none', torn: false, machine: false }),
+          );
         }
         break;
       case 'storeFails':
@@ -157,7 +171,8 @@ export class Faults {
         if (this.#othersWhole(region)) this.#whileDown(region, () => cluster.wipe(region, random.chance(0.5)));
         break;
       case 'damage':
-        if (this.#othersWhole(region)) this.#whileDown(region, () => cluster.damage(region, random.pick(region.shards), 1 + random.below(20)));
+        if (this.#othersWhole(region))
+          this.#whileDown(region, () => cluster.damage(region, random.pick(region.shards), 1 + random.below(20)));
         break;
       case 'backup':
         if (region.backup === undefined) {
@@ -250,7 +265,8 @@ export class Faults {
       for (const node of region.nodes) {
         if (node.life.paused) this.#resume(node, node.life);
         // A log that has failed writes again only after a restart.
-        if (node.logOpen && node.log!.state().kind === 'failed') this.#cluster.crash(node, { keep: 'none', torn: false, machine: false });
+        if (node.logOpen && node.log!.state().kind === 'failed')
+          this.#cluster.crash(node, { keep: 'none', torn: false, machine: false });
         if (node.state === 'stopping') this.#cluster.scheduler.after(3000, () => this.#cluster.start(node));
         this.#cluster.start(node);
       }

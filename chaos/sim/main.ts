@@ -73,12 +73,14 @@ function parse(argv: readonly string[]): Args | 'help' | 'list' {
   const number = (name: string, text: string | undefined, otherwise: number, min: number): number => {
     if (text === undefined) return otherwise;
     const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < min) throw new UsageError(`--${name} is a whole number from ${min} on; got '${text}'`);
+    if (!Number.isSafeInteger(value) || value < min)
+      throw new UsageError(`--${name} is a whole number from ${min} on; got '${text}'`);
     return value;
   };
   const without = (values.without ?? []).flatMap((each) => each.split(','));
   for (const guard of without) {
-    if (!Object.hasOwn(GUARDS, guard)) throw new UsageError(`no guard '${guard}'; there are ${Object.keys(GUARDS).join(', ')}`);
+    if (!Object.hasOwn(GUARDS, guard))
+      throw new UsageError(`no guard '${guard}'; there are ${Object.keys(GUARDS).join(', ')}`);
   }
   const { scenario } = values;
   if (scenario !== undefined && scenario !== 'all' && !scenarios.some(({ name }) => name === scenario)) {
@@ -99,7 +101,12 @@ function parse(argv: readonly string[]): Args | 'help' | 'list' {
 }
 
 function replayCommand(seed: number, args: Args, scenario: string | undefined): string {
-  return ['npm run sim --', `--seed ${seed}`, ...(scenario === undefined ? [] : [`--scenario ${scenario}`]), ...args.without.map((guard) => `--without ${guard}`)].join(' ');
+  return [
+    'npm run sim --',
+    `--seed ${seed}`,
+    ...(scenario === undefined ? [] : [`--scenario ${scenario}`]),
+    ...args.without.map((guard) => `--without ${guard}`),
+  ].join(' ');
 }
 
 function say(line: string): void {
@@ -113,13 +120,23 @@ async function single(seed: number, args: Args, scenario: string | undefined): P
   const again = await runSeed(seed, args.without, scenario);
   const finding =
     result.finding ??
-    (again.hash === result.hash ? undefined : { invariant: 'determinism', message: `two runs differ: ${result.hash} and ${again.hash}`, stack: undefined });
+    (again.hash === result.hash
+      ? undefined
+      : { invariant: 'determinism', message: `two runs differ: ${result.hash} and ${again.hash}`, stack: undefined });
   if (args.json) {
-    say(JSON.stringify({ ...result, finding: finding ?? null, hashAgain: again.hash, replay: replayCommand(seed, args, scenario) }, undefined, 2));
+    say(
+      JSON.stringify(
+        { ...result, finding: finding ?? null, hashAgain: again.hash, replay: replayCommand(seed, args, scenario) },
+        undefined,
+        2,
+      ),
+    );
     return finding === undefined;
   }
   say(`plan: ${result.plan}`);
-  say(`trace ${result.hash}, again ${again.hash}; ${result.stats.events} events, ${(result.stats.virtualMs / 1000).toFixed(1)} s virtual, ${result.stats.acked} of ${result.stats.ops} ops acknowledged`);
+  say(
+    `trace ${result.hash}, again ${again.hash}; ${result.stats.events} events, ${(result.stats.virtualMs / 1000).toFixed(1)} s virtual, ${result.stats.acked} of ${result.stats.ops} ops acknowledged`,
+  );
   if (finding === undefined) {
     say('nothing found');
     return true;
@@ -134,7 +151,10 @@ async function single(seed: number, args: Args, scenario: string | undefined): P
 async function bulk(args: Args): Promise<boolean> {
   const { clock } = realSystem();
   const began = clock.monotonicMs();
-  if (!args.json) say(`seeds ${args.start} to ${args.start + args.seeds - 1}, ${args.jobs} processes${args.without.length === 0 ? '' : `, without ${args.without.join(', ')}`}`);
+  if (!args.json)
+    say(
+      `seeds ${args.start} to ${args.start + args.seeds - 1}, ${args.jobs} processes${args.without.length === 0 ? '' : `, without ${args.without.join(', ')}`}`,
+    );
   let shown = 0;
   const report = await runBulk({
     start: args.start,
@@ -152,7 +172,19 @@ async function bulk(args: Args): Promise<boolean> {
   const seconds = (clock.monotonicMs() - began) / 1000;
   if (shown > 0) process.stderr.write('\r\u001b[K');
   if (args.json) {
-    say(JSON.stringify({ start: args.start, ...report, seconds, seedsPerSecond: report.seeds / seconds, cpuMsPerSeed: report.cpuMs / report.seeds }, undefined, 2));
+    say(
+      JSON.stringify(
+        {
+          start: args.start,
+          ...report,
+          seconds,
+          seedsPerSecond: report.seeds / seconds,
+          cpuMsPerSeed: report.cpuMs / report.seeds,
+        },
+        undefined,
+        2,
+      ),
+    );
   } else {
     printReport(report, seconds, args);
   }
@@ -201,7 +233,8 @@ async function main(): Promise<number> {
     const names = args.scenario === 'all' ? scenarios.map(({ name }) => name) : [args.scenario];
     const first = args.seed ?? args.start;
     for (const name of names) {
-      for (let seed = first; seed < first + (args.seed === undefined ? args.seeds : 1); seed++) clean = (await single(seed, args, name)) && clean;
+      for (let seed = first; seed < first + (args.seed === undefined ? args.seeds : 1); seed++)
+        clean = (await single(seed, args, name)) && clean;
     }
   } else if (args.seed !== undefined) clean = await single(args.seed, args, undefined);
   else clean = await bulk(args);

@@ -23,7 +23,13 @@ export interface Conditions {
   breakRate: number;
 }
 
-export const PERFECT: Readonly<Conditions> = { delayMs: 2, jitterMs: 0, bytesPerMs: 100_000, blocked: false, breakRate: 0 };
+export const PERFECT: Readonly<Conditions> = {
+  delayMs: 2,
+  jitterMs: 0,
+  bytesPerMs: 100_000,
+  blocked: false,
+  breakRate: 0,
+};
 
 export interface NetworkOptions {
   /** Bytes that a stream's sender may have under way before send() says false. */
@@ -176,7 +182,11 @@ class Stream {
       }
       const target = this.network.listener(this.#to);
       if (target?.accept === undefined || !target.life.alive) {
-        scheduler.after(there.delayMs + back.delayMs, () => this.client.closeSoon('connection refused'), this.client.endpoint.life);
+        scheduler.after(
+          there.delayMs + back.delayMs,
+          () => this.client.closeSoon('connection refused'),
+          this.client.endpoint.life,
+        );
         return;
       }
       scheduler.after(there.delayMs + random.float() * there.jitterMs, () => this.#accept(target), target.life);
@@ -285,7 +295,8 @@ class End {
       this.#queue.push({ message: copy, bytes, due: this.#dueOf(bytes) });
       this.pump();
       const conditions = this.#conditions();
-      if (conditions.breakRate > 0 && network.random.chance(conditions.breakRate)) this.stream.break('lost in the network');
+      if (conditions.breakRate > 0 && network.random.chance(conditions.breakRate))
+        this.stream.break('lost in the network');
     }
     if (this.#buffered > network.options.sendBufferBytes) this.#full = true;
     return !this.#full;

@@ -48,6 +48,7 @@ interface Event {
   readonly life: Life | undefined;
 }
 
+const SETTLED = Promise.resolve();
 /** Enough for the deepest chain of awaits that a node has; more only costs time. */
 const MICROTASK_TICKS = 24;
 /** Events after the last promise settled for which microtasks are still drained: its own continuations. */
@@ -137,7 +138,7 @@ export class Scheduler {
 
   async #drain(): Promise<void> {
     if (this.#trailing > 0) this.#trailing--;
-    for (let i = 0; i < MICROTASK_TICKS; i++) await undefined;
+    for (let i = 0; i < MICROTASK_TICKS; i++) await SETTLED;
   }
 
   #push(event: Event): void {

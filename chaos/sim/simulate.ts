@@ -95,7 +95,12 @@ export class Simulation {
     this.lag = new LagCheck(cluster);
     this.faults = new Faults(cluster, this.random);
     history.onNewBatch = (batch) => {
-      cluster.trace.add('logged', batch.header.shard, `${batch.header.origin}:${batch.header.firstSeq}..${batch.header.lastSeq}`, batch.header.firstStamp);
+      cluster.trace.add(
+        'logged',
+        batch.header.shard,
+        `${batch.header.origin}:${batch.header.firstSeq}..${batch.header.lastSeq}`,
+        batch.header.firstStamp,
+      );
       this.promises.logged(batch);
       this.clients.logged(batch);
       this.views.conditions(batch, originRegion(batch.header.origin));
@@ -103,8 +108,11 @@ export class Simulation {
     history.onDurable = (log, { batch, offset }) => {
       if (batch === undefined || batch.header.origin.startsWith(`${log.region}~`)) return;
       const latestMs = cluster.region(log.region).clock.latestMs();
-      holds(!isTooFarAhead(batch.header.lastStamp, latestMs, plan.maxSkewMs), 'I5', () =>
-        `${log.region} ${log.shard} offset ${offset}: ${batch.header.origin}:${batch.header.lastSeq} is stamped ${msOfStamp(batch.header.lastStamp) - latestMs} ms ahead of the clock here, and was taken`,
+      holds(
+        !isTooFarAhead(batch.header.lastStamp, latestMs, plan.maxSkewMs),
+        'I5',
+        () =>
+          `${log.region} ${log.shard} offset ${offset}: ${batch.header.origin}:${batch.header.lastSeq} is stamped ${msOfStamp(batch.header.lastStamp) - latestMs} ms ahead of the clock here, and was taken`,
       );
     };
     const residency = new ResidencyCheck((shard) => cluster.members(shard));
@@ -112,7 +120,8 @@ export class Simulation {
       sent: (from, to, message) => {
         residency.sent(from.site, to.site, message);
         if (message.kind !== 'beat') return;
-        for (const beat of message.shards) for (const promise of beat.watermarks) this.promises.heard(beat.shard, promise);
+        for (const beat of message.shards)
+          for (const promise of beat.watermarks) this.promises.heard(beat.shard, promise);
       },
     });
     cluster.events.push({
@@ -134,7 +143,10 @@ export class Simulation {
       throw error;
     }
     if (cluster.scheduler.events > EVENTS_MAX) {
-      throw new Violation('I12', `more than ${EVENTS_MAX} events by ${Math.round(cluster.scheduler.now)} ms: something goes round and round`);
+      throw new Violation(
+        'I12',
+        `more than ${EVENTS_MAX} events by ${Math.round(cluster.scheduler.now)} ms: something goes round and round`,
+      );
     }
     if (cluster.scheduler.events % 512 === 0) {
       this.conflicts.collectAll();
@@ -175,7 +187,8 @@ export class Simulation {
       await cluster.scheduler.run(cluster.scheduler.now + 250);
       why = final.notSettled() ?? '';
       if (why === '') break;
-      if (cluster.scheduler.now >= deadline) throw new Violation('liveness', `not settled ${this.plan.settleMsMax} ms after healing: ${why}`);
+      if (cluster.scheduler.now >= deadline)
+        throw new Violation('liveness', `not settled ${this.plan.settleMsMax} ms after healing: ${why}`);
     }
     this.settleMs = cluster.scheduler.now - since;
     await final.check();
@@ -205,7 +218,12 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
     traps.restore();
     for (const guard of options.without ?? []) GUARDS[guard] = true;
   }
-  if (traps.sprung.length > 0) finding = { invariant: 'trap', message: `the simulated code used ${traps.sprung.join(', ')}`, stack: finding?.stack };
+  if (traps.sprung.length > 0)
+    finding = {
+      invariant: 'trap',
+      message: `the simulated code used ${traps.sprung.join(', ')}`,
+      stack: finding?.stack,
+    };
   const { cluster } = sim;
   return {
     seed,
@@ -232,6 +250,7 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
 
 function findingOf(error: unknown): SimFinding {
   if (error instanceof Violation) return { invariant: error.invariant, message: error.message, stack: error.stack };
-  if (error instanceof Error) return { invariant: 'crash', message: `${error.name}: ${error.message}`, stack: error.stack };
+  if (error instanceof Error)
+    return { invariant: 'crash', message: `${error.name}: ${error.message}`, stack: error.stack };
   return { invariant: 'crash', message: String(error), stack: undefined };
 }

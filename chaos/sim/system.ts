@@ -40,13 +40,17 @@ export class SimClock {
 
   /** The latest that a decision which takes effect now may have seen: a batch is judged when it comes and logged a while later. */
   latestMs(): number {
-    const before = this.#before !== undefined && this.#before.until > this.#scheduler.now ? this.#before.offsetMs : -Infinity;
+    const before =
+      this.#before !== undefined && this.#before.until > this.#scheduler.now ? this.#before.offsetMs : -Infinity;
     return Math.floor(EPOCH_MS + this.#scheduler.now + Math.max(this.offsetMs, before));
   }
 
   set(offsetMs: number, drift: number): void {
     const { now } = this.#scheduler;
-    const shown = Math.max(this.offsetMs, this.#before !== undefined && this.#before.until > now ? this.#before.offsetMs : -Infinity);
+    const shown = Math.max(
+      this.offsetMs,
+      this.#before !== undefined && this.#before.until > now ? this.#before.offsetMs : -Infinity,
+    );
     if (shown > offsetMs) this.#before = { offsetMs: shown, until: now + JUDGED_MS_MAX };
     this.#offsetMs = offsetMs;
     this.#drift = drift;

@@ -64,7 +64,8 @@ export class Workload {
     this.random = random.fork('workload');
     const { plan } = cluster;
     for (const region of cluster.regions) {
-      for (let i = 0; i < plan.clientsPerRegion; i++) new Client(this, region, random.fork(`client ${region.id} ${i}`), i).start();
+      for (let i = 0; i < plan.clientsPerRegion; i++)
+        new Client(this, region, random.fork(`client ${region.id} ${i}`)).start();
       for (let i = 0; i < plan.consumersPerRegion; i++) {
         const consumer = new Consumer(this, region, random.fork(`consumer ${region.id} ${i}`), i);
         this.consumers.push(consumer);
@@ -79,7 +80,13 @@ export class Workload {
   }
 
   /** A call of a client's into a node: answered, or lost with the node, or by the network on the way back. Never twice. */
-  call<T>(node: SimNode, deadlineMs: number, what: string, start: (done: (answer: T) => void) => void, done: (answer: T | undefined) => void): void {
+  call<T>(
+    node: SimNode,
+    deadlineMs: number,
+    what: string,
+    start: (done: (answer: T) => void) => void,
+    done: (answer: T | undefined) => void,
+  ): void {
     const { scheduler } = this.cluster;
     const { life } = node;
     let open = true;
@@ -96,7 +103,12 @@ export class Workload {
         if (life.alive && life.paused) watch(1000);
         else if (!life.alive) finish(undefined);
         else if (node.state === 'up') {
-          holds(pausedLately(life, scheduler.now, deadlineMs + DEADLINE_SLACK_MS), 'I12', () => `${node.name} has not answered ${what} ${DEADLINE_SLACK_MS} ms after its deadline of ${deadlineMs} ms`);
+          holds(
+            pausedLately(life, scheduler.now, deadlineMs + DEADLINE_SLACK_MS),
+            'I12',
+            () =>
+              `${node.name} has not answered ${what} ${DEADLINE_SLACK_MS} ms after its deadline of ${deadlineMs} ms`,
+          );
           watch(deadlineMs + DEADLINE_SLACK_MS);
         } else watch(1000);
       });
@@ -115,7 +127,9 @@ export class Workload {
   /** A key and its collection; few, so that regions meet on them. Narrow ones only where they are placed. */
   pickKey(random: SeededRandom, region: SimRegion): { readonly collection: CollectionRef; readonly key: string } {
     const { placements, collections, plan } = this.cluster;
-    const open = collections.filter(({ namespace }) => placements[NAMESPACES.indexOf(namespace as 'shop')]!.regions.includes(region.id));
+    const open = collections.filter(({ namespace }) =>
+      placements[NAMESPACES.indexOf(namespace as 'shop')]!.regions.includes(region.id),
+    );
     return { collection: random.pick(open), key: `k${random.below(plan.keysPerCollection)}` };
   }
 }
@@ -140,12 +154,12 @@ class Client {
   readonly #observed = new Map<string, Version[]>();
   readonly #seenVersions = new Map<string, Version>();
 
-  constructor(workload: Workload, home: SimRegion, random: SeededRandom, index: number) {
+  constructor(workload: Workload, home: SimRegion, random: SeededRandom) {
     this.workload = workload;
     this.home = home;
     this.region = home;
     this.random = random;
-    this.producer = 1 + random.uint48() + index * 0;
+    this.producer = random.uint48();
   }
 
   start(): void {
@@ -192,7 +206,11 @@ class Client {
       node,
       deadlineMs,
       'a read',
-      (done) => node.node!.read({ namespace: collection.namespace, collection: collection.name, keys, consistency, deadlineMs }, done),
+      (done) =>
+        node.node!.read(
+          { namespace: collection.namespace, collection: collection.name, keys, consistency, deadlineMs },
+          done,
+        ),
       (answer) => {
         if (answer !== undefined) {
           if (answer instanceof Error) {
@@ -209,7 +227,13 @@ class Client {
     );
   }
 
-  #readAnswer(collection: CollectionRef, keys: readonly string[], answer: ReadResult, asked: Session | undefined, fromMs: number): void {
+  #readAnswer(
+    collection: CollectionRef,
+    keys: readonly string[],
+    answer: ReadResult,
+    asked: Session | undefined,
+    fromMs: number,
+  ): void {
     const { workload, region } = this;
     const { cluster, checks } = workload;
     const toMs = region.clock.nowMs();
@@ -221,8 +245,13 @@ class Client {
       const name = keyName(collection.namespace, collection.name, key);
       const view = answer.views[i];
       checks.views.read(region.id, shard, collection.type, name, view, token, fromMs, toMs);
-      if (asked !== undefined && !answer.stale) checks.views.causal(region.id, shard, asked.get(shard) ?? NO_TOKEN, token);
-      if (view?.type === 'register-mv') this.#observed.set(name, view.siblings.map(({ version }) => version));
+      if (asked !== undefined && !answer.stale)
+        checks.views.causal(region.id, shard, asked.get(shard) ?? NO_TOKEN, token);
+      if (view?.type === 'register-mv')
+        this.#observed.set(
+          name,
+          view.siblings.map(({ version }) => version),
+        );
       if (view?.type === 'register-lww') this.#seenVersions.set(name, view.version);
     });
     merge(this.#session, answer.session);
@@ -298,7 +327,9 @@ class Client {
       }
       case 'map-lww': {
         if (random.chance(0.15)) return { kind: 'delete' };
-        const fields = random.shuffled(Array.from({ length: plan.elements }, (_, i) => `f${i}`)).slice(0, 1 + random.below(2));
+        const fields = random
+          .shuffled(Array.from({ length: plan.elements }, (_, i) => `f${i}`))
+          .slice(0, 1 + random.below(2));
         const removed = random.chance(0.3) ? 1 : 0;
         return {
           kind: 'map-update',
@@ -313,7 +344,8 @@ class Client {
     const { random } = this;
     if (!random.chance(0.15)) return undefined;
     const version = this.#seenVersions.get(name);
-    if (collection.type === 'register-lww' && version !== undefined && random.chance(0.6)) return { kind: 'version', version };
+    if (collection.type === 'register-lww' && version !== undefined && random.chance(0.6))
+      return { kind: 'version', version };
     return { kind: random.chance(0.6) ? 'absent' : 'exists' };
   }
 
@@ -328,13 +360,22 @@ class Client {
     return dice < 0.7 ? { kind: 'key', key: `order-${id}` } : undefined;
   }
 
-  #attempt(ops: readonly ClientOp[], region: SimRegion, durability: Durability, withSession: boolean, attempt: number, issuedAtMs: number): void {
+  #attempt(
+    ops: readonly ClientOp[],
+    region: SimRegion,
+    durability: Durability,
+    withSession: boolean,
+    attempt: number,
+    issuedAtMs: number,
+  ): void {
     const { workload, random } = this;
     const { cluster, checks } = workload;
     const node = cluster.nodeFor(region);
     const again = (): void => {
       const after = random.between(20, 400);
-      cluster.scheduler.after(after, () => this.#attempt(ops, region, durability, withSession, attempt + 1, issuedAtMs));
+      cluster.scheduler.after(after, () =>
+        this.#attempt(ops, region, durability, withSession, attempt + 1, issuedAtMs),
+      );
     };
     if (node === undefined) {
       if (attempt > 0 && attempt < 6 && workload.running) again();
@@ -350,7 +391,12 @@ class Client {
     }
     const loseAnswer = random.chance(0.08);
     const { generation } = region;
-    cluster.trace.add('write', node.name, ops.map(({ id, name, intent }) => `${id}:${name}:${intent.kind}`).join(' '), attempt);
+    cluster.trace.add(
+      'write',
+      node.name,
+      ops.map(({ id, name, intent }) => `${id}:${name}:${intent.kind}`).join(' '),
+      attempt,
+    );
     workload.call<readonly WriteResult[]>(
       node,
       deadlineMs,
@@ -384,12 +430,22 @@ class Client {
         const retry: ClientOp[] = [];
         ops.forEach((op, i) => {
           const result = results?.[i];
-          if (result !== undefined && generation === region.generation) checks.clients.answered(op, region.id, result, durability, session);
+          if (result !== undefined && generation === region.generation)
+            checks.clients.answered(op, region.id, result, durability, session);
           else {
             op.open--;
             op.unknown = true;
           }
-          cluster.trace.add('answer', node.name, op.id, result === undefined ? 'none' : result.ok ? `${result.version.origin}:${result.version.seq}` : result.error.code);
+          cluster.trace.add(
+            'answer',
+            node.name,
+            op.id,
+            result === undefined
+              ? 'none'
+              : result.ok
+                ? `${result.version.origin}:${result.version.seq}`
+                : result.error.code,
+          );
           if (result?.ok === false) workload.countRefusal(result.error);
           const answer = heard?.[i];
           if (answer?.ok === true) this.#remember(op, answer.version);
@@ -397,7 +453,10 @@ class Client {
         });
         if (retry.length > 0 && attempt < 5 && workload.running) {
           if (retry.length === ops.length) again();
-          else cluster.scheduler.after(random.between(20, 400), () => this.#attempt(retry, region, durability, withSession, attempt + 1, issuedAtMs));
+          else
+            cluster.scheduler.after(random.between(20, 400), () =>
+              this.#attempt(retry, region, durability, withSession, attempt + 1, issuedAtMs),
+            );
         } else this.#next();
       },
     );
@@ -455,7 +514,9 @@ export class Consumer {
     const { cluster } = this.workload;
     cluster.scheduler.after(this.random.between(500, 3000), () => {
       if (this.workload.running && this.random.chance(0.3)) {
-        const places = cluster.regions.filter((region) => cluster.placements[NAMESPACES.indexOf(this.namespace as 'shop')]!.regions.includes(region.id));
+        const places = cluster.regions.filter((region) =>
+          cluster.placements[NAMESPACES.indexOf(this.namespace as 'shop')]!.regions.includes(region.id),
+        );
         this.region = this.random.pick(places);
         this.#subscribe();
       } else if (this.node === undefined || this.#life?.alive !== true || this.node !== cluster.nodeFor(this.region)) {
@@ -485,16 +546,29 @@ export class Consumer {
       events: (events, shard, moved) => {
         holds(epoch === this.#epoch, 'feed', () => `${node.name} sent events to a subscription that was cancelled`);
         cluster.catchUp(region);
-        this.check.received(shard, events.map(({ shard: of, version, collection, key }) => {
-          holds(of === shard, 'feed', () => `an event of ${of} among those of ${shard}`);
-          return { shard, version, name: keyName(collection.namespace, collection.name, key) };
-        }), moved);
+        this.check.received(
+          shard,
+          events.map(({ shard: of, version, collection, key }) => {
+            holds(of === shard, 'feed', () => `an event of ${of} among those of ${shard}`);
+            return { shard, version, name: keyName(collection.namespace, collection.name, key) };
+          }),
+          moved,
+        );
         if (this.form === 'value') {
           const log = cluster.history.log(region.id, shard);
           const nowMs = region.clock.nowMs();
           for (const { version, collection, key, view } of events) {
             const name = keyName(collection.namespace, collection.name, key);
-            checks.views.sent(region.id, shard, collection.type, name, view as View | undefined, log.offsetOf(version.origin, version.seq)!, Math.min(lastMs, nowMs), nowMs);
+            checks.views.sent(
+              region.id,
+              shard,
+              collection.type,
+              name,
+              view as View | undefined,
+              log.offsetOf(version.origin, version.seq)!,
+              Math.min(lastMs, nowMs),
+              nowMs,
+            );
           }
           lastMs = nowMs;
         }
@@ -515,6 +589,9 @@ export class Consumer {
         this.node = undefined;
       },
     };
-    this.#subscription = node.node!.subscribe({ namespace: this.namespace, collections: [], keyPrefix: '', start, form: this.form }, sink);
+    this.#subscription = node.node!.subscribe(
+      { namespace: this.namespace, collections: [], keyPrefix: '', start, form: this.form },
+      sink,
+    );
   }
 }

@@ -426,7 +426,9 @@ describe('conditions', () => {
     expect(() => b.durable(EU, b.batch(EU1, 20, [b.asked(put('b'), absent)]))).toThrow(/required 'absent'/);
     const c = new Bench();
     c.history.onNewBatch = (batch) => c.views.conditions(batch, EU);
-    expect(() => c.durable(EU, c.batch(EU1, 10, [c.asked(put('a'), absent), c.asked(put('b'), absent)]))).toThrow(/client op 2/);
+    expect(() => c.durable(EU, c.batch(EU1, 10, [c.asked(put('a'), absent), c.asked(put('b'), absent)]))).toThrow(
+      /client op 2/,
+    );
   });
 });
 

@@ -75,7 +75,7 @@ describe('scheduler', () => {
       await new Promise<void>((resolve) => {
         open = resolve;
       });
-      for (let i = 0; i < 5; i++) await undefined;
+      for (let i = 0; i < 5; i++) await Promise.resolve();
       seen.push(scheduler.now);
     })();
     void scheduler.track(started, life);

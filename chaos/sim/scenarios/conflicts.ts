@@ -1,6 +1,24 @@
 // What concurrency must mean, one case each: the examples that people try first.
 
-import { add, attempt, begin, boot, counterOf, cut, DELETE, elementsOf, expect, increment, inStep, isolate, put, read, remove, textOf, write } from './steps.ts';
+import {
+  add,
+  attempt,
+  begin,
+  boot,
+  counterOf,
+  cut,
+  DELETE,
+  elementsOf,
+  expect,
+  increment,
+  inStep,
+  isolate,
+  put,
+  read,
+  remove,
+  textOf,
+  write,
+} from './steps.ts';
 import { quiet, type Scenario } from './scenario.ts';
 
 export const conflictScenarios: readonly Scenario[] = [
@@ -42,7 +60,10 @@ export const conflictScenarios: readonly Scenario[] = [
       await inStep(sim);
       for (const region of ['ap', 'eu', 'sa']) {
         const elements = elementsOf(read(sim, region, 'set-aw', 'k0')).join();
-        expect(elements === 'x', () => `${region} has '${elements}'; the add of x was concurrent with its removal, that of y was not`);
+        expect(
+          elements === 'x',
+          () => `${region} has '${elements}'; the add of x was concurrent with its removal, that of y was not`,
+        );
       }
       await sim.settle();
     },
@@ -67,7 +88,10 @@ export const conflictScenarios: readonly Scenario[] = [
       sim.conflicts.collectAll();
       expect(sim.conflicts.count === 1, () => `${sim.conflicts.count} verdicts for one conflict`);
       const [verdict] = sim.cluster.region('ap').nodes[0]!.node!.conflicts();
-      expect(verdict?.loser.seq === lost.seq && verdict.winner.origin === won.origin, () => 'the verdict is about other writes');
+      expect(
+        verdict?.loser.seq === lost.seq && verdict.winner.origin === won.origin,
+        () => 'the verdict is about other writes',
+      );
       await sim.settle();
     },
   },
@@ -132,11 +156,17 @@ export const conflictScenarios: readonly Scenario[] = [
       const options = { idempotency: { kind: 'key', key: 'order-1' } } as const;
       const call = begin(sim, 'ap', 'counter-pn', 'k0', increment(7), options);
       await sim.run(2);
-      for (const node of sim.cluster.region('ap').nodes) sim.cluster.crash(node, { keep: 'all', torn: false, machine: false });
+      for (const node of sim.cluster.region('ap').nodes)
+        sim.cluster.crash(node, { keep: 'all', torn: false, machine: false });
       call.op.open = 0;
       call.op.unknown = true;
       for (const node of sim.cluster.region('ap').nodes) sim.cluster.start(node);
-      await sim.until('ap takes writes', 10_000, () => sim.cluster.region('ap').nodes[0]!.up && sim.cluster.region('ap').nodes[0]!.node!.status().state === 'ready');
+      await sim.until(
+        'ap takes writes',
+        10_000,
+        () =>
+          sim.cluster.region('ap').nodes[0]!.up && sim.cluster.region('ap').nodes[0]!.node!.status().state === 'ready',
+      );
       attempt(sim, 'ap', call.op, options, (result) => {
         call.result = result;
       });

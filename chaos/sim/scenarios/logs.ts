@@ -2,7 +2,27 @@
 
 import { encodeBatch, decodeBatch, readBatchHeader, OrderedDeps } from '../../../src/record/batch.ts';
 import { DEFAULT_LIMITS } from '../../../src/region/options.ts';
-import { add, begin, boot, crash, cut, DELETE, expect, increment, inStep, insist, isolate, owner, put, read, ready, restart, status, textOf, write } from './steps.ts';
+import {
+  add,
+  begin,
+  boot,
+  crash,
+  cut,
+  DELETE,
+  expect,
+  increment,
+  inStep,
+  insist,
+  isolate,
+  owner,
+  put,
+  read,
+  ready,
+  restart,
+  status,
+  textOf,
+  write,
+} from './steps.ts';
 import { quiet, type Scenario } from './scenario.ts';
 
 export const logScenarios: readonly Scenario[] = [
@@ -41,7 +61,8 @@ export const logScenarios: readonly Scenario[] = [
       // Only eu hears of the tail.
       cut(sim, 'ap', 'sa');
       cut(sim, 'eu', 'sa');
-      for (let i = 0; i < 5; i++) await write(sim, 'ap', 'counter-pn', 'k0', increment(10), { durability: { kind: 'regions', n: 1 } });
+      for (let i = 0; i < 5; i++)
+        await write(sim, 'ap', 'counter-pn', 'k0', increment(10), { durability: { kind: 'regions', n: 1 } });
       await inStep(sim, 'ap', 'eu');
       const region = crash(sim, 'ap', 'none', true);
       sim.cluster.damage(region, region.shards[0]!, 4);
@@ -66,7 +87,8 @@ export const logScenarios: readonly Scenario[] = [
       cluster.takeBackup(cluster.region('ap'));
       cut(sim, 'ap', 'sa');
       cut(sim, 'eu', 'sa');
-      for (let i = 0; i < 5; i++) await write(sim, 'ap', 'counter-pn', 'k0', increment(10), { durability: { kind: 'regions', n: 1 } });
+      for (let i = 0; i < 5; i++)
+        await write(sim, 'ap', 'counter-pn', 'k0', increment(10), { durability: { kind: 'regions', n: 1 } });
       await inStep(sim, 'ap', 'eu');
       const region = crash(sim, 'ap', 'none', true);
       cluster.restoreBackup(region);
@@ -93,7 +115,11 @@ export const logScenarios: readonly Scenario[] = [
       await inStep(sim);
       await write(sim, 'eu', 'register-lww', 'k0', DELETE);
       await inStep(sim);
-      await sim.until('the tombstone is collected in eu', 15_000, () => tombstones(sim, 'eu') === 0 && tombstones(sim, 'sa') === 0);
+      await sim.until(
+        'the tombstone is collected in eu',
+        15_000,
+        () => tombstones(sim, 'eu') === 0 && tombstones(sim, 'sa') === 0,
+      );
       const region = crash(sim, 'ap', 'none', true);
       region.clock.step(-3_600_000);
       cluster.wipe(region, true);
@@ -200,7 +226,10 @@ export const logScenarios: readonly Scenario[] = [
       await write(sim, 'ap', 'counter-pn', 'k0', increment(100));
       await inStep(sim);
       const value = read(sim, 'ap', 'counter-pn', 'k0');
-      expect(value?.type === 'counter-pn' && value.value === 111n, () => `the counter stands at ${value?.type === 'counter-pn' ? value.value : 'nothing'}, not 111`);
+      expect(
+        value?.type === 'counter-pn' && value.value === 111n,
+        () => `the counter stands at ${value?.type === 'counter-pn' ? value.value : 'nothing'}, not 111`,
+      );
       expect(status(sim, 'ap').shards[0]!.ownOrigin !== origin, () => 'the incarnation goes on after a restore');
       await sim.settle();
     },
@@ -284,7 +313,9 @@ export const logScenarios: readonly Scenario[] = [
       const poison = await write(sim, 'ap', 'register-lww', 'k0', put('from the future'));
       cluster.region('ap').clock.set(0, 0);
       isolate(sim, 'ap', false);
-      await sim.until('alarms in eu and sa', 5000, () => ['eu', 'sa'].every((region) => status(sim, region).alarms.some(({ code }) => code === 'clock-hold')));
+      await sim.until('alarms in eu and sa', 5000, () =>
+        ['eu', 'sa'].every((region) => status(sim, region).alarms.some(({ code }) => code === 'clock-hold')),
+      );
       const version = await write(sim, 'eu', 'register-lww', 'k1', put('from today'));
       expect(version.stamp < poison.stamp, () => "eu's clock was pushed ahead");
       await inStepOf(sim, 'eu', 'sa');
@@ -335,7 +366,9 @@ async function inStepOf(sim: Parameters<typeof status>[0], from: string, to: str
     cluster.catchUp();
     return cluster.region(from).shards.every((shard) => {
       const there = cluster.history.log(cluster.region(to).id, shard).vector;
-      return [...cluster.history.log(cluster.region(from).id, shard).vector].every(([origin, seq]) => !origin.startsWith(`${from}~`) || (there.get(origin) ?? 0) >= seq);
+      return [...cluster.history.log(cluster.region(from).id, shard).vector].every(
+        ([origin, seq]) => !origin.startsWith(`${from}~`) || (there.get(origin) ?? 0) >= seq,
+      );
     });
   });
 }

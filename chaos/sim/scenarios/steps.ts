@@ -49,14 +49,27 @@ export async function inStep(sim: Simulation, ...regions: string[]): Promise<voi
   await sim.until(`${among.join(', ')} in step`, 20_000, () => {
     cluster.catchUp();
     return cluster.region(among[0]!).shards.every((shard) => {
-      const texts = among.map((region) => [...cluster.history.log(cluster.region(region).id, shard).vector].sort().join());
+      const texts = among.map((region) =>
+        [...cluster.history.log(cluster.region(region).id, shard).vector]
+          .map(([origin, seq]) => `${origin}:${seq}`)
+          .sort()
+          .join(),
+      );
       return new Set(texts).size === 1;
     });
   });
 }
 
 /** Starts a write; the answer comes in the returned object. */
-export function begin(sim: Simulation, region: string, type: MergeTypeName, key: string, intent: Intent, options: WriteOptions = {}, node: SimNode = owner(sim, region)): { readonly op: ClientOp; result: WriteResult | undefined } {
+export function begin(
+  sim: Simulation,
+  region: string,
+  type: MergeTypeName,
+  key: string,
+  intent: Intent,
+  options: WriteOptions = {},
+  node: SimNode = owner(sim, region),
+): { readonly op: ClientOp; result: WriteResult | undefined } {
   const { cluster, clients } = sim;
   const id = clients.ops.size + 1;
   const op: ClientOp = {
@@ -79,14 +92,28 @@ export function begin(sim: Simulation, region: string, type: MergeTypeName, key:
   };
   clients.ops.set(id, op);
   const call: { readonly op: ClientOp; result: WriteResult | undefined } = { op, result: undefined };
-  attempt(sim, region, op, options, (result) => {
-    call.result = result;
-  }, node);
+  attempt(
+    sim,
+    region,
+    op,
+    options,
+    (result) => {
+      call.result = result;
+    },
+    node,
+  );
   return call;
 }
 
 /** One attempt; a lost process never answers. */
-export function attempt(sim: Simulation, region: string, op: ClientOp, options: WriteOptions, done: (result: WriteResult) => void, node: SimNode = owner(sim, region)): void {
+export function attempt(
+  sim: Simulation,
+  region: string,
+  op: ClientOp,
+  options: WriteOptions,
+  done: (result: WriteResult) => void,
+  node: SimNode = owner(sim, region),
+): void {
   const { cluster, clients } = sim;
   const at = cluster.region(region);
   const durability = options.durability ?? { kind: 'local' };
@@ -112,23 +139,46 @@ export function attempt(sim: Simulation, region: string, op: ClientOp, options: 
   };
   node.node!.write(request, ([result]) => {
     cluster.catchUp(at);
-    cluster.trace.add('answer', node.name, op.id, result!.ok ? `${result!.version.origin}:${result!.version.seq}` : result!.error.code);
+    cluster.trace.add(
+      'answer',
+      node.name,
+      op.id,
+      result!.ok ? `${result!.version.origin}:${result!.version.seq}` : result!.error.code,
+    );
     clients.answered(op, at.id, result!, durability, undefined);
     done(result!);
   });
 }
 
 /** Writes, and requires that it is acknowledged. */
-export async function write(sim: Simulation, region: string, type: MergeTypeName, key: string, intent: Intent, options: WriteOptions = {}): Promise<Version> {
+export async function write(
+  sim: Simulation,
+  region: string,
+  type: MergeTypeName,
+  key: string,
+  intent: Intent,
+  options: WriteOptions = {},
+): Promise<Version> {
   const call = begin(sim, region, type, key, intent, options);
   await sim.until(`an answer from ${region}`, 5000, () => call.result !== undefined);
   const { result } = call;
-  holds(result!.ok, 'scenario', () => `${region} refused client op ${call.op.id}: ${result!.ok ? '' : result!.error.code}`);
+  holds(
+    result!.ok,
+    'scenario',
+    () => `${region} refused client op ${call.op.id}: ${result!.ok ? '' : result!.error.code}`,
+  );
   return result!.version;
 }
 
 /** Writes again, with the same idempotency key, until it is acknowledged. */
-export async function insist(sim: Simulation, region: string, type: MergeTypeName, key: string, intent: Intent, ms = 10_000): Promise<Version> {
+export async function insist(
+  sim: Simulation,
+  region: string,
+  type: MergeTypeName,
+  key: string,
+  intent: Intent,
+  ms = 10_000,
+): Promise<Version> {
   const options: WriteOptions = { idempotency: { kind: 'key', key: `insist-${sim.clients.ops.size}` } };
   const call = begin(sim, region, type, key, intent, options);
   let busy = true;
@@ -155,14 +205,30 @@ export function read(sim: Simulation, region: string, type: MergeTypeName, key: 
   const at = cluster.region(region);
   const nowMs = at.clock.nowMs();
   let answer: ReadResult | CausewayError | undefined;
-  owner(sim, region).node!.read({ namespace: 'shop', collection: type, keys: [key], consistency: { kind: 'local' }, deadlineMs: 1000 }, (result) => {
-    answer = result;
-  });
-  holds(answer !== undefined && !(answer instanceof Error), 'scenario', () => `${region} does not answer a read: ${String(answer)}`);
+  owner(sim, region).node!.read(
+    { namespace: 'shop', collection: type, keys: [key], consistency: { kind: 'local' }, deadlineMs: 1000 },
+    (result) => {
+      answer = result;
+    },
+  );
+  holds(
+    answer !== undefined && !(answer instanceof Error),
+    'scenario',
+    () => `${region} does not answer a read: ${answer instanceof Error ? answer.message : 'nothing'}`,
+  );
   cluster.catchUp(at);
   const result = answer as ReadResult;
   const shard = cluster.shardOf('shop', type, key);
-  views.read(at.id, shard, type, keyName('shop', type, key), result.views[0], result.session.get(shard) ?? new Map<OriginId, number>(), nowMs, nowMs);
+  views.read(
+    at.id,
+    shard,
+    type,
+    keyName('shop', type, key),
+    result.views[0],
+    result.session.get(shard) ?? new Map<OriginId, number>(),
+    nowMs,
+    nowMs,
+  );
   return result.views[0];
 }
 

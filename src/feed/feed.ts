@@ -20,6 +20,9 @@ import type { FeedEvent, FeedSink, FeedStart, FeedSubscription, SubscribeRequest
 
 /** Read at once per shard. */
 const READ_BYTES = 256 * 1024;
+/** Looked through in one turn of the event loop: a busy node's turns are long, and a read a turn would make its feeds slow just then. */
+const TURN_BYTES = 1024 * 1024;
+const TURN_READS = 64;
 /** A consumer whose filter passes everything over gets its cursor moved at least every so many ops. */
 const CURSOR_EVERY_OPS = 1000;
 
@@ -105,6 +108,8 @@ class Subscription implements FeedSubscription {
   #busy = false;
   #over = false;
   #turn = 0;
+  #turnBytes = 0;
+  #turnReads = 0;
 
   constructor(
     request: SubscribeRequest,
@@ -177,6 +182,12 @@ class Subscription implements FeedSubscription {
     if (this.#busy || this.#paused || this.#over) return;
     this.#busy = true;
     // Out of the caller's turn: a subscriber must never lengthen a commit.
+    this.#nextTurn();
+  }
+
+  #nextTurn(): void {
+    this.#turnBytes = 0;
+    this.#turnReads = 0;
     this.#system.timers.soon(() => this.#next());
   }
 
@@ -228,6 +239,7 @@ class Subscription implements FeedSubscription {
     for (const entry of entries) {
       if (entry.offset > landed) break;
       position.nextOffset = entry.offset + 1;
+      this.#turnBytes += entry.bytes.length;
       if (entry.kind !== 'batch') continue;
       const header = readBatchHeader(entry.bytes, true);
       const have = position.cursor.get(header.origin) ?? 0;
@@ -308,7 +320,8 @@ class Subscription implements FeedSubscription {
       // The whole cursor, a few entries: what moved while a filter kept us silent is then told too.
       if (!this.#sink.events(events, position.source.shard, new Map(position.cursor))) this.#paused = true;
     }
-    this.#system.timers.soon(() => this.#next());
+    if (this.#turnBytes < TURN_BYTES && ++this.#turnReads < TURN_READS) this.#next();
+    else this.#nextTurn();
   }
 }
 

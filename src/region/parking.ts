@@ -43,6 +43,17 @@ export class Parking {
     return 'parked';
   }
 
+  /** Whether the batch right before this one in its origin's stream is parked too. */
+  hasBefore({ origin, firstSeq }: BatchHeader): boolean {
+    const queue = this.#queues.get(origin) ?? [];
+    // From the end: what comes is nearly always the newest.
+    for (let i = queue.length - 1; i >= 0; i--) {
+      const { header } = queue[i]!;
+      if (header.firstSeq < firstSeq) return header.lastSeq + 1 === firstSeq;
+    }
+    return false;
+  }
+
   /** The first of each origin: only these can have become ready. */
   heads(): Parked[] {
     const heads: Parked[] = [];

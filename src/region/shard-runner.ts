@@ -432,7 +432,9 @@ export class ShardRunner {
         // A copy: what came is a view on the whole frame, and would keep all of it in memory while it waits.
         const parked = this.#parking.park({ header, bytes: Buffer.from(bytes) });
         // What comes twice over two paths is no reason to ask for everything a third time.
-        if (parked === 'full' || (parked === 'parked' && decision.kind === 'gap')) this.#events.askAgain(this.shard);
+        // Nor is one that follows another that waits: nothing is missing between the two.
+        const missing = parked === 'parked' && decision.kind === 'gap' && !this.#parking.hasBefore(header);
+        if (parked === 'full' || missing) this.#events.askAgain(this.shard);
         return parked === 'full' ? 'dropped' : 'parked';
       }
       default:

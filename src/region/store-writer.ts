@@ -9,8 +9,12 @@ import type { Store, StoreStep } from '../store/store.ts';
 import type { Timers, TimerHandle } from '../system/system.ts';
 import type { ShardRunner } from './shard-runner.ts';
 
-/** A transaction waits this long for more, unless many keys are dirty already. */
-const FLUSH_AFTER_MS = 10;
+/** Shards take turns: of those that are dirty a slice at a time, the longest dirty first, so that each comes once in FLUSH_SLICES ×
+ *  FLUSH_SLICE_MS. Rows of one shard stand in the same pages, and LMDB writes whole pages: measured with 100 k keys of 260 bytes at 36 k
+ *  ops/s, 2 µs an op, against 6 to 7 when all shards go every 10 ms. It also keeps a transaction, which holds the event loop, short. */
+const FLUSH_SLICES = 8;
+const FLUSH_SLICE_MS = 60;
+/** A shard with so many goes at once. */
 const FLUSH_KEYS = 8192;
 /** After a failed transaction. */
 const RETRY_MS = 200;
@@ -21,6 +25,8 @@ export class StoreWriter {
   readonly #runners: () => Iterable<ShardRunner>;
   readonly #failed: (message: string) => void;
   readonly #idle: (() => void)[] = [];
+  /** Shards with something to write, the longest dirty first. */
+  readonly #dirty = new Set<ShardRunner>();
   /** Shards of the transaction under way, and who waits for its end. */
   readonly #shards = new Set<ShardId>();
   readonly #ended: (() => void)[] = [];
@@ -43,6 +49,7 @@ export class StoreWriter {
   }
 
   dirty(runner: ShardRunner): void {
+    this.#dirty.add(runner);
     if (this.#stopped || this.#writing) return;
     if (runner.cache.dirtyCount >= FLUSH_KEYS && !this.#urgent) {
       this.#urgent = true;
@@ -51,7 +58,7 @@ export class StoreWriter {
       this.#timers.soon(() => this.#flush());
       return;
     }
-    this.#timer ??= this.#timers.after(FLUSH_AFTER_MS, () => this.#flush());
+    this.#timer ??= this.#timers.after(FLUSH_SLICE_MS, () => this.#flush());
   }
 
   stop(): void {
@@ -83,14 +90,17 @@ export class StoreWriter {
     if (this.#stopped || this.#writing) return;
     const steps: StoreStep[] = [];
     const runners = new Map<ShardId, ShardRunner>();
-    for (const runner of this.#runners()) {
+    for (const runner of this.#due()) {
       const step = runner.takeStep();
+      // While a runner still replays its log it gives nothing, and is asked again.
+      if (step !== undefined || runner.recovered || runner.stopped) this.#dirty.delete(runner);
       if (step === undefined) continue;
       steps.push(step);
       runners.set(runner.shard, runner);
     }
     if (steps.length === 0) {
       for (const done of this.#idle.splice(0)) done();
+      if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(FLUSH_SLICE_MS, () => this.#flush());
       return;
     }
     this.#writing = true;
@@ -110,6 +120,7 @@ export class StoreWriter {
         } else {
           runner.stepFailed(step);
           this.#failed(outcome.message);
+          this.#dirty.add(runner);
           retry = true;
         }
       });
@@ -118,8 +129,15 @@ export class StoreWriter {
       if (retry) {
         for (const done of this.#idle.splice(0)) done();
         this.#timer ??= this.#timers.after(RETRY_MS, () => this.#flush());
-      } else if (this.#idle.length > 0 || this.backlog > 0)
-        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : FLUSH_AFTER_MS, () => this.#flush());
+      } else if (this.#idle.length > 0 || this.#dirty.size > 0)
+        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : FLUSH_SLICE_MS, () => this.#flush());
     });
+  }
+
+  /** Whose turn it is; everybody's while somebody waits for the end. */
+  #due(): ShardRunner[] {
+    if (this.#idle.length > 0) return [...this.#runners()];
+    const slice = Math.ceil(this.#dirty.size / FLUSH_SLICES);
+    return [...this.#dirty].filter((runner, i) => i < slice || runner.cache.dirtyCount >= FLUSH_KEYS);
   }
 }

@@ -42,3 +42,15 @@ test('I12: bounded in bytes and in number; what leaves makes room', () => {
   expect(parking.count).toBe(PARKED_BATCHES_MAX - 1);
   expect(parking.park(batch(us, 1, 1))).toBe('parked');
 });
+
+test('what follows a parked batch without a hole is told from what comes after a hole', () => {
+  const parking = new Parking(1000);
+  const header = (firstSeq: number, lastSeq: number): BatchHeader => ({ origin: eu, firstSeq, lastSeq }) as BatchHeader;
+  parking.park({ header: header(3, 5), bytes: new Uint8Array(1) });
+  expect(parking.hasBefore(header(6, 9))).toBe(true);
+  expect(parking.hasBefore(header(7, 9))).toBe(false);
+  expect(parking.hasBefore(header(2, 2))).toBe(false);
+  expect(parking.hasBefore({ ...header(6, 9), origin: us })).toBe(false);
+  parking.park({ header: header(6, 9), bytes: new Uint8Array(1) });
+  expect(parking.hasBefore(header(6, 9))).toBe(true);
+});

@@ -2,9 +2,12 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { cli, RunningCli, type Ran, type RunOptions } from '../support/cli.ts';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
+
+// Each command is a process, and a machine that is busy starts a process in seconds.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let cluster: TestCluster;
 let east: string;
@@ -14,11 +17,11 @@ let europe: string;
 beforeAll(async () => {
   cluster = await startCluster(['us-east', 'us-west', 'eu-west']);
   [east = '', west = '', europe = ''] = cluster.endpoints;
-}, 60_000);
+});
 
 afterAll(async () => {
   await cluster.stop();
-}, 60_000);
+});
 
 /** Fails with what the command said when its exit code is another. */
 async function run(endpoint: string, args: readonly string[], code = 0, options: RunOptions = {}): Promise<Ran> {

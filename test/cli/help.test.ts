@@ -1,7 +1,10 @@
 // Every command explains itself, with examples; what is typed wrongly is answered with what was meant.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { cli } from '../support/cli.ts';
+
+// Each command is a process, and a machine that is busy starts a process in seconds.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const COMMANDS = ['start', 'demo', 'serve', 'put', 'get', 'watch', 'status', 'verify', 'config', 'bench', 'version'];
 

@@ -4,9 +4,12 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePorts } from '../../demo/ports.ts';
 import { cli, RunningCli } from '../support/cli.ts';
+
+// Each command is a process, and a machine that is busy starts a process in seconds.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const directory = mkdtempSync(join(tmpdir(), 'causeway-cli-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

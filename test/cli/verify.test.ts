@@ -1,10 +1,13 @@
 // The answers of verify that a healthy cluster never gives, from regions that say what the test wants.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { originId, regionId, shardId } from '../../src/record/ids.ts';
 import type { ShardDigest } from '../../src/region/region.ts';
 import { serve } from '../support/api.ts';
 import { cli, type Ran } from '../support/cli.ts';
+
+// Each command is a process, and a machine that is busy starts a process in seconds.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const ORIGIN = originId(regionId('us-east'), 1);
 

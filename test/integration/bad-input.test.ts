@@ -15,7 +15,7 @@ import { connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { freePorts } from '../../demo/ports.ts';
 import {
@@ -29,18 +29,21 @@ import {
 import { cli, RunningCli, type RunOptions } from '../support/cli.ts';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
 
+// Each command is a process, and a machine that is busy starts a process in seconds.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
 let cluster: TestCluster;
 let client: Causeway;
 
 beforeAll(async () => {
   cluster = await startCluster(['us-east', 'us-west']);
   client = connect({ endpoints: cluster.endpoints, namespace: 'demo' });
-}, 60_000);
+});
 
 afterAll(async () => {
   client.close();
   await cluster.stop();
-}, 60_000);
+});
 
 /** Whatever came in, the regions go on. */
 afterEach(async () => {

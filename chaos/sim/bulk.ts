@@ -20,6 +20,8 @@ export interface BulkOptions {
   /** Stop after so many findings. */
   readonly findingsMax: number;
   readonly onProgress?: (done: number, findings: number) => void;
+  /** True: no more seeds are begun, and what was run is reported. */
+  readonly stopped?: () => boolean;
 }
 
 export interface Finding {
@@ -137,7 +139,7 @@ export async function runBulk(options: BulkOptions): Promise<BulkReport> {
   const findings: Finding[] = [];
   const totals: Record<string, number> = {};
   const take = (): Chunk | undefined => {
-    if (next >= end || findings.length >= options.findingsMax) return undefined;
+    if (next >= end || findings.length >= options.findingsMax || options.stopped?.() === true) return undefined;
     const from = next;
     next = Math.min(end, next + size);
     return { from, to: next, without, scenario };

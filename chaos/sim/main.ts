@@ -30,6 +30,9 @@ Examples:
   npm run sim -- --scenario deposed-owner-heartbeat
 `;
 
+/** Seeds between two lines of progress. */
+const PROGRESS_EVERY = 1000;
+
 class UsageError extends Error {}
 
 interface Args {
@@ -156,6 +159,11 @@ async function bulk(args: Args): Promise<boolean> {
       `seeds ${args.start} to ${args.start + args.seeds - 1}, ${args.jobs} processes${args.without.length === 0 ? '' : `, without ${args.without.join(', ')}`}`,
     );
   let shown = 0;
+  let stopped = false;
+  // A long run that is interrupted tells what it has seen so far.
+  process.once('SIGINT', () => {
+    stopped = true;
+  });
   const report = await runBulk({
     start: args.start,
     seeds: args.seeds,
@@ -163,14 +171,14 @@ async function bulk(args: Args): Promise<boolean> {
     without: args.without,
     scenario: undefined,
     findingsMax: args.findings,
+    stopped: () => stopped,
     onProgress: (done, findings) => {
-      if (!process.stderr.isTTY || args.json || done - shown < 200) return;
+      if (done - shown < PROGRESS_EVERY) return;
       shown = done;
-      process.stderr.write(`\r${done} seeds, ${findings} findings `);
+      process.stderr.write(`${done} seeds, ${findings} findings\n`);
     },
   });
   const seconds = (clock.monotonicMs() - began) / 1000;
-  if (shown > 0) process.stderr.write('\r\u001b[K');
   if (args.json) {
     say(
       JSON.stringify(

@@ -72,5 +72,6 @@ test('a second node on the directory is refused, and the first goes on', async (
   await expect(composeNode({ ...given, listeners })).rejects.toMatchObject({ code: 'FENCED', retriable: false });
   expect(first.region.ready()).toBe(true);
   await first.stop();
-  await (await listen(listeners.clients.address)).close();
+  const holder = await listen(listeners.clients.address);
+  await new Promise((resolve) => holder.close(resolve));
 });

@@ -4,7 +4,12 @@ import type { System } from '../../src/system/system.ts';
 import type { Logger } from '../../src/telemetry/log.ts';
 import { narrate, sparing } from '../../src/telemetry/narrate.ts';
 
-function setup(): { readonly lines: string[]; readonly log: Logger; readonly system: System; pass(ms: number): void } {
+function setup(): {
+  readonly lines: string[];
+  readonly log: Logger;
+  readonly system: System;
+  readonly pass: (ms: number) => void;
+} {
   const lines: string[] = [];
   let nowMs = 0;
   let tick: (() => void) | undefined;

@@ -254,7 +254,9 @@ export class SegmentLog implements Log {
     if (fromOffset > track.tail) return done({ kind: 'entries', entries: [] });
     const cachedFrom = track.cached.from;
     if (cachedFrom === undefined || fromOffset < cachedFrom) {
-      return this.#use().reader.read(track, fromOffset, bytesMax, done);
+      // Of a closed log a reader that has not noticed yet gets nothing; its files belong to the next process.
+      if (this.#opened === undefined) return done({ kind: 'entries', entries: [] });
+      return this.#opened.reader.read(track, fromOffset, bytesMax, done);
     }
     done({ kind: 'entries', entries: track.cached.take(fromOffset, bytesMax) });
   }

@@ -312,6 +312,6 @@ export function runStoreContract(name: string, makeHarness: () => Promise<StoreH
         }),
         { numRuns: 40 },
       );
-    });
+    }, 120_000);
   });
 }

@@ -2,17 +2,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { encodeLatency, mergeLatencies, newLatency, percentileMs, recordMicros } from './latency.ts';
-import {
-  intendedMicros,
-  jsonLike,
-  keyName,
-  makeLoad,
-  PROBE_EVERY,
-  PROBE_PREFIX,
-  random32,
-  sentAtMicros,
-} from './load.ts';
+import { jsonLike, keyName, makeLoad, OpenLoop, PROBE_EVERY, PROBE_PREFIX, random32, sentAtMicros } from './load.ts';
 import { parseOptions } from './options.ts';
+import { Steering } from './steering.ts';
+import type { Progress } from './worker-messages.ts';
 
 describe('the load', () => {
   test.each([64, 200, 4096])('has JSON values of %i bytes that carry their time', (bytes) => {
@@ -62,8 +55,38 @@ describe('the load', () => {
   });
 
   test('of an open loop is due by the clock, whatever became of earlier ops', () => {
-    expect(intendedMicros(1000, 0, 50)).toBe(1000);
-    expect(intendedMicros(1000, 100, 50)).toBe(2_001_000);
+    const loop = new OpenLoop(1000, 50);
+    expect([loop.take(), loop.take()]).toEqual([1000, 21_000]);
+    loop.setRate(100);
+    expect(loop.take()).toBe(41_000);
+    expect(loop.nextMicros).toBe(51_000);
+  });
+});
+
+describe('steering', () => {
+  const report = (lagMsP90: number | undefined, behindMs = 0): Progress => ({ lagMsP90, behindMs });
+
+  test('goes up while lag is low, less so near the target', () => {
+    const far = new Steering(100).next([report(5), report(7)]);
+    const near = new Steering(100).next([report(5), report(80)]);
+    expect(far).toBeGreaterThan(near);
+    expect(near).toBeGreaterThan(new Steering(100).rate);
+  });
+
+  test('goes down for the worst region, for probes that do not come and for ops that start late; then it waits', () => {
+    for (const worst of [report(150), report(undefined), report(5, 300)]) {
+      const steering = new Steering(100);
+      const before = steering.rate;
+      const after = steering.next([report(5), worst]);
+      expect(after).toBeLessThan(before);
+      expect(steering.next([report(5), worst])).toBe(after);
+    }
+  });
+
+  test('never stops', () => {
+    const steering = new Steering(100);
+    for (let i = 0; i < 1000; i++) steering.next([report(10_000)]);
+    expect(steering.rate).toBeGreaterThan(0);
   });
 });
 
@@ -97,6 +120,7 @@ describe('flags', () => {
     [['--sekonds', '5'], '--seconds'],
     [['--regions', '1'], 'from 2 to 7'],
     [['--rate', 'fast'], 'whole number'],
+    [['--rate', '5', '--in-flight', '5'], 'one of them'],
     [['fast'], 'too many arguments'],
   ])('%j is refused with exit code 2 and a suggestion', (args, says) => {
     const { result, err } = parse(args);

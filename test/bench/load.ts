@@ -96,8 +96,32 @@ export function sentAtMicros(value: Uint8Array): number | undefined {
   return at === 6 || value[0] !== 0x7b ? undefined : micros;
 }
 
-/** When the n-th op of an open loop should start, whatever became of the ones before it: latency counts from here, so that a
- *  stall shows in every op that it delayed and not only in the one that it hit (coordinated omission). */
-export function intendedMicros(startMicros: number, index: number, opsPerSecond: number): number {
-  return startMicros + (index * 1_000_000) / opsPerSecond;
+/**
+ * When the ops of an open loop should start, whatever became of the ones before them: latency counts from there, so that a stall
+ * shows in every op that it delayed and not only in the one that it hit (coordinated omission).
+ */
+export class OpenLoop {
+  #nextMicros: number;
+  #everyMicros: number;
+
+  constructor(startMicros: number, opsPerSecond: number) {
+    this.#nextMicros = startMicros;
+    this.#everyMicros = 1_000_000 / opsPerSecond;
+  }
+
+  /** From the next op on. */
+  setRate(opsPerSecond: number): void {
+    this.#everyMicros = 1_000_000 / opsPerSecond;
+  }
+
+  get nextMicros(): number {
+    return this.#nextMicros;
+  }
+
+  /** The intended start of the next op, and on to the one after it. */
+  take(): number {
+    const at = this.#nextMicros;
+    this.#nextMicros += this.#everyMicros;
+    return at;
+  }
 }

@@ -23,10 +23,8 @@ async function main(): Promise<number> {
 }
 
 function forPeople(report: BenchReport): string[] {
-  const { load } = report;
   return [
-    `${report.regions} regions, ${report.keys} keys, ${report.valueBytes} B values, ` +
-      (load.kind === 'open' ? `${load.rate} ops/s offered` : `${load.inFlight} ops under way per region`) +
+    `${report.regions} regions, ${report.keys} keys, ${report.valueBytes} B values, ${loadText(report.load)}` +
       (report.delayMs > 0 ? `, ${report.delayMs} ms apart` : ''),
     `accepted    ${report.acceptedOpsPerSecond} ops/s, durable, over ${report.seconds} s; ${report.failedOps} failed`,
     `ack         p50 ${report.ackMsP50} ms   p99 ${report.ackMsP99} ms`,
@@ -43,6 +41,17 @@ function forPeople(report: BenchReport): string[] {
     ...(report.probesMissing === 0 ? [] : [`MISSING     ${report.probesMissing} writes reached no subscriber`]),
     `control     ${report.control.fdatasyncPerSecond} fdatasync/s, loopback ${report.control.loopbackRoundTripsPerSecond} round trips/s, ${report.control.loopbackMBPerSecond} MB/s`,
   ];
+}
+
+function loadText(load: BenchReport['load']): string {
+  switch (load.kind) {
+    case 'steered':
+      return `load steered to a p90 of lag of ${load.lagTargetMs} ms`;
+    case 'open':
+      return `${load.rate} ops/s offered`;
+    case 'closed':
+      return `flat out with ${load.inFlight} ops under way per region`;
+  }
 }
 
 main().then(

@@ -10,10 +10,12 @@ export interface BenchOptions {
   readonly keys: number;
   readonly valueBytes: number;
   readonly regions: number;
-  /** Offered, over all regions; undefined: closed loop. */
+  /** Open loop: offered, over all regions. */
   readonly rate: number | undefined;
-  /** Closed loop: ops under way per region. */
-  readonly inFlight: number;
+  /** Closed loop: ops under way per region. Neither: the rate is steered by the lag. */
+  readonly inFlight: number | undefined;
+  /** What the p90 of lag is steered to. */
+  readonly lagTargetMs: number;
   /** One way, between regions. */
   readonly delayMs: number;
   /** Where Node writes CPU profiles of all processes. */
@@ -30,9 +32,9 @@ export const REGION_NAMES = ['us-west', 'us-central', 'us-east', 'eu-west', 'eu-
 
 const HELP = `
 Examples:
-  npm run bench -- --json                                      the default: closed loop, three regions, 20 s
+  npm run bench -- --json                                      the most that three regions take while lag stays low
   npm run bench -- --json --rate 12000 --delay-ms 50           open loop at 12 k ops/s, regions 50 ms apart
-  npm run bench -- --in-flight 8000                            more under way: more throughput, more lag
+  npm run bench -- --in-flight 4000                            flat out: the regions' queues fill, and lag grows
   npm run bench -- --profile /tmp/profiles                     with CPU profiles of every process
 
 What it measures, how, and what it does not: docs/BENCHMARKS.md.`;
@@ -45,12 +47,13 @@ export function parseOptions(
     .description('Regions and producers as processes of their own on this machine: throughput, lag and cost.')
     .option('--json', 'print one JSON document on stdout; progress goes to stderr', false)
     .option('--seconds <s>', 'how long to measure, 1 to 3600', integer(1, 3600), 20)
-    .option('--warmup <s>', 'how long to run before, 0 to 600', integer(0, 600), 5)
+    .option('--warmup <s>', 'how long to run before, 0 to 600', integer(0, 600), 15)
     .option('--keys <k>', 'how many keys, uniformly chosen, 16 to 10000000', integer(16, 10_000_000), 100_000)
     .option('--value-bytes <b>', 'size of values, 64 to 65536', integer(64, 65_536), 200)
     .option('--regions <r>', 'how many regions, 2 to 7', integer(2, REGION_NAMES.length), 3)
     .option('--rate <ops>', 'open loop: ops per second offered, over all regions', integer(1, 10_000_000))
-    .option('--in-flight <n>', 'closed loop: ops under way per region, 1 to 8000', integer(1, 8000), IN_FLIGHT_DEFAULT)
+    .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
+    .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 50)
     .option('--delay-ms <d>', 'one-way delay between regions, 0 to 1000', integer(0, 1000), 0)
     .option('--profile <directory>', 'write CPU profiles of all processes there')
     .addHelpText('after', HELP)
@@ -64,11 +67,13 @@ export function parseOptions(
     if (!(error instanceof CommanderError)) throw error;
     return { exitCode: error.exitCode === EXIT_OK ? EXIT_OK : EXIT_USAGE };
   }
-  return { options: command.opts<BenchOptions>() };
+  const options = command.opts<BenchOptions>();
+  if (options.rate !== undefined && options.inFlight !== undefined) {
+    print.err('error: --rate is an open loop and --in-flight a closed one; give one of them\n');
+    return { exitCode: EXIT_USAGE };
+  }
+  return { options };
 }
-
-/** Enough for commits and links to be busy all the time; little enough that queues, and with them lag, stay short. */
-const IN_FLIGHT_DEFAULT = 2000;
 
 function integer(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -19,6 +19,8 @@ import {
   type Machine,
 } from './machine.ts';
 import { REGION_NAMES, type BenchOptions } from './options.ts';
+import { RATE_START, Steering } from './steering.ts';
+import type { Progress } from './worker-messages.ts';
 import { Worker } from './workers.ts';
 
 const NAMESPACE = 'bench';
@@ -35,7 +37,9 @@ export interface BenchReport {
   readonly keys: number;
   readonly valueBytes: number;
   readonly load:
-    { readonly kind: 'closed'; readonly inFlight: number } | { readonly kind: 'open'; readonly rate: number };
+    | { readonly kind: 'steered'; readonly lagTargetMs: number; /** offered, at the end */ readonly rate: number }
+    | { readonly kind: 'open'; readonly rate: number }
+    | { readonly kind: 'closed'; readonly inFlight: number };
   readonly delayMs: number;
 
   readonly acceptedOpsPerSecond: number;
@@ -113,8 +117,9 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
             keys: options.keys,
             valueBytes: options.valueBytes,
             seed: i + 1,
-            opsPerSecond: options.rate === undefined ? undefined : options.rate / names.length,
-            inFlight: options.inFlight,
+            closedLoop: options.inFlight !== undefined,
+            opsPerSecond: (options.rate ?? RATE_START) / names.length,
+            inFlight: options.inFlight ?? 0,
           },
           execArgv,
         ),
@@ -133,6 +138,8 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     const windowFromMicros = startMicros + options.warmup * 1_000_000;
     const windowToMicros = windowFromMicros + options.seconds * 1_000_000;
     const running = workers.map((worker) => worker.run({ startMicros, windowFromMicros, windowToMicros }));
+    const steering = new Steering(options.lagTargetMs);
+    if (options.rate === undefined && options.inFlight === undefined) steer(workers, steering);
     // Looked at only later: a failure before must not count as unhandled.
     for (const each of running) each.catch(() => {});
     say(`${options.warmup} s of warm-up, then ${options.seconds} s are measured`);
@@ -167,10 +174,7 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       seconds: options.seconds,
       keys: options.keys,
       valueBytes: options.valueBytes,
-      load:
-        options.rate === undefined
-          ? { kind: 'closed', inFlight: options.inFlight }
-          : { kind: 'open', rate: options.rate },
+      load: loadOf(options, steering),
       delayMs: options.delayMs,
       acceptedOpsPerSecond: Math.round(accepted / options.seconds),
       failedOps: sum(sent.map((each) => each.failed)),
@@ -204,6 +208,26 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
   } finally {
     for (const cleanup of cleanups) await cleanup();
   }
+}
+
+/** A step whenever every worker has reported since the last one. */
+function steer(workers: readonly Worker[], steering: Steering): void {
+  const reports = new Map<Worker, Progress>();
+  for (const worker of workers) {
+    worker.onProgress = (progress) => {
+      reports.set(worker, progress);
+      if (reports.size < workers.length) return;
+      const rate = steering.next([...reports.values()]);
+      reports.clear();
+      for (const each of workers) each.steer(rate / workers.length);
+    };
+  }
+}
+
+function loadOf({ rate, inFlight, lagTargetMs }: BenchOptions, steering: Steering): BenchReport['load'] {
+  if (rate !== undefined) return { kind: 'open', rate };
+  if (inFlight !== undefined) return { kind: 'closed', inFlight };
+  return { kind: 'steered', lagTargetMs, rate: Math.round(steering.rate) };
 }
 
 function profileFlags(directory: string | undefined): string[] {

@@ -8,8 +8,10 @@ export interface WorkerSettings {
   readonly keys: number;
   readonly valueBytes: number;
   readonly seed: number;
-  /** Of this worker; undefined: closed loop. */
-  readonly opsPerSecond: number | undefined;
+  /** Closed loop: as many ops under way as `inFlight`, whatever the rate. Else an open loop at the rate that is told. */
+  readonly closedLoop: boolean;
+  /** Open loop, to begin with; this worker's share. */
+  readonly opsPerSecond: number;
   readonly inFlight: number;
 }
 
@@ -25,6 +27,8 @@ export type ToWorker =
   /** Writes every key once: its share of them. */
   | { readonly do: 'preload'; readonly share: number; readonly of: number }
   | { readonly do: 'run'; readonly schedule: Schedule }
+  /** From now on. Not answered. */
+  | { readonly do: 'rate'; readonly opsPerSecond: number }
   /** Answers when that many probes of the window have come from other regions, or no more are waited for. */
   | { readonly do: 'finish'; readonly probes: number; readonly withinMs: number };
 
@@ -34,7 +38,18 @@ export type FromWorker =
   /** The window is over and everything is answered. */
   | { readonly is: 'sent'; readonly result: SendResult }
   | { readonly is: 'received'; readonly result: ReceiveResult }
+  /** Every REPORT_MS while it runs, unasked. */
+  | { readonly is: 'progress'; readonly progress: Progress }
   | { readonly is: 'failed'; readonly message: string };
+
+export const REPORT_MS = 250;
+
+export interface Progress {
+  /** Of the probes that came since the last report; undefined: none came. */
+  readonly lagMsP90: number | undefined;
+  /** How late the next op starts already. */
+  readonly behindMs: number;
+}
 
 export interface SendResult {
   /** Acknowledged within the window, whenever they started. */

@@ -3,9 +3,17 @@
 
 import { connect, type Causeway, type Op, type Producer } from '../../src/client/index.ts';
 import { encodeLatency, newLatency, percentileMs, recordMicros } from './latency.ts';
-import { intendedMicros, keyName, makeLoad, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
+import { keyName, makeLoad, OpenLoop, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
 import { nowMicros } from './machine.ts';
-import type { FromWorker, ReceiveResult, Schedule, SendResult, ToWorker, WorkerSettings } from './worker-messages.ts';
+import {
+  REPORT_MS,
+  type FromWorker,
+  type ReceiveResult,
+  type Schedule,
+  type SendResult,
+  type ToWorker,
+  type WorkerSettings,
+} from './worker-messages.ts';
 
 /** Ops under way in an open loop: beyond, the schedule waits, and what waits is late from its intended start on. */
 const OPEN_LOOP_IN_FLIGHT_MAX = 8000;
@@ -21,7 +29,7 @@ class Sender {
   readonly #load: Load;
   readonly #ack = newLatency();
   readonly #inFlightMax: number;
-  #started = 0;
+  readonly #openLoop: OpenLoop | undefined;
   #inFlight = 0;
   #accepted = 0;
   #acceptedInAll = 0;
@@ -34,7 +42,16 @@ class Sender {
     this.#schedule = schedule;
     this.#producer = producer;
     this.#load = load;
-    this.#inFlightMax = settings.opsPerSecond === undefined ? settings.inFlight : OPEN_LOOP_IN_FLIGHT_MAX;
+    this.#inFlightMax = settings.closedLoop ? settings.inFlight : OPEN_LOOP_IN_FLIGHT_MAX;
+    if (!settings.closedLoop) this.#openLoop = new OpenLoop(schedule.startMicros, settings.opsPerSecond);
+  }
+
+  setRate(opsPerSecond: number): void {
+    this.#openLoop?.setRate(opsPerSecond);
+  }
+
+  get behindMs(): number {
+    return this.#openLoop === undefined ? 0 : Math.max(0, (nowMicros() - this.#openLoop.nextMicros) / 1000);
   }
 
   async run(): Promise<SendResult> {
@@ -56,16 +73,12 @@ class Sender {
   }
 
   #fill(): void {
-    const { opsPerSecond } = this.#settings;
-    const { startMicros, windowToMicros } = this.#schedule;
+    const loop = this.#openLoop;
     const now = nowMicros();
-    if (now >= windowToMicros) return;
-    const due = opsPerSecond === undefined ? Infinity : ((now - startMicros) * opsPerSecond) / 1_000_000;
-    while (this.#inFlight < this.#inFlightMax && this.#started < due) {
-      // Closed loop: the clock is read once for all that start together, a few microseconds early for the last of them.
-      const from = opsPerSecond === undefined ? now : intendedMicros(startMicros, this.#started, opsPerSecond);
-      this.#started++;
-      this.#send(Math.floor(from));
+    if (now >= this.#schedule.windowToMicros) return;
+    // Closed loop: the clock is read once for all that start together, a few microseconds early for the last of them.
+    while (this.#inFlight < this.#inFlightMax && (loop === undefined || loop.nextMicros <= now)) {
+      this.#send(Math.floor(loop === undefined ? now : loop.take()));
     }
   }
 
@@ -109,6 +122,7 @@ class Receiver {
   readonly #region: string;
   readonly #lag = newLatency();
   readonly #bySecond: ReturnType<typeof newLatency>[] = [];
+  #recent = newLatency();
   #schedule: Schedule | undefined;
   #probes = 0;
 
@@ -134,12 +148,20 @@ class Receiver {
   #received(value: Uint8Array, now: number): void {
     const sent = sentAtMicros(value);
     if (sent === undefined || this.#schedule === undefined) return;
-    const { windowFromMicros, windowToMicros } = this.#schedule;
+    const { startMicros, windowFromMicros, windowToMicros } = this.#schedule;
+    if (sent >= startMicros) recordMicros(this.#recent, now - sent);
     if (sent < windowFromMicros || sent >= windowToMicros) return;
     this.#probes++;
     recordMicros(this.#lag, now - sent);
     const second = Math.floor((sent - windowFromMicros) / 1_000_000);
     recordMicros((this.#bySecond[second] ??= newLatency()), now - sent);
+  }
+
+  /** Of what came since it was asked last. */
+  recentP90Ms(): number | undefined {
+    const recent = this.#recent;
+    this.#recent = newLatency();
+    return recent.totalCount === 0 ? undefined : percentileMs(recent, 90);
   }
 
   async finish(probes: number, withinMs: number): Promise<ReceiveResult> {
@@ -185,6 +207,7 @@ let settings: WorkerSettings | undefined;
 let client: Causeway | undefined;
 let receiver: Receiver | undefined;
 let load: Load | undefined;
+let sender: Sender | undefined;
 
 async function handle(message: ToWorker): Promise<void> {
   switch (message.do) {
@@ -203,9 +226,19 @@ async function handle(message: ToWorker): Promise<void> {
     case 'run': {
       receiver?.measure(message.schedule);
       const producer = client!.producer({ deliveryTimeoutMs: DELIVERY_MS_MAX });
-      say({ is: 'sent', result: await new Sender(settings!, message.schedule, producer, load!).run() });
+      const running = new Sender(settings!, message.schedule, producer, load!);
+      sender = running;
+      const reports = setInterval(() => {
+        say({ is: 'progress', progress: { lagMsP90: receiver?.recentP90Ms(), behindMs: running.behindMs } });
+      }, REPORT_MS);
+      const result = await running.run();
+      clearInterval(reports);
+      say({ is: 'sent', result });
       return;
     }
+    case 'rate':
+      sender?.setRate(message.opsPerSecond);
+      return;
     case 'finish':
       say({ is: 'received', result: await receiver!.finish(message.probes, message.withinMs) });
       return;

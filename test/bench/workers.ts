@@ -3,12 +3,21 @@
 
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { FromWorker, ReceiveResult, Schedule, SendResult, ToWorker, WorkerSettings } from './worker-messages.ts';
+import type {
+  FromWorker,
+  Progress,
+  ReceiveResult,
+  Schedule,
+  SendResult,
+  ToWorker,
+  WorkerSettings,
+} from './worker-messages.ts';
 
 const WORKER = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url));
 
 export class Worker {
   readonly region: string;
+  onProgress: ((progress: Progress) => void) | undefined;
   readonly #child: ChildProcess;
   readonly #settings: WorkerSettings;
   #waiting: { resolve: (message: FromWorker) => void; reject: (error: Error) => void } | undefined;
@@ -19,6 +28,10 @@ export class Worker {
     this.#child = fork(WORKER, [], { execArgv: [...execArgv], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     // The channel closes with the runner, and the worker ends when it does: nothing is left behind.
     this.#child.on('message', (message: FromWorker) => {
+      if (message.is === 'progress') {
+        this.onProgress?.(message.progress);
+        return;
+      }
       const waiting = this.#waiting;
       this.#waiting = undefined;
       if (message.is === 'failed') waiting?.reject(new Error(`the worker of ${this.region}: ${message.message}`));
@@ -44,6 +57,10 @@ export class Worker {
 
   async run(schedule: Schedule): Promise<SendResult> {
     return (await this.#ask({ do: 'run', schedule }, 'sent')).result;
+  }
+
+  steer(opsPerSecond: number): void {
+    if (this.#child.connected) this.#child.send({ do: 'rate', opsPerSecond } satisfies ToWorker);
   }
 
   async finish(probes: number, withinMs: number): Promise<ReceiveResult> {

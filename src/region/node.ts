@@ -104,6 +104,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #phase: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #clockUnsynced: { readonly sinceMs: number; readonly message: string } | undefined;
   #behindPeers: { readonly sinceMs: number; readonly message: string } | undefined;
+  /** Until the next start: what was set aside is for a person to look at. */
+  #damaged: { readonly sinceMs: number; readonly message: string } | undefined;
+  #readOnly: { readonly sinceMs: number; readonly message: string } | undefined;
   #identityClash: { readonly sinceMs: number; readonly region: RegionId; readonly message: string } | undefined;
   #fatal: CausewayError | undefined;
   #wasReady = false;
@@ -162,7 +165,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     for (const finding of this.#recovery.findings) this.#notice('warn', finding);
     for (const shard of shards) if (!this.#recovery.unproven.includes(shard)) this.#proven.add(shard);
     await store.open(shards);
+    if (this.#recovery.state === 'damaged') {
+      this.#damaged = {
+        sinceMs: this.#nowMs(),
+        message: `the log was damaged when this node started: ${this.#recovery.findings.join('; ')}`,
+      };
+    }
     log.onState((state) => {
+      this.#readOnly = state.kind === 'ready' ? undefined : { sinceMs: this.#nowMs(), message: state.reason };
       this.#notice(
         state.kind === 'ready' ? 'info' : 'error',
         `the log is ${state.kind}${state.kind === 'ready' ? '' : `: ${state.reason}`}`,
@@ -573,6 +583,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
     const runner = this.#runners.get(shard);
+    if (runner === undefined && this.#phase === 'starting') return this.#notReady();
     if (runner === undefined) {
       return new CausewayError('UNAVAILABLE', `shard ${shard} is owned by another node of ${this.region}`, {
         outcome: 'not-applied',
@@ -911,10 +922,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
         { alarm: this.#behindPeers, code: 'log-damaged' },
         { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
-        {
-          alarm: log.state().kind === 'ready' ? undefined : { sinceMs: nowMs, message: reason },
-          code: 'read-only',
-        },
+        { alarm: this.#damaged, code: 'log-damaged' },
+        { alarm: this.#readOnly, code: 'read-only' },
       ]),
     };
   }
@@ -1043,7 +1052,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (before === state.kind) return;
     if (state.kind === 'up') this.#notice('info', `linked to ${peer}`);
     if (state.kind === 'down') this.#notice('warn', `the link to ${peer} is down: ${state.reason}`);
-    if (state.kind === 'refused') this.#notice('error', `${peer} refuses us (${state.reason}): ${state.message}`);
+    // A peer that is still starting says so; that is no reason to wake anybody.
+    const level = state.kind === 'refused' && state.reason === 'not-ready' ? 'info' : 'error';
+    if (state.kind === 'refused') this.#notice(level, `${peer} refuses us (${state.reason}): ${state.message}`);
   }
 }
 

@@ -273,6 +273,25 @@ export class NewerFormat extends Error {
   override readonly name = 'NewerFormat';
 }
 
+/** At the bound it starts anew, which costs time and nothing else. */
+const ORIGINS_KNOWN_MAX = 4096;
+/** Checking and making an origin's text costs more than the rest of a header, and there are few origins. */
+const originsKnown = new Map<number, { readonly region: string; readonly origin: OriginId }>();
+
+function originOf(region: string, incarnation: number): OriginId {
+  const known = originsKnown.get(incarnation);
+  if (known?.region === region) return known.origin;
+  let origin: OriginId;
+  try {
+    origin = originId(regionId(region), incarnation);
+  } catch (cause) {
+    throw new MalformedBytes('a batch of a badly named region', { cause });
+  }
+  if (originsKnown.size >= ORIGINS_KNOWN_MAX) originsKnown.clear();
+  originsKnown.set(incarnation, { region, origin });
+  return origin;
+}
+
 /** Which shard a batch says it is of, before anything is checked; undefined when it is too short to say. */
 export function peekShard(bytes: Uint8Array): ShardId | undefined {
   if (bytes.length < BATCH_HEADER_BYTES) return undefined;
@@ -322,12 +341,7 @@ export function readBatchHeader(input: Uint8Array, verified = false): BatchHeade
   if (firstSeq < 1 || firstSeq + count > STAMP_MAX) throw new MalformedBytes(`a batch from seq ${firstSeq}`);
   if (firstStamp < 1 || firstStamp + count > STAMP_MAX) throw new MalformedBytes(`a batch from stamp ${firstStamp}`);
   if (opsAt < BATCH_HEADER_BYTES + regionBytes || opsAt > bytes.length) throw new MalformedBytes(`ops at ${opsAt}`);
-  let origin: OriginId;
-  try {
-    origin = originId(regionId(region), incarnation);
-  } catch (cause) {
-    throw new MalformedBytes('a batch of a badly named region', { cause });
-  }
+  const origin = originOf(region, incarnation);
   return {
     shard,
     origin,

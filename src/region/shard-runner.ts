@@ -14,7 +14,6 @@ import type { Received } from '../replication/host.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import {
-  keysOf,
   ShardEngine,
   type Append,
   type ConflictVerdict,
@@ -293,16 +292,8 @@ export class ShardRunner {
 
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Sequences the ops; the call is answered when they are where its durability wants them. */
   write(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
-    const missing: { key: StateKey; type: MergeTypeName }[] = [];
-    for (const { stateKey: key, collection } of ops) {
-      if (!this.cache.has(key)) missing.push({ key, type: collection.type });
-    }
-    if (missing.length === 0) this.#admit(call, indexes, ops);
-    else this.cache.load(missing, () => this.#admit(call, indexes, ops));
-  }
-
-  #admit(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
     const nowMs = this.#nowMs();
     if (this.#stopped) {
       for (const index of indexes)
@@ -445,10 +436,9 @@ export class ShardRunner {
   #take(inspected: Extract<Inspection, { kind: 'ready' }>): void {
     this.#taking = true;
     if (GUARDS.batchSeal) this.#seal();
-    // Loaded synchronously by the embedded stores; a store that cannot needs the batch to wait here, in order.
-    this.cache.load(keysOf(inspected.batch.ops), () => {
-      this.#append(this.engine.take(inspected, this.cache));
-    });
+    // The keys that are not in memory are read from the store as they are met. A store that cannot answer at once needs the batch to
+    // wait here until they are loaded, in order.
+    this.#append(this.engine.take(inspected, this.cache));
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
     this.#taking = false;

@@ -78,10 +78,6 @@ export class StateCache implements KeyStates {
     return this.slot(key, type).state;
   }
 
-  has(key: StateKey): boolean {
-    return this.#entries.has(key);
-  }
-
   /** Loads what is not here; `done` may be called at once. */
   load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
     let missing: { key: StateKey; type: MergeTypeName }[] | undefined;

@@ -242,12 +242,6 @@ export class ShardEngine {
     this.#remember(header, decodeOps(bytes, header), offset);
   }
 
-  /** The keys that replaying this entry needs. */
-  replayKeys(bytes: Uint8Array): { key: StateKey; type: MergeTypeName }[] {
-    const header = readBatchHeader(bytes);
-    return keysOf(decodeOps(bytes, header));
-  }
-
   /** An entry above the store's cursor: applied as it was the first time. Throws MalformedBytes: the log is not what this version wrote. */
   replay(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array, states: KeyStates): Landed {
     if (offset !== this.#takenOffset + 1) throw new Error(`replay of offset ${offset} after ${this.#takenOffset}`);
@@ -833,14 +827,6 @@ export class ShardEngine {
 }
 
 const EMPTY_BYTES = new Uint8Array(0);
-
-export function keysOf(ops: readonly Op[]): { key: StateKey; type: MergeTypeName }[] {
-  const keys: { key: StateKey; type: MergeTypeName }[] = [];
-  for (const op of ops) {
-    if (op.collection !== undefined) keys.push({ key: stateKey(op.collection, op.key), type: op.collection.type });
-  }
-  return keys;
-}
 
 function speculate(effects: Map<KeySlot, Effect>, slot: KeySlot, after: AnyState | undefined): void {
   const effect = effects.get(slot);

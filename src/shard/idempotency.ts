@@ -6,7 +6,7 @@
 // it is refused (IDEMPOTENCY_WINDOW_PASSED) rather than applied a second time, because nobody can tell any more.
 
 import { msOfStamp } from '../clock/hlc.ts';
-import type { Version } from '../record/ids.ts';
+import type { OriginId, Version } from '../record/ids.ts';
 import type { Idempotency } from '../record/op.ts';
 
 export type Recognised =
@@ -17,25 +17,37 @@ export type Recognised =
 const NEW: Recognised = { kind: 'new' };
 
 interface Producer {
-  readonly seqs: Map<number, Version>;
+  /** seq → place in the ring. */
+  readonly seqs: Map<number, number>;
   /** The highest seq of this producer that was forgotten. */
   forgottenSeq: number;
 }
 
-interface Entry {
-  readonly idempotency: Idempotency;
-  readonly stamp: number;
-  /** Where in the shard's log the op stands. */
-  readonly offset: number;
-}
+/** A caller's key stands in this place; anything else is a producer's id. */
+const CALLERS_KEY = -1;
+const PLACES_FIRST = 1024;
 
 export class IdempotencyTable {
   readonly #entriesMax: number;
   readonly #producers = new Map<number, Producer>();
-  readonly #keys = new Map<string, Version>();
-  /** Oldest first; `#head` is the oldest that is still remembered. */
-  #order: Entry[] = [];
+  /** Caller's key → place in the ring. */
+  readonly #keys = new Map<string, number>();
+  readonly #origins: OriginId[] = [];
+  readonly #originIndexes = new Map<OriginId, number>();
+  // The ring, as columns of numbers: with an object for each remembered op, collecting garbage costs more than all else here. An
+  // entry's place is its position modulo entriesMax + 1, so the columns may grow without moving it.
+  #producerIds = new Float64Array(0);
+  #seqs = new Float64Array(0);
+  #originOf = new Uint32Array(0);
+  #dotSeqs = new Float64Array(0);
+  #stamps = new Float64Array(0);
+  /** Where in the shard's log the op stands. */
+  #offsets = new Float64Array(0);
+  /** Callers' keys by place. */
+  readonly #keyAt = new Map<number, string>();
+  /** Position of the oldest entry that is remembered, and of the next one. */
   #head = 0;
+  #next = 0;
   /** The highest stamp of anything forgotten, 0 = nothing was. */
   #horizonStamp: number;
 
@@ -45,7 +57,7 @@ export class IdempotencyTable {
   }
 
   get size(): number {
-    return this.#order.length - this.#head;
+    return this.#next - this.#head;
   }
 
   get horizonStamp(): number {
@@ -54,18 +66,18 @@ export class IdempotencyTable {
 
   /** The log offset from which a restart must read to know all this again; undefined when the table is empty. */
   get firstOffset(): number | undefined {
-    return this.#order[this.#head]?.offset;
+    return this.size === 0 ? undefined : this.#offsets[this.#place(this.#head)];
   }
 
   look(idempotency: Idempotency, issuedAtMs: number | undefined): Recognised {
     if (idempotency.kind === 'producer') {
       const producer = this.#producers.get(idempotency.producer);
-      const first = producer?.seqs.get(idempotency.seq);
-      if (first !== undefined) return { kind: 'duplicate', first };
+      const place = producer?.seqs.get(idempotency.seq);
+      if (place !== undefined) return { kind: 'duplicate', first: this.#versionAt(place) };
       if (producer !== undefined && idempotency.seq <= producer.forgottenSeq) return this.#forgotten();
     } else {
-      const first = this.#keys.get(idempotency.key);
-      if (first !== undefined) return { kind: 'duplicate', first };
+      const place = this.#keys.get(idempotency.key);
+      if (place !== undefined) return { kind: 'duplicate', first: this.#versionAt(place) };
     }
     if (this.#horizonStamp > 0 && issuedAtMs !== undefined && issuedAtMs <= msOfStamp(this.#horizonStamp)) {
       return this.#forgotten();
@@ -77,7 +89,16 @@ export class IdempotencyTable {
     return { kind: 'forgotten', horizonMs: msOfStamp(this.#horizonStamp) };
   }
 
+  #place(position: number): number {
+    return position % (this.#entriesMax + 1);
+  }
+
+  #versionAt(place: number): Version {
+    return { origin: this.#origins[this.#originOf[place]!]!, seq: this.#dotSeqs[place]!, stamp: this.#stamps[place]! };
+  }
+
   record(idempotency: Idempotency, version: Version, offset: number): void {
+    const place = this.#place(this.#next);
     if (idempotency.kind === 'producer') {
       let producer = this.#producers.get(idempotency.producer);
       if (producer === undefined) {
@@ -86,31 +107,62 @@ export class IdempotencyTable {
       }
       // The same op, accepted in two regions that could not see each other: the first to arrive here is the one answered.
       if (producer.seqs.has(idempotency.seq)) return;
-      producer.seqs.set(idempotency.seq, version);
+      producer.seqs.set(idempotency.seq, place);
     } else {
       if (this.#keys.has(idempotency.key)) return;
-      this.#keys.set(idempotency.key, version);
+      this.#keys.set(idempotency.key, place);
+      this.#keyAt.set(place, idempotency.key);
     }
-    this.#order.push({ idempotency, stamp: version.stamp, offset });
+    if (place >= this.#stamps.length) this.#grow();
+    this.#producerIds[place] = idempotency.kind === 'producer' ? idempotency.producer : CALLERS_KEY;
+    this.#seqs[place] = idempotency.kind === 'producer' ? idempotency.seq : 0;
+    this.#originOf[place] = this.#originIndex(version.origin);
+    this.#dotSeqs[place] = version.seq;
+    this.#stamps[place] = version.stamp;
+    this.#offsets[place] = offset;
+    this.#next++;
     if (this.size > this.#entriesMax) this.#forgetOldest();
   }
 
-  #forgetOldest(): void {
-    const { idempotency, stamp } = this.#order[this.#head]!;
-    this.#head++;
-    if (stamp > this.#horizonStamp) this.#horizonStamp = stamp;
-    if (idempotency.kind === 'producer') {
-      const producer = this.#producers.get(idempotency.producer)!;
-      producer.seqs.delete(idempotency.seq);
-      producer.forgottenSeq = Math.max(producer.forgottenSeq, idempotency.seq);
-      // A producer without entries costs nothing any more; the horizon answers for it.
-      if (producer.seqs.size === 0) this.#producers.delete(idempotency.producer);
-    } else {
-      this.#keys.delete(idempotency.key);
+  #originIndex(origin: OriginId): number {
+    let index = this.#originIndexes.get(origin);
+    if (index === undefined) {
+      index = this.#origins.push(origin) - 1;
+      this.#originIndexes.set(origin, index);
     }
-    if (this.#head > 4096 && this.#head * 2 > this.#order.length) {
-      this.#order = this.#order.slice(this.#head);
-      this.#head = 0;
-    }
+    return index;
   }
+
+  #grow(): void {
+    const length = Math.min(this.#entriesMax + 1, Math.max(PLACES_FIRST, this.#stamps.length * 2));
+    this.#producerIds = grown(this.#producerIds, new Float64Array(length));
+    this.#seqs = grown(this.#seqs, new Float64Array(length));
+    this.#originOf = grown(this.#originOf, new Uint32Array(length));
+    this.#dotSeqs = grown(this.#dotSeqs, new Float64Array(length));
+    this.#stamps = grown(this.#stamps, new Float64Array(length));
+    this.#offsets = grown(this.#offsets, new Float64Array(length));
+  }
+
+  #forgetOldest(): void {
+    const place = this.#place(this.#head);
+    this.#head++;
+    this.#horizonStamp = Math.max(this.#horizonStamp, this.#stamps[place]!);
+    const producerId = this.#producerIds[place]!;
+    if (producerId === CALLERS_KEY) {
+      this.#keys.delete(this.#keyAt.get(place)!);
+      this.#keyAt.delete(place);
+      return;
+    }
+    const producer = this.#producers.get(producerId)!;
+    const seq = this.#seqs[place]!;
+    producer.seqs.delete(seq);
+    producer.forgottenSeq = Math.max(producer.forgottenSeq, seq);
+    // A producer without entries costs nothing any more; the horizon answers for it.
+    if (producer.seqs.size === 0) this.#producers.delete(producerId);
+  }
+}
+
+function grown<T extends Float64Array | Uint32Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }

@@ -8,7 +8,18 @@ import type { FileError, LogFiles } from '../../src/log/files.ts';
 const PAGE = 4096;
 
 type Call =
-  'writev' | 'fdatasync' | 'ftruncate' | 'read' | 'open' | 'rename' | 'syncDirectory' | 'list' | 'makeDirectory';
+  | 'writev'
+  | 'fdatasync'
+  | 'ftruncate'
+  | 'read'
+  | 'size'
+  | 'open'
+  | 'close'
+  | 'rename'
+  | 'remove'
+  | 'syncDirectory'
+  | 'list'
+  | 'makeDirectory';
 
 interface Inode {
   /** What the kernel shows. */

@@ -10,7 +10,6 @@ import { peekShard, readBatchHeader } from '../../src/record/batch.ts';
 import { regionId, shardId, type OriginId, type RegionId, type StateKey, type Version } from '../../src/record/ids.ts';
 import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName } from '../../src/record/op.ts';
 import {
-  keysOf,
   ShardEngine,
   type Append,
   type ConflictVerdict,
@@ -202,7 +201,6 @@ export class ShardHost {
     const inspection = this.engine.inspect(bytes, this.nowMs);
     if (inspection.kind !== 'ready') return inspection;
     this.seal();
-    for (const { key, type } of keysOf(inspection.batch.ops)) this.states.slot(key, type);
     this.append(this.engine.take(inspection, this.states));
     return inspection;
   }

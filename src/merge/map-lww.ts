@@ -42,8 +42,17 @@ import {
   tooLarge,
   wrongOperation,
 } from './refusals.ts';
-import { LIMITS, type Applied, type Displaced, type Intent, type LivePart, type Merge } from './types.ts';
-import type { OpContext, OpDescription, View } from './types.ts';
+import {
+  LIMITS,
+  type Applied,
+  type Displaced,
+  type Intent,
+  type LivePart,
+  type Merge,
+  type OpContext,
+  type OpDescription,
+  type View,
+} from './types.ts';
 
 export interface Field {
   readonly version: Version;

@@ -32,8 +32,16 @@ import {
   writeVersion,
 } from './codec.ts';
 import { checkExpiry, checkStateBytes, checkValue, tooLarge, wrongOperation } from './refusals.ts';
-import { LIMITS, type Applied, type Intent, type LivePart, type Merge } from './types.ts';
-import type { OpContext, OpDescription, View } from './types.ts';
+import {
+  LIMITS,
+  type Applied,
+  type Intent,
+  type LivePart,
+  type Merge,
+  type OpContext,
+  type OpDescription,
+  type View,
+} from './types.ts';
 
 export interface Sibling {
   readonly version: Version;

@@ -10,7 +10,7 @@
 //   varint count of extensions, each varint tag + blob. An even tag may be skipped by who does not know it, an odd
 //   tag makes the op undecodable for such a node (which quarantines the stream: it never guesses).
 
-import { ByteReader, ByteWriter, MalformedBytes } from './bytes.ts';
+import { ByteWriter, MalformedBytes, type ByteReader } from './bytes.ts';
 import { KEY_BYTES_MAX, type StateKey } from './ids.ts';
 
 /** Merge types and their codes in records. A code is never used again for something else. */

@@ -1,7 +1,7 @@
 // One run: regions, wires and workers as processes, a warm-up, a window, and what came of it.
 // Owns: the order of things, and the arithmetic of the report. docs/BENCHMARKS.md says what each number means.
 
-import { loadavg } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdirSync } from 'node:fs';
 import { Wires } from '../../chaos/cluster/wires.ts';
@@ -30,6 +30,8 @@ const COLLECTION = 'items';
 const LEAD_MS = 300;
 const CONVERGE_MS_MAX = 60_000;
 const PROBES_MS_MAX = 10_000;
+/** A region that is flat out answers an operator late. */
+const CALL_MS_MAX = 30_000;
 
 export interface BenchReport {
   readonly regions: number;
@@ -85,6 +87,11 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
   const loadAverageBefore = loadavg()[0]!;
   const cleanups: (() => Promise<unknown>)[] = [];
   try {
+    const control = await measureControl(tmpdir());
+    say(
+      `control: ${control.fdatasyncPerSecond} fdatasync/s, loopback ${control.loopbackRoundTripsPerSecond} round trips/s, ${control.loopbackMBPerSecond} MB/s`,
+    );
+
     // No wires of ours without a delay: forwarding costs CPU that is not Causeway's.
     const wires = options.delayMs > 0 ? new Wires(options.delayMs) : undefined;
     if (wires !== undefined) cleanups.push(() => wires.close());
@@ -100,11 +107,6 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     for (const region of cluster.regions) region.spawn();
     await Promise.all(cluster.regions.map((region) => region.ready()));
     say(`${names.length} regions are up: ${names.join(', ')}`);
-
-    const control = await measureControl(cluster.directory);
-    say(
-      `control: ${control.fdatasyncPerSecond} fdatasync/s, loopback ${control.loopbackRoundTripsPerSecond} round trips/s, ${control.loopbackMBPerSecond} MB/s`,
-    );
 
     const workers = cluster.regions.map(
       ({ name, address }, i) =>
@@ -125,7 +127,9 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
         ),
     );
     cleanups.unshift(() => Promise.all(workers.map((worker) => worker.end())));
-    const admins = cluster.regions.map(({ address }) => adminClient(address));
+    const admins = cluster.regions.map(({ address }) =>
+      adminClient(address, { deadlineMs: CALL_MS_MAX, connectTimeoutMs: CALL_MS_MAX }),
+    );
     cleanups.unshift(() => Promise.resolve(admins.map((admin) => admin.close())));
     await Promise.all(workers.map((worker) => worker.setup()));
     await Promise.all(workers.map((worker, i) => worker.preload(i, workers.length)));

@@ -20,6 +20,7 @@ const OPEN_LOOP_IN_FLIGHT_MAX = 8000;
 /** What has not been answered by then counts as failed. */
 const DELIVERY_MS_MAX = 30_000;
 const POLL_MS = 10;
+const CONNECT_MS_MAX = 30_000;
 const WAIT_MICROS_MAX = 1_000_000;
 
 class Sender {
@@ -213,7 +214,12 @@ async function handle(message: ToWorker): Promise<void> {
   switch (message.do) {
     case 'setup':
       settings = message.settings;
-      client = connect({ endpoints: [settings.address], namespace: settings.namespace });
+      client = connect({
+        endpoints: [settings.address],
+        namespace: settings.namespace,
+        deadlineMs: CONNECT_MS_MAX,
+        connectTimeoutMs: CONNECT_MS_MAX,
+      });
       await client.topology();
       receiver = new Receiver(client, settings);
       load = makeLoad(settings);

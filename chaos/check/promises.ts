@@ -3,7 +3,7 @@
 //         incarnation of its region starts above too.
 // I14     a promise never speaks of more than its origin has logged.
 
-import { originRegion, type ShardId } from '../../src/record/ids.ts';
+import { originRegion, type RegionId, type ShardId } from '../../src/record/ids.ts';
 import type { Watermark } from '../../src/shard/beat.ts';
 import type { History, LoggedBatch } from './history.ts';
 import { holds } from './violation.ts';
@@ -14,9 +14,13 @@ export class PromiseCheck {
   readonly #promises = new Map<string, { seq: number; stamp: number }[]>();
   /** Per shard and region: the highest stamp that a member has been promised, and by which origin. */
   readonly #regionHigh = new Map<string, Watermark>();
+  /** The same, of promises that count at some member: all that can still be known of a region whose disk is lost. */
+  readonly #countedHigh = new Map<string, Watermark>();
+  readonly #hasLostData: (region: RegionId) => boolean;
 
-  constructor(history: History) {
+  constructor(history: History, hasLostData: (region: RegionId) => boolean = () => false) {
     this.#history = history;
+    this.#hasLostData = hasLostData;
   }
 
   /** A promise was said or passed on. */
@@ -42,9 +46,12 @@ export class PromiseCheck {
       () =>
         `${shard}: ${promise.origin} promised stamps above ${promise.stamp} after ${promise.seq}, and its op ${promise.seq + 1} has ${next!.version.stamp}`,
     );
-    const region = `${shard} ${originRegion(promise.origin)}`;
-    const high = this.#regionHigh.get(region);
-    if (high === undefined || high.stamp < promise.stamp) this.#regionHigh.set(region, promise);
+    raise(this.#regionHigh, shard, promise);
+  }
+
+  /** A promise reached a member that trusts its stamp. It counts there if the member has what it speaks of (I14). */
+  reached(member: RegionId, shard: ShardId, promise: Watermark): void {
+    if (this.#history.log(member, shard).has(promise.origin, promise.seq)) raise(this.#countedHigh, shard, promise);
   }
 
   /** A batch is new in the world. */
@@ -65,7 +72,10 @@ export class PromiseCheck {
       );
     }
     if (firstSeq !== 1) return;
-    const high = this.#regionHigh.get(`${shard} ${originRegion(origin)}`);
+    const region = originRegion(origin);
+    // With the log the region forgets what it has promised; only what counts somewhere can have led anybody to collect.
+    const highs = this.#hasLostData(region) ? this.#countedHigh : this.#regionHigh;
+    const high = highs.get(`${shard} ${region}`);
     holds(
       high === undefined || high.origin === origin || firstStamp > high.stamp,
       'I9',
@@ -73,4 +83,10 @@ export class PromiseCheck {
         `${shard}: the new incarnation ${origin} starts at stamp ${firstStamp}; its region had promised to stay above ${high!.stamp} as ${high!.origin}`,
     );
   }
+}
+
+function raise(highs: Map<string, Watermark>, shard: ShardId, promise: Watermark): void {
+  const name = `${shard} ${originRegion(promise.origin)}`;
+  const high = highs.get(name);
+  if (high === undefined || high.stamp < promise.stamp) highs.set(name, promise);
 }

@@ -89,7 +89,7 @@ export class Simulation {
     const { history } = cluster;
     this.clients = new ClientCheck(history);
     this.views = new ViewCheck(history, this.clients);
-    this.promises = new PromiseCheck(history);
+    this.promises = new PromiseCheck(history, (region) => cluster.region(region).rewound);
     this.conflicts = new ConflictCheck(cluster, this.views);
     this.digests = new DigestCheck(cluster);
     this.lag = new LagCheck(cluster);
@@ -122,6 +122,17 @@ export class Simulation {
         if (message.kind !== 'beat') return;
         for (const beat of message.shards)
           for (const promise of beat.watermarks) this.promises.heard(beat.shard, promise);
+      },
+      delivered: (_from, to, message) => {
+        if (message.kind !== 'beat') return;
+        const at = cluster.region(to.site);
+        const nowMs = at.clock.nowMs();
+        for (const beat of message.shards) {
+          for (const promise of beat.watermarks) {
+            if (originRegion(promise.origin) === at.id || isTooFarAhead(promise.stamp, nowMs, plan.maxSkewMs)) continue;
+            this.promises.reached(at.id, beat.shard, promise);
+          }
+        }
       },
     });
     cluster.events.push({

@@ -64,7 +64,8 @@ export class AppendQueue {
   }
 
   append(expectOffset: number, entries: readonly LogEntry[]): void {
-    const waits = this.#resolving || this.#pending.some(({ stale }) => stale);
+    // Nor behind a second try: it may find its own entry there, and then this one follows that.
+    const waits = this.#resolving || this.#pending.some(({ stale, maybe }) => stale || maybe);
     const pending: Pending = { expectOffset, entries, outcome: undefined, stale: waits, maybe: false, sent: !waits };
     this.#pending.push(pending);
     if (!waits) this.#send(pending);

@@ -22,6 +22,7 @@ import {
   type Landed,
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
+import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
 import { decodeMeta, encodeMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { AppendFailure } from './append-queue.ts';
@@ -303,7 +304,8 @@ export class ShardRunner {
     }
     const { batchOpsMax, batchBytesMax } = this.#settings.limits;
     // The clock is past what the session has seen; a batch that was opened before may not be.
-    if (this.engine.openNextStamp <= call.above) this.#seal();
+    const { openNextStamp } = this.engine;
+    if (openNextStamp <= call.above || msOfStamp(openNextStamp) < nowMs - OPEN_BATCH_MS_MAX) this.#seal();
     let part = newPart(call);
     for (let i = 0; i < ops.length; i++) {
       if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) {

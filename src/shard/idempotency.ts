@@ -27,6 +27,9 @@ interface Producer {
 const CALLERS_KEY = -1;
 const PLACES_FIRST = 1024;
 
+/** A batch that has been open for longer takes no more ops: an op's stamp is at most so much before it came in. */
+export const OPEN_BATCH_MS_MAX = 100;
+
 export class IdempotencyTable {
   readonly #entriesMax: number;
   readonly #producers = new Map<number, Producer>();
@@ -79,14 +82,16 @@ export class IdempotencyTable {
       const place = this.#keys.get(idempotency.key);
       if (place !== undefined) return { kind: 'duplicate', first: this.#versionAt(place) };
     }
-    if (this.#horizonStamp > 0 && issuedAtMs !== undefined && issuedAtMs <= msOfStamp(this.#horizonStamp)) {
+    // The stamp is that of the batch's opening; the op may have been issued after it.
+    const horizonMs = msOfStamp(this.#horizonStamp) + OPEN_BATCH_MS_MAX;
+    if (this.#horizonStamp > 0 && issuedAtMs !== undefined && issuedAtMs <= horizonMs) {
       return this.#forgotten();
     }
     return NEW;
   }
 
   #forgotten(): Recognised {
-    return { kind: 'forgotten', horizonMs: msOfStamp(this.#horizonStamp) };
+    return { kind: 'forgotten', horizonMs: msOfStamp(this.#horizonStamp) + OPEN_BATCH_MS_MAX };
   }
 
   #place(position: number): number {

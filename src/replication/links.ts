@@ -378,7 +378,11 @@ export class Links {
     for (const { shard, vector } of shards) {
       for (const origin of vector.keys()) this.#noteOrigin(shard, origin);
     }
-    this.#host.onWelcome(dialled.peer, shards);
+    // Also of shards that another node of our region owns now: when they come to us, nobody will tell us again.
+    this.#host.onWelcome(
+      dialled.peer,
+      welcome.shards.filter(({ shard }) => this.#host.members(shard).includes(dialled.peer)),
+    );
     this.#noteDirect();
     this.#wantAll();
     for (const { shard } of shards) {

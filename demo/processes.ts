@@ -30,7 +30,8 @@ export interface ClusterOptions {
   readonly ready: (address: string) => Promise<boolean>;
 }
 
-const READY_MS_MAX = 30_000;
+/** A region that must rebuild its store from the log on a machine that is busy with others takes its time; this is patience, not a goal. */
+const READY_MS_MAX = 120_000;
 const STOP_MS_MAX = 10_000;
 const POLL_MS = 20;
 

@@ -23,7 +23,7 @@ const EXIT_OK = 0;
 const EXIT_USAGE = 2;
 
 /** Long enough to watch a region die and come back; short enough for a continuous integration job. */
-const SECONDS_DEFAULT = 24;
+const SECONDS_DEFAULT = 30;
 
 const HELP = `
 Examples:

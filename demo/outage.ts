@@ -20,7 +20,7 @@ const KILL_AT = 0.35;
 const RESTART_AT = 0.6;
 /** Long enough for the others to be seen carrying on, also when there are few flights. */
 const DEAD_MS_MIN = 1500;
-const CATCH_UP_MS_MAX = 60_000;
+const CATCH_UP_MS_MAX = 120_000;
 const POLL_MS = 20;
 
 /** Returns the milliseconds from the start of the new process until it has everything that the others had at that moment: the

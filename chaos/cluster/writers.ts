@@ -21,7 +21,7 @@ const HASTY_DEADLINE_MS = 400;
 const PATIENT_IN_FLIGHT_MAX = 2000;
 const DELIVERY_MS_MAX = 600_000;
 /** Regions add to the same sets; a new one every so many ops keeps them small. */
-const OPS_PER_SET = 300;
+const OPS_PER_SET = 60;
 const COUNTERS = 8;
 
 export interface WriterOptions {

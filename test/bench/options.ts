@@ -53,7 +53,7 @@ export function parseOptions(
     .option('--regions <r>', 'how many regions, 2 to 7', integer(2, REGION_NAMES.length), 3)
     .option('--rate <ops>', 'open loop: ops per second offered, over all regions', integer(1, 10_000_000))
     .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
-    .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 50)
+    .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 100)
     .option('--delay-ms <d>', 'one-way delay between regions, 0 to 1000', integer(0, 1000), 0)
     .option('--profile <directory>', 'write CPU profiles of all processes there')
     .addHelpText('after', HELP)

@@ -32,6 +32,8 @@ export interface Segment {
   readonly headerBytes: number;
   /** Up to the last durable record. */
   length: number;
+  /** Of the file. What it has behind `length` is zeros, which the next records are written over. */
+  fileBytes: number;
 }
 
 /** `any`: those of damaged files too. Both ascending. */
@@ -55,6 +57,12 @@ export async function withSegment<T>(
   }
 }
 
+/** A file of `bytes` durable zeros that becomes the segment. */
+export interface ZeroedFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
 /**
  * Writes a segment under another name and renames it when it is durable: a file named *.seg never has half a header.
  * `records` may be empty.
@@ -64,12 +72,14 @@ export async function createSegment(
   header: SegmentHeader,
   base: number,
   records: (headerBytes: number) => readonly Uint8Array[],
+  zeroed?: ZeroedFile,
 ): Promise<Segment> {
   const { files, directory } = at;
   const path = join(directory, segmentName(header.number));
   const head = encodeSegmentHeader(header);
   const parts = [head, ...records(head.length)];
-  const fd = await files.open(path + UNFINISHED, 'create');
+  const unfinished = zeroed?.path ?? path + UNFINISHED;
+  const fd = await files.open(unfinished, zeroed === undefined ? 'create' : 'read-write');
   let length = 0;
   try {
     for (const part of parts) {
@@ -80,10 +90,11 @@ export async function createSegment(
   } finally {
     await files.close(fd);
   }
-  await files.rename(path + UNFINISHED, path);
+  await files.rename(unfinished, path);
   await files.syncDirectory(directory);
   const { number, salt, epoch, salvaged } = header;
-  return { number, path, salt, epoch, salvaged, base, headerBytes: head.length, length };
+  const fileBytes = Math.max(length, zeroed?.bytes ?? 0);
+  return { number, path, salt, epoch, salvaged, base, headerBytes: head.length, length, fileBytes };
 }
 
 export function newerFormat(message: string): CausewayError {

@@ -29,7 +29,7 @@ import {
   type SegmentHeader,
 } from './segment-format.ts';
 import { finishSettingAside, repair, type Damage } from './segment-repair.ts';
-import { FileWindow, findGoodRecord, hasLostPage, scanHeader, scanRecords } from './segment-scan.ts';
+import { endOfContent, FileWindow, findGoodRecord, hasLostPage, scanHeader, scanRecords } from './segment-scan.ts';
 import { trackOf, type ShardTracks } from './shard-track.ts';
 
 const REWRITE_BYTES = 4 * 1024 * 1024;
@@ -164,6 +164,7 @@ async function scanAll(options: RecoveryOptions, identity: LogIdentity): Promise
         base: before === undefined ? 0 : before.base + before.length,
         headerBytes: head.length,
         length: window.size,
+        fileBytes: window.size,
       };
       let lastCommit = head.length;
       const records = await scanRecords(window, head.length, segment.salt, (bytes, at, length, position) => {
@@ -174,12 +175,19 @@ async function scanAll(options: RecoveryOptions, identity: LogIdentity): Promise
       if (records.kind === 'newer') throw newerFormat(`${path} at byte ${records.position}: ${records.message}`);
       if (records.kind === 'misfit') return `byte ${records.position}: ${records.message}`;
       if (records.kind === 'bad') {
-        const why = last
-          ? await whyNotTorn(window, records.position, segment, identity)
-          : 'it is not in the last segment';
+        // Zeros up to the end are space that nothing was written to yet. Whether records are missing there, the next segment's
+        // header or a clean shutdown says, as it does of a file that is cut off.
+        const content = await endOfContent(window, records.position);
+        const why =
+          content === records.position
+            ? undefined
+            : last
+              ? await whyNotTorn(window, records.position, segment, identity)
+              : 'it is not in the last segment';
         if (why !== undefined) return `byte ${records.position}: ${records.message}; not a torn write, because ${why}`;
         segment.length = records.position;
-        tornBytes = window.size - records.position;
+        tornBytes = content - records.position;
+        if (tornBytes > 0) segment.fileBytes = records.position;
       }
       segments.push(segment);
       const clean = closed?.segment === number && closed.length === segment.length;

@@ -20,6 +20,7 @@ const READ_BYTES = 4 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 /** What a search for the next record wants in the buffer at once: a small part of it, so that it seldom moves. */
 const SEARCH_BYTES = 64 * 1024;
+const ZEROS = Buffer.alloc(SEARCH_BYTES);
 
 /** A file seen through a buffer that moves forward. It grows to the largest record met (bounded by the largest entry). */
 export class FileWindow {
@@ -170,6 +171,20 @@ export async function findGoodRecord(window: FileWindow, from: number, salt: num
     position = candidate + 1;
   }
   return undefined;
+}
+
+/** Where the last byte that is not zero ends, `from` when there is none behind it. */
+export async function endOfContent(window: FileWindow, from: number): Promise<number> {
+  let end = from;
+  for (let position = from; position < window.size;) {
+    const at = await window.load(position, Math.min(SEARCH_BYTES, window.size - position));
+    const bytes = window.buffer.subarray(at, Math.min(at + SEARCH_BYTES, window.filled));
+    if (!bytes.equals(ZEROS.subarray(0, bytes.length))) {
+      end = position + bytes.findLastIndex((byte) => byte !== 0) + 1;
+    }
+    position += bytes.length;
+  }
+  return end;
 }
 
 /**

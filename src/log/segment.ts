@@ -31,10 +31,11 @@ import {
   type ReadResult,
   type StoredEntry,
 } from './log.ts';
-import { createSegment, type Segment, type SegmentDirectory } from './segment-directory.ts';
+import { createSegment, type Segment, type SegmentDirectory, type ZeroedFile } from './segment-directory.ts';
 import { RECORD_HEADER_BYTES, writeRecord } from './segment-format.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { recover, type Recovered } from './segment-recovery.ts';
+import { SpareSegment } from './segment-spare.ts';
 import { trackOf, type ShardTrack, type ShardTracks } from './shard-track.ts';
 import { TailCache } from './tail-cache.ts';
 
@@ -109,6 +110,7 @@ export class SegmentLog implements Log {
   readonly #segmentBytes: number;
   readonly #at: SegmentDirectory;
   readonly #cache: TailCache;
+  readonly #spare: SpareSegment;
   readonly #peeker = new BatchPeeker();
   readonly #byShard = new Map<ShardId, ShardTrack>();
   readonly #listeners: ((state: LogState) => void)[] = [];
@@ -136,6 +138,7 @@ export class SegmentLog implements Log {
       identityPath: join(directory, 'identity.json'),
       newSalt: () => system.random.uint32(),
     };
+    this.#spare = new SpareSegment(this.#files, this.#at.directory, this.#segmentBytes);
   }
 
   /** Names this log and its history: a store that was made from another one, or from entries that were lost since, must not be used. */
@@ -215,6 +218,7 @@ export class SegmentLog implements Log {
     number: number,
     before: Segment | undefined,
     tracks: ShardTracks,
+    zeroed?: ZeroedFile,
   ): Promise<Segment> {
     const header = {
       salt: this.#at.newSalt(),
@@ -225,7 +229,7 @@ export class SegmentLog implements Log {
       salvaged: false,
       shards: [...tracks.values()].map((track) => track.mark),
     };
-    return createSegment(this.#at, header, before === undefined ? 0 : before.base + before.length, () => []);
+    return createSegment(this.#at, header, before === undefined ? 0 : before.base + before.length, () => [], zeroed);
   }
 
   append(
@@ -303,6 +307,7 @@ export class SegmentLog implements Log {
     });
     this.#probing?.cancel();
     this.#probing = undefined;
+    await this.#spare.giveUp();
     await opened.reader.finished();
     await this.#files.close(opened.fd);
     if (!failed) {
@@ -323,7 +328,9 @@ export class SegmentLog implements Log {
     }
     if (this.#state.kind !== 'ready' || this.#opened === undefined) return this.#refuseAll();
     const { active } = this.#opened;
-    if (active.length >= this.#segmentBytes && active.length > active.headerBytes) {
+    const full = active.length >= this.#segmentBytes && active.length > active.headerBytes;
+    // A file that must grow is left as soon as there is one that need not.
+    if (full || (this.#spare.ready && active.length >= active.fileBytes)) {
       void this.#roll(this.#opened);
       return;
     }
@@ -373,6 +380,8 @@ export class SegmentLog implements Log {
       this.#files.fdatasync(fd, (syncError) => {
         if (syncError !== null) return this.#fail(`fdatasync of ${active.path}`, syncError, commit);
         active.length += commit.bytes;
+        active.fileBytes = Math.max(active.fileBytes, active.length);
+        this.#spare.advance(active.length);
         this.#finish(commit);
       });
     });
@@ -405,14 +414,21 @@ export class SegmentLog implements Log {
     for (const { track } of commit.entries) track.assigned = track.tail;
     this.#queue.unshift(...commit.appends);
     this.#cutBack(fd, active).then(
-      () => this.#becomeReadOnly(error),
+      () => this.#outOfSpace(error),
       (cutError: FileError) => this.#fail(`cutting ${active.path} back to ${active.length} bytes`, cutError),
     );
   }
 
   async #cutBack(fd: number, active: Segment): Promise<void> {
     await truncate(this.#files, fd, active.length);
+    active.fileBytes = active.length;
     await syncData(this.#files, fd);
+  }
+
+  async #outOfSpace(error: FileError): Promise<void> {
+    // The spare may have what is missing.
+    if (await this.#spare.giveUp()) this.#next();
+    else this.#becomeReadOnly(error);
   }
 
   /** #busy is set; the queue is refused. */
@@ -444,6 +460,7 @@ export class SegmentLog implements Log {
     if (space) {
       this.#probing?.cancel();
       this.#probing = undefined;
+      this.#spare.resume();
       this.#setState({ kind: 'ready' });
     }
     this.#next();
@@ -452,7 +469,8 @@ export class SegmentLog implements Log {
   async #roll(opened: Opened): Promise<void> {
     const { active: before } = opened;
     try {
-      const active = await this.#createNext(opened.identity, opened.nextNumber, before, opened.tracks);
+      const zeroed = this.#spare.ready ? { path: await this.#spare.take(), bytes: this.#segmentBytes } : undefined;
+      const active = await this.#createNext(opened.identity, opened.nextNumber, before, opened.tracks, zeroed);
       const fd = await this.#files.open(active.path, 'read-write');
       // Before the first record is in it: a segment that is missing later is then missed.
       const identity: LogIdentity = { ...opened.identity, lastSegment: active.number };
@@ -468,8 +486,9 @@ export class SegmentLog implements Log {
       opened.identity = identity;
       opened.nextNumber = active.number + 1;
       opened.segments.push(active);
+      this.#spare.resume();
     } catch (error) {
-      if (NO_SPACE.has((error as FileError).code)) this.#becomeReadOnly(error as FileError);
+      if (NO_SPACE.has((error as FileError).code)) await this.#outOfSpace(error as FileError);
       else this.#fail(`beginning a segment after ${before.path}`, error as FileError);
       return;
     }

@@ -84,6 +84,18 @@ test('what is under way is bounded while a region is away', async () => {
   expect(replay.opsAcknowledged).toBe(30 * ops.length);
 });
 
+test('nothing is sent while it is told to hold', async () => {
+  const writers = regions();
+  let hold = true;
+  const replay = new Replay({ events, writers, seconds: 0.1, hold: () => hold });
+  setTimeout(() => {
+    expect(replay.opsSent).toBe(0);
+    hold = false;
+  }, 200);
+  await replay.run();
+  expect(replay.opsAcknowledged).toBe(ops.length);
+});
+
 test('an op that can never be written ends the replay with its name', async () => {
   const writers = regions().map((writer) => ({
     region: writer.region,

@@ -106,6 +106,20 @@ describe('lag', () => {
     expect(lag.total().count).toBe(1);
   });
 
+  test('counts what the slowest region that is up has not seen yet', () => {
+    const lag = new LagMeter();
+    for (const id of ['a', 'b', 'c']) lag.sent(id, 100);
+    lag.delivered('a', 'us-west', 'us-west', 101);
+    lag.delivered('a', 'us-west', 'us-west', 101);
+    lag.delivered('b', 'us-west', 'us-west', 101);
+    lag.delivered('a', 'us-west', 'us-east', 102);
+    expect(lag.behind(['us-west'])).toBe(1);
+    expect(lag.behind(['us-west', 'us-east'])).toBe(2);
+    expect(lag.behind(['us-west', 'us-east', 'us-central'])).toBe(3);
+    lag.down('us-central', 103);
+    expect(lag.behind(['us-west', 'us-east', 'us-central'])).toBe(2);
+  });
+
   test('that waited for a dead region is kept apart, whichever end was dead', () => {
     const lag = new LagMeter();
     for (const id of ['before', 'from', 'at', 'late', 'after']) lag.sent(id, id === 'after' ? 900 : 100);

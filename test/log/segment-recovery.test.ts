@@ -64,12 +64,14 @@ describe('a torn tail', () => {
     for (let cut = last; cut < end; cut++) {
       const torn = disk.copy();
       torn.tamper(segmentPath(1), (bytes) => bytes.subarray(0, cut));
+      // Zeros at the end are as good as space that nothing was written to.
+      const tornBytes = torn.content(segmentPath(1)).findLastIndex((byte) => byte !== 0) + 1 - last;
       const { log, recovery } = await openOn(torn);
-      expect(recovery).toEqual({ state: 'whole', findings: [], unproven: [], tornBytes: cut - last });
+      expect(recovery).toEqual({ state: 'whole', findings: [], unproven: [], tornBytes: Math.max(0, tornBytes) });
       const got = await allContents(log);
       expectPrefix(got, full);
       expect(lengthOf(got)).toBe(lengthOf(full) - 1);
-      expect(torn.content(segmentPath(1))).toHaveLength(last);
+      expect(torn.content(segmentPath(1))).toHaveLength(tornBytes > 0 ? last : cut);
       // Goes on where it was cut.
       expect(await appendTo(log, SHARD_B, log.tail(SHARD_B) + 1, entry('lease', 'next'))).toEqual({ kind: 'durable' });
       await log.close();
@@ -91,16 +93,38 @@ describe('a torn tail', () => {
     }
   });
 
-  test('I1: garbage and zeros behind the last record are cut off', async () => {
+  test('I1: garbage behind the last record is cut off, with and without zeros around it', async () => {
     const disk = await written(4);
     const end = disk.content(segmentPath(1)).length;
-    for (const tail of [Buffer.alloc(10_000), Buffer.alloc(77, 'garbage '), Buffer.from('CWR1'.repeat(30))]) {
-      const torn = disk.copy();
-      torn.tamper(segmentPath(1), (bytes) => Buffer.concat([bytes, tail]));
-      const { log, recovery } = await openOn(torn);
-      expect(recovery).toMatchObject({ state: 'whole', tornBytes: tail.length });
-      expect(torn.content(segmentPath(1))).toHaveLength(end);
+    const zeros = Buffer.alloc(100_000);
+    for (const garbage of [Buffer.alloc(77, 'garbage'), Buffer.from('CWR1'.repeat(30))]) {
+      for (const before of [zeros.subarray(0, 0), zeros]) {
+        for (const behind of [zeros.subarray(0, 0), zeros]) {
+          const torn = disk.copy();
+          torn.tamper(segmentPath(1), (bytes) => Buffer.concat([bytes, before, garbage, behind]));
+          const { log, recovery } = await openOn(torn);
+          expect(recovery).toMatchObject({ state: 'whole', tornBytes: before.length + garbage.length });
+          expect(torn.content(segmentPath(1))).toHaveLength(end);
+          await log.close();
+        }
+      }
+    }
+  });
+
+  test('I1: zeros behind the last record are space for the next ones', async () => {
+    const disk = await written(4);
+    const full = await contentsOf(disk);
+    for (const room of [1, 31, 32, 4096, 300_000]) {
+      const zeroed = disk.copy();
+      zeroed.tamper(segmentPath(1), (bytes) => Buffer.concat([bytes, Buffer.alloc(room)]));
+      const { length } = zeroed.content(segmentPath(1));
+      const { log, recovery } = await openOn(zeroed);
+      expect(recovery).toMatchObject({ state: 'whole', tornBytes: 0 });
+      expect(await allContents(log)).toEqual(full);
+      expect(zeroed.content(segmentPath(1))).toHaveLength(length);
+      expect(await appendTo(log, SHARD_B, log.tail(SHARD_B) + 1, entry('lease', 'next'))).toEqual({ kind: 'durable' });
       await log.close();
+      expect((await openOn(zeroed)).recovery).toMatchObject({ state: 'whole', tornBytes: 0 });
     }
   });
 
@@ -306,6 +330,15 @@ describe('damage', () => {
     expect(recovery.state).toBe('damaged');
     expect(recovery.findings[0]).toMatch(/as at its clean shutdown/);
     expect(log.tail(SHARD_A) + log.tail(SHARD_B)).toBe(6);
+  });
+
+  test('I6: a clean shutdown knows how much there was: records that became zeros are missed', async () => {
+    const disk = await written(6, {}, true);
+    const [last] = recordStarts(disk.content(segmentPath(1))).slice(-2) as [number, number];
+    disk.tamper(segmentPath(1), (bytes) => bytes.fill(0, last));
+    const { recovery } = await openOn(disk);
+    expect(recovery.state).toBe('damaged');
+    expect(recovery.findings[0]).toMatch(/as at its clean shutdown/);
   });
 
   test('I6: swapped files are noticed, and give all they have', async () => {

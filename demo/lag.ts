@@ -21,11 +21,13 @@ export interface LagSummary {
 
 interface Pending {
   readonly sentMs: number;
-  readonly deliveredAt: Set<string>;
+  /** Regions whose subscribers have seen it, the writer's own among them. */
+  readonly seenAt: Set<string>;
 }
 
 export class LagMeter {
   readonly #pending = new Map<string, Pending>();
+  readonly #seen = new Map<string, number>();
   readonly #pairs = new Map<string, { recent: Histogram; previous: Histogram }>();
   readonly #steady = newHistogram();
   readonly #withOutage = newHistogram();
@@ -34,14 +36,16 @@ export class LagMeter {
 
   /** `id` names one write; at most a few ten thousand of them are under way, as many as the demo has flights. */
   sent(id: string, sentMs: number): void {
-    this.#pending.set(id, { sentMs, deliveredAt: new Set() });
+    this.#pending.set(id, { sentMs, seenAt: new Set() });
   }
 
   /** A subscriber of region `at` has the write, which region `from` had sequenced. Seeing it again changes nothing. */
   delivered(id: string, from: string, at: string, nowMs: number): void {
     const write = this.#pending.get(id);
-    if (write === undefined || from === at || write.deliveredAt.has(at)) return;
-    write.deliveredAt.add(at);
+    if (write === undefined || write.seenAt.has(at)) return;
+    write.seenAt.add(at);
+    this.#seen.set(at, (this.#seen.get(at) ?? 0) + 1);
+    if (from === at) return;
     const lagUs = Math.max(1, Math.round((nowMs - write.sentMs) * 1000));
     this.#withOutage.recordValue(Math.min(lagUs, LAG_MS_MAX * 1000));
     if (this.#sawOutage(from, write.sentMs) || this.#sawOutage(at, write.sentMs)) return;
@@ -57,6 +61,12 @@ export class LagMeter {
   up(region: string, nowMs: number): void {
     this.#downSince.delete(region);
     this.#upSince.set(region, nowMs);
+  }
+
+  /** Of all writes that were sent, how many the slowest of the regions that are up has not seen. */
+  behind(regions: readonly string[]): number {
+    const up = regions.filter((region) => !this.#downSince.has(region));
+    return Math.max(0, ...up.map((region) => this.#pending.size - (this.#seen.get(region) ?? 0)));
   }
 
   #sawOutage(region: string, sentMs: number): boolean {

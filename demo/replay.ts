@@ -32,6 +32,8 @@ export interface ReplayOptions {
   readonly seconds: number;
   readonly onSent?: (event: FlightEvent, sentMs: number) => void;
   readonly onAck?: (op: DemoOp, ack: WriteAck) => void;
+  /** Asked before each event: true while the regions should not be given more. The pace then falls behind, and stays there. */
+  readonly hold?: () => boolean;
   readonly suspectMs?: number;
 }
 
@@ -102,6 +104,7 @@ export class Replay {
 
   /** False: nobody can take it now; the events behind it wait too, because they come in time order. */
   #trySend(event: FlightEvent, nowMs: number): boolean {
+    if (this.#options.hold?.() === true) return false;
     const home = this.#lanes.find((lane) => lane.writer.region === event.region);
     const lane = home?.answers(nowMs) === true ? home : this.#lanes.find((each) => each.answers(nowMs));
     if (lane === undefined || lane.inFlight + event.ops.length > IN_FLIGHT_MAX) return false;

@@ -20,6 +20,8 @@ const KILLED: DemoRegion = 'us-central';
 
 /** With an outage a run is at least this long, however few flights: the region must die, be missed, and come back. */
 const OUTAGE_RUN_SECONDS_MIN = 5;
+/** Events that the slowest region has not shown its subscriber: a second's worth at full pace. */
+const EVENTS_BEHIND_MAX = 1300;
 const CONVERGE_MS_MAX = 60_000;
 const DRAW_EVERY_MS = 250;
 const STATUS_EVERY_MS = 500;
@@ -113,6 +115,8 @@ class Run {
       events,
       writers: this.#clients,
       seconds: kill ? Math.max(share, OUTAGE_RUN_SECONDS_MIN) : share,
+      // A machine that is busy with other things gets a slower replay rather than one that piles up and shows nothing but queues.
+      hold: () => this.#lag.behind(DEMO_REGIONS) > EVENTS_BEHIND_MAX,
       onSent: (event, sentMs) => this.#lag.sent(lagId(event), sentMs),
       onAck: (op, { stamp, origin }) => {
         if (op.collection === 'last-seen') this.#lastSeen.push({ airport: op.key, value: op.value, stamp, origin });

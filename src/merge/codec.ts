@@ -200,6 +200,12 @@ export function copyFrom(bytes: Uint8Array, start = 0): Buffer {
   return copy;
 }
 
+/** The bytes from `start` on as characters 0 to 255. */
+export function textOf(bytes: Uint8Array, start: number): string {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString('latin1', start);
+}
+
 export function isLive(expiresAtMs: number | undefined, nowMs: number): boolean {
   return expiresAtMs === undefined || expiresAtMs > nowMs;
 }

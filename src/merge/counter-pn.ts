@@ -342,10 +342,9 @@ function collect(state: CounterPn, floor: number): CounterPn | undefined {
   return kept.length === state.slots.length ? state : stateOf(kept);
 }
 
-function encode(state: CounterPn): Uint8Array {
+function encode(state: CounterPn, writer: ByteWriter): void {
   const origins = new OriginTable();
   for (const slot of state.slots) origins.add(slot.origin);
-  const writer: ByteWriter = scratchWriter();
   writer.u8(1);
   origins.write(writer);
   writer.varint(state.slots.length);
@@ -353,7 +352,6 @@ function encode(state: CounterPn): Uint8Array {
     writer.varint(origins.index(slot.origin)).varint(slot.birth).varint(slot.last).bigint(slot.inc).bigint(slot.dec);
     writer.varint(slot.resetLast).bigint(slot.resetInc).bigint(slot.resetDec).u64(slot.resetStamp);
   }
-  return writer.finish();
 }
 
 function decode(bytes: Uint8Array): CounterPn {
@@ -404,4 +402,5 @@ export const counterPn: Merge<CounterPn> = {
   encode,
   decode,
   describe,
+  check: describe,
 };

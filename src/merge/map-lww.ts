@@ -331,12 +331,11 @@ function readIndexedVersion(reader: ByteReader, origins: readonly OriginId[]): V
   return { origin: readOriginIndex(reader, origins), seq: readSeq(reader), stamp: readStamp(reader) };
 }
 
-function encode(state: MapLww): Uint8Array {
+function encode(state: MapLww, writer: ByteWriter): void {
   const { floor, fields } = state;
   const origins = new OriginTable();
   if (floor !== undefined) origins.add(floor.origin);
   for (const { version } of fields.values()) origins.add(version.origin);
-  const writer = scratchWriter();
   writer.u8(1);
   origins.write(writer);
   writer.u8(floor === undefined ? 0 : 1);
@@ -348,7 +347,6 @@ function encode(state: MapLww): Uint8Array {
     if (expiresAtMs !== undefined) writer.varint(expiresAtMs);
     if (value !== undefined) writer.blob(value);
   }
-  return writer.finish();
 }
 
 function decode(bytes: Uint8Array): MapLww {
@@ -401,4 +399,5 @@ export const mapLww: Merge<MapLww> = {
   encode,
   decode,
   describe,
+  check: describe,
 };

@@ -2,6 +2,7 @@
 // of the two tables, and a code in record/op.ts.
 // I13 this is the only place where a merge rule exists.
 
+import { ByteWriter } from '../record/bytes.ts';
 import type { MergeTypeName } from '../record/op.ts';
 import { counterPn, type CounterPn } from './counter-pn.ts';
 import { mapLww, type MapLww } from './map-lww.ts';
@@ -27,6 +28,13 @@ export const MERGES: { readonly [T in MergeTypeName]: Merge<StateOf[T]> } = {
   'set-aw': setAw,
   'map-lww': mapLww,
 };
+
+/** A state's bytes, in a buffer of their own. */
+export function encoded(type: MergeTypeName, state: AnyState): Buffer {
+  const writer = new ByteWriter();
+  mergeOf(type).encode(state, writer);
+  return writer.finish();
+}
 
 /** For callers that hold states of any type: a state must only be given to the merge that made it. */
 export function mergeOf(type: MergeTypeName): Merge<AnyState> {

@@ -9,28 +9,48 @@
 //   varint  Unix ms, with flag 2                  3 delete        (nothing)
 //   value: all the rest, with flag 1
 
-import { ByteReader, MalformedBytes } from '../record/bytes.ts';
-import { compareVersions, type Version } from '../record/ids.ts';
+import { ByteReader, MalformedBytes, type ByteWriter } from '../record/bytes.ts';
+import { compareVersions, type OriginId, type Version } from '../record/ids.ts';
 import { covers, type ReadonlyVector } from '../record/vector.ts';
 import {
-  copyFrom,
   expiryCollectableAt,
   isLive,
   readExpiry,
   readStateVersion,
   readVersion,
   scratchWriter,
+  textOf,
   writeExpiry,
   writeVersion,
 } from './codec.ts';
 import { checkExpiry, checkValue, wrongOperation } from './refusals.ts';
-import type { Applied, Intent, LivePart, Merge, OpContext, OpDescription, View } from './types.ts';
+import type { Applied, Displaced, Intent, LivePart, Merge, OpContext, OpDescription, View } from './types.ts';
 
-export interface RegisterLww {
-  readonly version: Version;
-  /** undefined: deleted. */
-  readonly value: Uint8Array | undefined;
+/** A class, and its own version: there is one for each key that is in memory, and a new one for each op. */
+export class RegisterLww implements Version {
+  readonly origin: OriginId;
+  readonly seq: number;
+  readonly stamp: number;
+  /** The value's bytes as characters 0 to 255; undefined: deleted. A text, because V8 holds it in one piece of exactly its size, where
+   *  a Buffer is three objects and keeps the memory of its neighbours alive. */
+  readonly content: string | undefined;
   readonly expiresAtMs: number | undefined;
+
+  constructor(version: Version, content: string | undefined, expiresAtMs: number | undefined) {
+    this.origin = version.origin;
+    this.seq = version.seq;
+    this.stamp = version.stamp;
+    this.content = content;
+    this.expiresAtMs = expiresAtMs;
+  }
+}
+
+function valueOf(state: RegisterLww): Buffer | undefined {
+  return state.content === undefined ? undefined : Buffer.from(state.content, 'latin1');
+}
+
+function versionOf({ origin, seq, stamp }: RegisterLww): Version {
+  return { origin, seq, stamp };
 }
 
 const PUT = 1;
@@ -72,14 +92,27 @@ function apply(state: RegisterLww | undefined, payload: Uint8Array, op: OpContex
   const effect = effectOf(payload);
   // Read before the comparison: whether a payload is malformed must not depend on the state that it meets.
   const expiring = effect === PUT_EXPIRING ? readExpiring(payload) : undefined;
-  if (state !== undefined && compareVersions(op.version, state.version) <= 0) return { state };
-  const after: RegisterLww = {
-    version: op.version,
-    value: effect === DELETE ? undefined : copyFrom(payload, expiring === undefined ? 1 : expiring.valueAt),
-    expiresAtMs: expiring?.expiresAtMs,
-  };
-  if (state === undefined) return { state: after };
-  return { state: after, displaced: [{ loser: state.version, value: state.value }] };
+  if (state !== undefined && compareVersions(op.version, state) <= 0) return { state };
+  const content = effect === DELETE ? undefined : textOf(payload, expiring === undefined ? 1 : expiring.valueAt);
+  const after = new RegisterLww(op.version, content, expiring?.expiresAtMs);
+  return state === undefined ? { state: after } : { state: after, displaced: [new Lost(state)] };
+}
+
+/** The value of a loser is only made when somebody asks: hardly any of them is a conflict. */
+class Lost implements Displaced {
+  readonly #state: RegisterLww;
+
+  constructor(state: RegisterLww) {
+    this.#state = state;
+  }
+
+  get loser(): Version {
+    return this.#state;
+  }
+
+  get value(): Uint8Array | undefined {
+    return valueOf(this.#state);
+  }
 }
 
 function mergeStates(
@@ -90,32 +123,34 @@ function mergeStates(
 ): RegisterLww | undefined {
   // The higher version wins even if the other side has seen it: a side that saw it and collected it since holds nothing
   // lower any more, because collection takes everything up to its floor.
-  if (a !== undefined && b !== undefined) return compareVersions(a.version, b.version) >= 0 ? a : b;
-  if (a !== undefined) return covers(bSeen, a.version.origin, a.version.seq) ? undefined : a;
-  if (b !== undefined) return covers(aSeen, b.version.origin, b.version.seq) ? undefined : b;
+  if (a !== undefined && b !== undefined) return compareVersions(a, b) >= 0 ? a : b;
+  if (a !== undefined) return covers(bSeen, a.origin, a.seq) ? undefined : a;
+  if (b !== undefined) return covers(aSeen, b.origin, b.seq) ? undefined : b;
   return undefined;
 }
 
 function view(state: RegisterLww | undefined, nowMs: number): View | undefined {
-  if (state === undefined || state.value === undefined || !isLive(state.expiresAtMs, nowMs)) return undefined;
-  const { value, version, expiresAtMs } = state;
+  const value = state === undefined || !isLive(state.expiresAtMs, nowMs) ? undefined : valueOf(state);
+  if (state === undefined || value === undefined) return undefined;
+  const { expiresAtMs } = state;
+  const version = versionOf(state);
   return expiresAtMs === undefined
     ? { type: 'register-lww', value, version }
     : { type: 'register-lww', value, version, expiresAtMs };
 }
 
 function liveParts(state: RegisterLww): readonly LivePart[] {
-  if (state.value === undefined) return NOTHING_LIVE;
+  if (state.content === undefined) return NOTHING_LIVE;
   const writer = scratchWriter();
-  writeVersion(writer, state.version);
+  writeVersion(writer, state);
   writeExpiry(writer, state.expiresAtMs);
-  return [{ bytes: writer.raw(state.value).finish(), expiresAtMs: state.expiresAtMs ?? Infinity }];
+  return [{ bytes: writer.latin1(state.content).view(), expiresAtMs: state.expiresAtMs ?? Infinity }];
 }
 
 function collectableAt(state: RegisterLww): number | undefined {
-  if (state.value === undefined) return state.version.stamp;
+  if (state.content === undefined) return state.stamp;
   if (state.expiresAtMs === undefined) return undefined;
-  return Math.max(state.version.stamp, expiryCollectableAt(state.expiresAtMs));
+  return Math.max(state.stamp, expiryCollectableAt(state.expiresAtMs));
 }
 
 function collect(state: RegisterLww, floor: number): RegisterLww | undefined {
@@ -123,13 +158,12 @@ function collect(state: RegisterLww, floor: number): RegisterLww | undefined {
   return at !== undefined && at <= floor ? undefined : state;
 }
 
-function encode(state: RegisterLww): Uint8Array {
-  const writer = scratchWriter();
-  writer.u8(1).u8((state.value === undefined ? 0 : FLAG_VALUE) | (state.expiresAtMs === undefined ? 0 : FLAG_EXPIRY));
-  writeVersion(writer, state.version);
-  if (state.expiresAtMs !== undefined) writer.varint(state.expiresAtMs);
-  if (state.value !== undefined) writer.raw(state.value);
-  return writer.finish();
+function encode(state: RegisterLww, writer: ByteWriter): void {
+  const { content, expiresAtMs } = state;
+  writer.u8(1).u8((content === undefined ? 0 : FLAG_VALUE) | (expiresAtMs === undefined ? 0 : FLAG_EXPIRY));
+  writeVersion(writer, state);
+  if (expiresAtMs !== undefined) writer.varint(expiresAtMs);
+  if (content !== undefined) writer.latin1(content);
 }
 
 function decode(bytes: Uint8Array): RegisterLww {
@@ -139,15 +173,19 @@ function decode(bytes: Uint8Array): RegisterLww {
   if ((flags & ~(FLAG_VALUE | FLAG_EXPIRY)) !== 0) throw new MalformedBytes(`register-lww: state flags ${flags}`);
   const version = readVersion(reader);
   const expiresAtMs = (flags & FLAG_EXPIRY) === 0 ? undefined : readExpiry(reader);
-  const value = (flags & FLAG_VALUE) === 0 ? undefined : reader.raw(reader.left);
+  const content = (flags & FLAG_VALUE) === 0 ? undefined : reader.latin1(reader.left);
   if (
     (expiresAtMs !== undefined) !== ((flags & FLAG_EXPIRY) !== 0) ||
-    (value === undefined && expiresAtMs !== undefined)
+    (content === undefined && expiresAtMs !== undefined)
   ) {
     throw new MalformedBytes('register-lww: an expiry of nothing, or at 0');
   }
   reader.end('a register-lww state');
-  return { version, value, expiresAtMs };
+  return new RegisterLww(version, content, expiresAtMs);
+}
+
+function check(payload: Uint8Array): void {
+  if (effectOf(payload) === PUT_EXPIRING) readExpiring(payload);
 }
 
 function describe(payload: Uint8Array): OpDescription {
@@ -171,4 +209,5 @@ export const registerLww: Merge<RegisterLww> = {
   encode,
   decode,
   describe,
+  check,
 };

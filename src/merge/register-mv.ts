@@ -9,7 +9,7 @@
 //     expiry, blob value
 // Siblings stand in version order, lowest first.
 
-import { ByteReader, MalformedBytes } from '../record/bytes.ts';
+import { ByteReader, MalformedBytes, type ByteWriter } from '../record/bytes.ts';
 import { compareVersions, type Version } from '../record/ids.ts';
 import { covers, type ReadonlyVector } from '../record/vector.ts';
 import {
@@ -182,10 +182,9 @@ function collect(state: RegisterMv, floor: number): RegisterMv | undefined {
   return kept.length === state.siblings.length ? state : stateOf(kept);
 }
 
-function encode(state: RegisterMv): Uint8Array {
+function encode(state: RegisterMv, writer: ByteWriter): void {
   const origins = new OriginTable();
   for (const { version } of state.siblings) origins.add(version.origin);
-  const writer = scratchWriter();
   writer.u8(1);
   origins.write(writer);
   writer.varint(state.siblings.length);
@@ -194,7 +193,6 @@ function encode(state: RegisterMv): Uint8Array {
     writeExpiry(writer, expiresAtMs);
     writer.blob(value);
   }
-  return writer.finish();
 }
 
 function decode(bytes: Uint8Array): RegisterMv {
@@ -239,4 +237,5 @@ export const registerMv: Merge<RegisterMv> = {
   encode,
   decode,
   describe,
+  check: describe,
 };

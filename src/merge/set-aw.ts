@@ -307,10 +307,9 @@ function collect(state: SetAw, floor: number): SetAw | undefined {
   );
 }
 
-function encode(state: SetAw): Uint8Array {
+function encode(state: SetAw, writer: ByteWriter): void {
   const origins = new OriginTable();
   for (const dots of state.elements.values()) for (const dot of dots) origins.add(dot.origin);
-  const writer = scratchWriter();
   writer.u8(1);
   origins.write(writer);
   writer.varint(state.elements.size);
@@ -318,7 +317,6 @@ function encode(state: SetAw): Uint8Array {
     writer.latin1Blob(key).varint(dots.length);
     for (const dot of dots) writeExpiry(writer.varint(origins.index(dot.origin)).varint(dot.seq), dot.expiresAtMs);
   }
-  return writer.finish();
 }
 
 function decode(bytes: Uint8Array): SetAw {
@@ -352,4 +350,5 @@ export const setAw: Merge<SetAw> = {
   encode,
   decode,
   describe,
+  check: describe,
 };

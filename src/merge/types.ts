@@ -10,6 +10,7 @@
 // - decode(encode(s)) equals s, and decode refuses hostile bytes with MalformedBytes;
 // - collect(s, floor) never changes what is live, nor what any op with a stamp above `floor` would make of it (I9).
 
+import type { ByteWriter } from '../record/bytes.ts';
 import type { Dot, Version } from '../record/ids.ts';
 import type { MergeTypeName } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
@@ -108,7 +109,7 @@ export interface Merge<S> {
 
   /** What a reader sees at `nowMs`, undefined when nothing live is there. */
   view(state: S | undefined, nowMs: number): View | undefined;
-  /** The live parts, expiring ones included whatever the time is. */
+  /** The live parts, expiring ones included whatever the time is. Their bytes may be changed by the next call of any merge. */
   liveParts(state: S): readonly LivePart[];
   /** The lowest stamp at which collect could drop something; undefined when it holds nothing to collect. For a tombstone
    *  its stamp; for an expiring version the stamp of max(its own, expiry + EXPIRY_GRACE_MS). */
@@ -116,13 +117,16 @@ export interface Merge<S> {
   /** Drops what only an op with a stamp at or below `floor` could still lose to. */
   collect(state: S, floor: number): S | undefined;
 
-  encode(state: S): Uint8Array;
+  /** Writes the state's bytes behind what `into` holds. */
+  encode(state: S, into: ByteWriter): void;
   /** Throws MalformedBytes. The state keeps views on `bytes`: they must not change any more. */
   decode(bytes: Uint8Array): S;
 
   /** The same payload for people and programs (feed, key history): what the op does, without its context. Throws MalformedBytes
    *  exactly when apply does: batches are judged by it before they are logged. */
   describe(payload: Uint8Array): OpDescription;
+  /** describe without its answer, for who only wants it to throw. */
+  check(payload: Uint8Array): void;
 }
 
 export type OpDescription =

@@ -387,6 +387,11 @@ function readOps(reader: ByteReader, bytes: Buffer, header: BatchHeader): Op[] {
   return ops;
 }
 
+/** At the bound it starts anew. */
+const COLLECTIONS_KNOWN_MAX = 4096;
+/** One object for each collection: whoever keeps something by collection then finds it by identity. */
+const collectionsKnown = new Map<string, CollectionRef>();
+
 function readCollection(reader: ByteReader): CollectionRef {
   const namespace = reader.text();
   const name = reader.text();
@@ -394,6 +399,11 @@ function readCollection(reader: ByteReader): CollectionRef {
   const code = reader.u8();
   const type = mergeTypeOfCode(code);
   if (type === undefined) throw new MalformedBytes(`merge type ${code} is not known here`);
+  const known = collectionsKnown.get(`${namespace}/${name}#${id} ${code}`);
+  if (known !== undefined) return known;
   if (!NAME_PATTERN.test(namespace) || !NAME_PATTERN.test(name)) throw new MalformedBytes('a badly named collection');
-  return { namespace, name, id, type };
+  const collection = { namespace, name, id, type };
+  if (collectionsKnown.size >= COLLECTIONS_KNOWN_MAX) collectionsKnown.clear();
+  collectionsKnown.set(`${namespace}/${name}#${id} ${code}`, collection);
+  return collection;
 }

@@ -127,12 +127,15 @@ export class ByteWriter {
     return this;
   }
 
-  /** A blob whose bytes are given as a text of the characters 0 to 255. */
-  latin1Blob(value: string): this {
-    this.varint(value.length);
+  /** Bytes that are given as a text of the characters 0 to 255. */
+  latin1(value: string): this {
     const at = this.#reserve(value.length);
     this.#buffer.write(value, at, value.length, 'latin1');
     return this;
+  }
+
+  latin1Blob(value: string): this {
+    return this.varint(value.length).latin1(value);
   }
 
   patchU32(at: number, value: number): void {
@@ -150,7 +153,9 @@ export class ByteWriter {
 
   /** The bytes so far, as a copy of exactly their size. */
   finish(): Buffer {
-    return Buffer.from(this.#buffer.subarray(0, this.#length));
+    const bytes = Buffer.allocUnsafe(this.#length);
+    this.#buffer.copy(bytes, 0, 0, this.#length);
+    return bytes;
   }
 
   /** Empties the writer; its memory is used again. */
@@ -257,11 +262,14 @@ export class ByteReader {
     return this.raw(this.varint());
   }
 
-  /** A blob as a text of the characters 0 to 255, which needs no view. */
-  latin1Blob(): string {
-    const length = this.varint();
+  /** Bytes as a text of the characters 0 to 255, which needs no view. */
+  latin1(length: number): string {
     const at = this.#take(length, 'bytes');
     return this.#bytes.toString('latin1', at, at + length);
+  }
+
+  latin1Blob(): string {
+    return this.latin1(this.varint());
   }
 
   text(): string {

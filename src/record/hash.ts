@@ -53,10 +53,7 @@ export function textLanes(text: string): readonly [low: number, high: number] {
   return [xx.h32(text), xx.h32(text, HIGH_SEED)];
 }
 
-/** `hashLanes` of bytes that belong to something that was hashed before. */
-export function seededLanes(
-  bytes: Uint8Array,
-  seeds: readonly [low: number, high: number],
-): readonly [low: number, high: number] {
-  return [xx.h32Raw(bytes, seeds[0]), xx.h32Raw(bytes, seeds[1])];
+/** One 32-bit lane of the hash of bytes that belong to what `seed` is a lane of; signed. */
+export function bytesLane(bytes: Uint8Array, seed: number): number {
+  return xx.h32Raw(bytes, seed) | 0;
 }

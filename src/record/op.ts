@@ -50,6 +50,12 @@ export function stateKey(collection: CollectionRef, key: string): StateKey {
   return (stateKeyPrefix(collection) + key) as StateKey;
 }
 
+/** What stateKey put together. */
+export function splitStateKey(stateKey: StateKey): { readonly prefix: string; readonly key: string } {
+  const at = stateKey.indexOf('\u0000', stateKey.indexOf('\u0000') + 1) + 1;
+  return { prefix: stateKey.slice(0, at), key: stateKey.slice(at) };
+}
+
 /** What makes a retry recognisable. */
 export type Idempotency =
   | { readonly kind: 'producer'; /** random, 48 bits */ readonly producer: number; readonly seq: number }

@@ -149,6 +149,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#writer = new StoreWriter(
       ports.store,
       ports.system.timers,
+      settings.limits.storeBacklogMax,
       () => this.#runners.values(),
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
@@ -555,7 +556,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       op: {
         collection,
         key: op.key,
-        stateKey: stateKey(collection, op.key),
         intent: op.intent,
         condition: op.condition,
         idempotency: op.idempotency,

@@ -5,7 +5,15 @@
 // store does not have yet (dirty, or on their way) are never dropped; the store's writer bounds how many there are.
 
 import { mergeOf, type AnyState } from '../merge/merge.ts';
-import { mergeTypeOfCode, MERGE_TYPE_CODES, type MergeTypeName } from '../record/op.ts';
+import {
+  mergeTypeOfCode,
+  MERGE_TYPE_CODES,
+  splitStateKey,
+  stateKeyPrefix,
+  type CollectionRef,
+  type MergeTypeName,
+} from '../record/op.ts';
+import { ByteWriter } from '../record/bytes.ts';
 import type { ShardId, StateKey } from '../record/ids.ts';
 import type { StateChange } from '../shard/engine.ts';
 import { Slot, type KeySlot, type KeyStates } from '../shard/key-slot.ts';
@@ -19,6 +27,18 @@ export const META_ROW = 'm';
 /** What an entry costs beside its encoding. */
 const ENTRY_BYTES_OVERHEAD = 200;
 
+/** The keys of one collection, by their name in it: what is looked up is the string that came with the op, as it is. */
+class Collected {
+  readonly prefix: string;
+  readonly type: MergeTypeName;
+  readonly entries = new Map<string, Entry>();
+
+  constructor(prefix: string, type: MergeTypeName) {
+    this.prefix = prefix;
+    this.type = type;
+  }
+}
+
 class Entry extends Slot {
   bytes: number;
   dirty = false;
@@ -27,8 +47,8 @@ class Entry extends Slot {
   /** Asked for since the last time that eviction came by (second chance). */
   touched = false;
 
-  constructor(key: StateKey, type: MergeTypeName, state: AnyState | undefined, bytes: number) {
-    super(key, type, state);
+  constructor(of: Collected, name: string, state: AnyState | undefined, bytes: number) {
+    super(of.prefix, name, of.type, state);
     this.bytes = bytes;
   }
 }
@@ -37,7 +57,9 @@ export class StateCache implements KeyStates {
   readonly #shard: ShardId;
   readonly #store: Store;
   readonly #bytesMax: number;
-  readonly #entries = new Map<StateKey, Entry>();
+  /** By stateKeyPrefix, and by who names the collection: there are few objects that do. */
+  readonly #collected = new Map<string, Collected>();
+  readonly #byRef = new WeakMap<CollectionRef, Collected>();
   #dirty: Entry[] = [];
   /** 't' rows to be written: due row key → type code. */
   readonly #due = new Map<string, Uint8Array | null>();
@@ -58,77 +80,99 @@ export class StateCache implements KeyStates {
     return this.#bytes;
   }
 
-  slot(key: StateKey, type: MergeTypeName): KeySlot {
-    const entry = this.#entries.get(key);
+  slot(collection: CollectionRef, key: string): KeySlot {
+    let of = this.#byRef.get(collection);
+    if (of === undefined) {
+      of = this.#of(stateKeyPrefix(collection), collection.type);
+      this.#byRef.set(collection, of);
+    }
+    return this.#entry(of, key);
+  }
+
+  slotAt(key: StateKey, type: MergeTypeName): KeySlot {
+    const { prefix, key: name } = splitStateKey(key);
+    return this.#entry(this.#of(prefix, type), name);
+  }
+
+  #of(prefix: string, type: MergeTypeName): Collected {
+    let of = this.#collected.get(prefix);
+    if (of === undefined) {
+      of = new Collected(prefix, type);
+      this.#collected.set(prefix, of);
+    }
+    return of;
+  }
+
+  #entry(of: Collected, name: string): Entry {
+    const entry = of.entries.get(name);
     if (entry !== undefined) {
       entry.touched = true;
       return entry;
     }
-    let loaded = false;
-    this.#store.getMany(this.#shard, [STATE_ROW + key], (values) => {
-      this.#fill(key, type, values[0]);
-      loaded = true;
+    let loaded: Entry | undefined;
+    this.#store.getMany(this.#shard, [STATE_ROW + of.prefix + name], (values) => {
+      loaded = this.#fill(of, name, values[0]);
     });
-    if (!loaded) throw new Error(`${key} was not loaded before it was needed`);
-    return this.#entries.get(key)!;
+    if (loaded === undefined) throw new Error(`${of.prefix}${name} was not loaded before it was needed`);
+    return loaded;
   }
 
   /** The durable state: what readers may see. */
   get(key: StateKey, type: MergeTypeName): AnyState | undefined {
-    return this.slot(key, type).state;
+    return this.slotAt(key, type).state;
   }
 
   /** Loads what is not here; `done` may be called at once. */
   load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
-    let missing: { key: StateKey; type: MergeTypeName }[] | undefined;
-    for (const wanted of keys) {
-      if (this.#entries.has(wanted.key)) continue;
-      missing ??= [];
-      missing.push(wanted);
+    const missing: { readonly of: Collected; readonly name: string }[] = [];
+    for (const { key, type } of keys) {
+      const { prefix, key: name } = splitStateKey(key);
+      const of = this.#of(prefix, type);
+      if (!of.entries.has(name)) missing.push({ of, name });
     }
-    if (missing === undefined) {
+    if (missing.length === 0) {
       done();
       return;
     }
-    const wanted = missing;
     this.#store.getMany(
       this.#shard,
-      wanted.map(({ key }) => STATE_ROW + key),
+      missing.map(({ of, name }) => STATE_ROW + of.prefix + name),
       (values) => {
-        wanted.forEach(({ key, type }, i) => this.#fill(key, type, values[i]));
+        missing.forEach(({ of, name }, i) => this.#fill(of, name, values[i]));
         done();
       },
     );
   }
 
-  #fill(key: StateKey, type: MergeTypeName, row: Uint8Array | undefined): void {
-    if (this.#entries.has(key)) return;
+  #fill(of: Collected, name: string, row: Uint8Array | undefined): Entry {
+    const known = of.entries.get(name);
+    if (known !== undefined) return known;
     const state = row === undefined ? undefined : decodeState(row).state;
-    this.#insert(key, type, state, row?.length ?? 0);
-  }
-
-  #insert(key: StateKey, type: MergeTypeName, state: AnyState | undefined, bytes: number): Entry {
-    const entry = new Entry(key, type, state, bytes);
-    this.#entries.set(key, entry);
-    this.#bytes += bytes + ENTRY_BYTES_OVERHEAD;
-    if (this.#bytes > this.#bytesMax) this.#evict(key);
+    const entry = new Entry(of, name, state, row?.length ?? 0);
+    of.entries.set(name, entry);
+    this.#bytes += entry.bytes + ENTRY_BYTES_OVERHEAD;
+    if (this.#bytes > this.#bytesMax) this.#evict(entry);
     return entry;
   }
 
   /** `spare`: has just been put here and is about to be used. */
-  #evict(spare: StateKey): void {
-    let looks = this.#entries.size;
-    for (const [key, entry] of this.#entries) {
-      if (this.#bytes <= this.#bytesMax * 0.95 || looks-- === 0) return;
-      if (key === spare) continue;
-      if (entry.dirty || entry.writing || entry.touched || entry.pendingCount > 0) {
-        entry.touched = false;
-        this.#entries.delete(key);
-        this.#entries.set(key, entry);
-        continue;
+  #evict(spare: Entry): void {
+    const enough = this.#bytesMax * 0.95;
+    for (const { entries } of this.#collected.values()) {
+      let looks = entries.size;
+      for (const [name, entry] of entries) {
+        if (this.#bytes <= enough) return;
+        if (looks-- === 0) break;
+        if (entry === spare) continue;
+        if (entry.dirty || entry.writing || entry.touched || entry.newest !== undefined) {
+          entry.touched = false;
+          entries.delete(name);
+          entries.set(name, entry);
+          continue;
+        }
+        entries.delete(name);
+        this.#bytes -= entry.bytes + ENTRY_BYTES_OVERHEAD;
       }
-      this.#entries.delete(key);
-      this.#bytes -= entry.bytes + ENTRY_BYTES_OVERHEAD;
     }
   }
 
@@ -201,13 +245,13 @@ export function keyOfDueRow(rowKey: string): StateKey {
   return rowKey.slice(DUE_ROW.length + 14) as StateKey;
 }
 
+const scratch = new ByteWriter(4096);
+
 /** A state's row: the merge type's code, then the type's own encoding (whose first byte is its version). */
-export function encodeState(type: MergeTypeName, state: AnyState): Uint8Array {
-  const body = mergeOf(type).encode(state);
-  const row = Buffer.allocUnsafe(body.length + 1);
-  row[0] = MERGE_TYPE_CODES[type];
-  row.set(body, 1);
-  return row;
+export function encodeState(type: MergeTypeName, state: AnyState): Buffer {
+  scratch.reset();
+  mergeOf(type).encode(state, scratch.u8(MERGE_TYPE_CODES[type]));
+  return scratch.finish();
 }
 
 export function decodeState(row: Uint8Array): { type: MergeTypeName; state: AnyState } {

@@ -1,8 +1,10 @@
 // The incremental digest of a shard's canonical live state (I3): the sum, modulo 2^64 in two lanes, of a hash per live part.
 // A sum, because it does not depend on order, and a changed key costs its own parts only. Parts that expire are summed apart by the
 // moment of their expiry, so that the digest can be told as of any moment that nobody has collected past.
+//
+// Lanes and sums are signed 32-bit integers: V8 keeps those without an object of their own.
 
-import { seededLanes, textLanes } from '../record/hash.ts';
+import { bytesLane, textLanes } from '../record/hash.ts';
 import type { StateKey } from '../record/ids.ts';
 import type { LivePart } from '../merge/types.ts';
 
@@ -16,15 +18,30 @@ export interface DigestSnapshot {
   readonly expiring: readonly (readonly [step: number, low: number, high: number])[];
 }
 
-/** What a key's live parts, none of which expires, add to the sums. */
-export interface Contribution {
-  readonly low: number;
-  readonly high: number;
-  /** Is anything of the key live? */
-  readonly live: boolean;
-}
+/** What a key adds to the sums. Kept beside its state, so that a change need not hash again what was there before. */
+export class Contribution {
+  /** false: not known, so what is there must be hashed to be taken out (it was just loaded, or something of it expires). */
+  known = false;
+  /** Is anything of the key live? Meaningless while not known. */
+  live = false;
+  low = 0;
+  high = 0;
+  /** Hashes of the key, which begin those of its parts: see hashKey. */
+  hashed = false;
+  keyLow = 0;
+  keyHigh = 0;
 
-const NO_CONTRIBUTION: Contribution = { low: 0, high: 0, live: false };
+  hashKey(key: StateKey): void {
+    const [low, high] = textLanes(key);
+    this.keyLow = low | 0;
+    this.keyHigh = high | 0;
+    this.hashed = true;
+  }
+
+  forget(): void {
+    this.known = false;
+  }
+}
 
 export class Digest {
   #low = 0;
@@ -33,68 +50,65 @@ export class Digest {
 
   static restore(snapshot: DigestSnapshot): Digest {
     const digest = new Digest();
-    digest.#low = snapshot.low;
-    digest.#high = snapshot.high;
-    for (const [step, low, high] of snapshot.expiring) digest.#expiring.set(step, { low, high });
+    digest.#low = snapshot.low | 0;
+    digest.#high = snapshot.high | 0;
+    for (const [step, low, high] of snapshot.expiring) digest.#expiring.set(step, { low: low | 0, high: high | 0 });
     return digest;
   }
 
   snapshot(): DigestSnapshot {
     return {
-      low: this.#low,
-      high: this.#high,
-      expiring: [...this.#expiring].map(([step, { low, high }]) => [step, low, high] as const),
+      low: this.#low >>> 0,
+      high: this.#high >>> 0,
+      expiring: [...this.#expiring].map(([step, { low, high }]) => [step, low >>> 0, high >>> 0] as const),
     };
   }
 
-  /** Takes the parts of a key out and puts its new ones in. */
-  replace(key: StateKey, before: readonly LivePart[], after: readonly LivePart[]): void {
-    this.remove(key, before);
-    this.add(key, after);
-  }
-
-  /** Puts parts in. The contribution that comes back takes them out again, later and for less; undefined when some of them expire. */
-  add(key: StateKey, parts: readonly LivePart[]): Contribution | undefined {
-    if (parts.length === 0) return NO_CONTRIBUTION;
-    const seeds = textLanes(key);
-    if (parts.some((part) => part.expiresAtMs !== Infinity)) {
-      for (const part of parts) this.#move(part, seeds, 1);
-      return undefined;
-    }
-    let sumLow = 0;
-    let sumHigh = 0;
-    for (const part of parts) {
-      const [low, high] = seededLanes(part.bytes, seeds);
-      sumLow = (sumLow + low) >>> 0;
-      sumHigh = (sumHigh + high) >>> 0;
-    }
-    this.#low = (this.#low + sumLow) >>> 0;
-    this.#high = (this.#high + sumHigh) >>> 0;
-    return { low: sumLow, high: sumHigh, live: true };
-  }
-
-  remove(key: StateKey, parts: readonly LivePart[]): void {
+  /** Puts the parts of a key in, of which nothing is in, and notes in `of`, which has the key's hashes, what that adds. */
+  add(of: Contribution, parts: readonly LivePart[]): void {
+    of.known = true;
+    of.live = parts.length > 0;
+    of.low = 0;
+    of.high = 0;
     if (parts.length === 0) return;
-    const seeds = textLanes(key);
-    for (const part of parts) this.#move(part, seeds, -1);
+    for (const part of parts) {
+      if (part.expiresAtMs !== Infinity) {
+        of.known = false;
+        this.#expire(part, of, 1);
+        continue;
+      }
+      of.low = (of.low + bytesLane(part.bytes, of.keyLow)) | 0;
+      of.high = (of.high + bytesLane(part.bytes, of.keyHigh)) | 0;
+    }
+    this.#low = (this.#low + of.low) | 0;
+    this.#high = (this.#high + of.high) | 0;
   }
 
-  takeOut(contribution: Contribution): void {
-    this.#low = (this.#low - contribution.low) >>> 0;
-    this.#high = (this.#high - contribution.high) >>> 0;
-  }
-
-  #move(part: LivePart, seeds: readonly [number, number], sign: 1 | -1): void {
-    const [low, high] = seededLanes(part.bytes, seeds);
-    if (part.expiresAtMs === Infinity) {
-      this.#low = (this.#low + sign * low) >>> 0;
-      this.#high = (this.#high + sign * high) >>> 0;
+  /** Takes out what is in of a key. `parts` of its state are only asked for when they are not known by sum. */
+  remove(of: Contribution, parts: () => readonly LivePart[]): void {
+    if (of.known) {
+      this.#low = (this.#low - of.low) | 0;
+      this.#high = (this.#high - of.high) | 0;
       return;
     }
+    const were = parts();
+    of.live = were.length > 0;
+    if (were.length === 0) return;
+    for (const part of were) {
+      if (part.expiresAtMs !== Infinity) {
+        this.#expire(part, of, -1);
+        continue;
+      }
+      this.#low = (this.#low - bytesLane(part.bytes, of.keyLow)) | 0;
+      this.#high = (this.#high - bytesLane(part.bytes, of.keyHigh)) | 0;
+    }
+  }
+
+  #expire(part: LivePart, of: Contribution, sign: 1 | -1): void {
     const step = Math.ceil(part.expiresAtMs / EXPIRY_STEP_MS);
     const sum = this.#expiring.get(step) ?? { low: 0, high: 0 };
-    sum.low = (sum.low + sign * low) >>> 0;
-    sum.high = (sum.high + sign * high) >>> 0;
+    sum.low = (sum.low + sign * bytesLane(part.bytes, of.keyLow)) | 0;
+    sum.high = (sum.high + sign * bytesLane(part.bytes, of.keyHigh)) | 0;
     if (sum.low === 0 && sum.high === 0) this.#expiring.delete(step);
     else this.#expiring.set(step, sum);
   }
@@ -106,9 +120,9 @@ export class Digest {
     const now = Math.floor(asOfMs / EXPIRY_STEP_MS);
     for (const [step, sum] of this.#expiring) {
       if (step <= now) continue;
-      low = (low + sum.low) >>> 0;
-      high = (high + sum.high) >>> 0;
+      low = (low + sum.low) | 0;
+      high = (high + sum.high) | 0;
     }
-    return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
+    return (high >>> 0).toString(16).padStart(8, '0') + (low >>> 0).toString(16).padStart(8, '0');
   }
 }

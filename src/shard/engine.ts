@@ -40,13 +40,13 @@ import {
   type Version,
 } from '../record/ids.ts';
 import { decodeLease, encodeLease } from '../record/lease.ts';
-import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
+import { type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
 import type { ShardBeat, Watermark } from './beat.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
 import { Digest } from './digest.ts';
 import { GUARDS } from './guards.ts';
 import { IdempotencyTable } from './idempotency.ts';
-import { latest, type KeySlot, type KeyStates } from './key-slot.ts';
+import { latest, type KeySlot, type KeyStates, type Speculation } from './key-slot.ts';
 import type { ShardMeta } from './meta.ts';
 import { OriginTable, type Origin } from './origins.ts';
 import { Reports } from './reports.ts';
@@ -67,8 +67,6 @@ export type EngineCondition =
 export interface EngineOp {
   readonly collection: CollectionRef;
   readonly key: string;
-  /** stateKey(collection, key), made once by who routes the op. */
-  readonly stateKey: StateKey;
   readonly intent: Intent;
   readonly condition?: EngineCondition | undefined;
   readonly idempotency?: Idempotency | undefined;
@@ -118,9 +116,19 @@ export type Inspection =
   /** Whole, and of a format that only a newer node can read: asking for it again would bring the same. */
   | { readonly kind: 'newer'; readonly message: string };
 
-interface Effect {
+/** What a batch in flight makes of a key, and once it has landed what is told of it. */
+class Effect implements Speculation, StateChange {
   readonly slot: KeySlot;
   state: AnyState | undefined;
+  collectableAt: number | undefined = undefined;
+  /** Those of the batch that it belongs to. */
+  readonly of: readonly Effect[];
+
+  constructor(slot: KeySlot, state: AnyState | undefined, of: readonly Effect[]) {
+    this.slot = slot;
+    this.state = state;
+    this.of = of;
+  }
 }
 
 interface InFlight {
@@ -129,7 +137,7 @@ interface InFlight {
   readonly header: BatchHeader | undefined;
   readonly deps: OrderedDeps;
   readonly own: boolean;
-  readonly effects: ReadonlyMap<KeySlot, Effect>;
+  readonly effects: readonly Effect[];
   readonly conflicts: readonly ConflictVerdict[];
   readonly controls: readonly ControlOp[];
   readonly leaseBound: number;
@@ -139,13 +147,13 @@ interface OpenBatch {
   readonly firstStamp: number;
   readonly ops: Op[];
   readonly deps: Map<OriginId, number> | undefined;
-  readonly effects: Map<KeySlot, Effect>;
+  readonly effects: Effect[];
   readonly controls: ControlOp[];
   bytes: number;
 }
 
 const NO_PARTS: readonly LivePart[] = [];
-const NO_EFFECTS: ReadonlyMap<KeySlot, Effect> = new Map();
+const NO_EFFECTS: readonly Effect[] = [];
 const SEEN_ALL = (): boolean => true;
 
 export class ShardEngine {
@@ -321,7 +329,7 @@ export class ShardEngine {
     }
     const { type } = op.collection;
     const merge = mergeOf(type);
-    const slot = states.slot(op.stateKey, type);
+    const slot = states.slot(op.collection, op.key);
     const state = latest(slot);
     if (op.condition !== undefined) {
       const error = unmet(op.condition, merge.view(state, nowMs), op);
@@ -364,7 +372,7 @@ export class ShardEngine {
         firstStamp,
         ops: [],
         deps: GUARDS.batchSeal ? this.origins.depsVector() : undefined,
-        effects: new Map(),
+        effects: [],
         controls: [],
         bytes: 0,
       };
@@ -480,7 +488,7 @@ export class ShardEngine {
   #checkOps(batch: Batch): void {
     for (const op of batch.ops) {
       if (op.collection === undefined) decodeControl(op.payload);
-      else mergeOf(op.collection.type).describe(op.payload);
+      else mergeOf(op.collection.type).check(op.payload);
     }
   }
 
@@ -525,7 +533,7 @@ export class ShardEngine {
     batch: Batch,
     states: KeyStates,
   ): Pick<InFlight, 'header' | 'deps' | 'effects' | 'conflicts' | 'controls' | 'own'> {
-    const effects = new Map<KeySlot, Effect>();
+    const effects: Effect[] = [];
     const conflicts: ConflictVerdict[] = [];
     const controls: ControlOp[] = [];
     const deps = new Map<OriginId, number>();
@@ -549,7 +557,7 @@ export class ShardEngine {
         continue;
       }
       const { type } = op.collection;
-      const slot = states.slot(stateKey(op.collection, op.key), type);
+      const slot = states.slot(op.collection, op.key);
       context.version = { origin: batch.origin, seq: batch.firstSeq + i, stamp: batch.firstStamp + i };
       const applied = mergeOf(type).apply(latest(slot), op.payload, context as OpContext);
       speculate(effects, slot, applied.state);
@@ -560,13 +568,15 @@ export class ShardEngine {
 
   /** DESIGN 6: a loser is judged once, in its origin's region, and is a conflict iff what displaced it had not seen it. */
   #judge(displaced: readonly Displaced[], context: OpContext, op: Op, conflicts: ConflictVerdict[]): void {
-    for (const { loser, field, value } of displaced) {
+    for (const lost of displaced) {
+      const { loser, field } = lost;
       if (originRegion(loser.origin) !== this.settings.region || context.seen(loser)) continue;
+      const { value } = lost;
       conflicts.push({
         collection: op.collection!,
         key: op.key,
         field,
-        loser,
+        loser: { origin: loser.origin, seq: loser.seq, stamp: loser.stamp },
         loserValue: value,
         winner: context.version,
       });
@@ -618,9 +628,11 @@ export class ShardEngine {
       if (item.header === undefined) continue;
       this.origins.land(item.header, item.deps);
       for (const control of item.controls) this.#landControl(control);
-      for (const { slot, state } of item.effects.values()) {
-        changes.push(this.#change(slot, state));
-        if (--slot.pendingCount === 0) slot.pending = undefined;
+      for (const effect of item.effects) {
+        const { slot } = effect;
+        effect.collectableAt = this.#change(slot, effect.state);
+        changes.push(effect);
+        if (slot.newest === effect) slot.newest = undefined;
       }
       conflicts.push(...item.conflicts);
       batches.push({ header: item.header, offset: item.lastOffset, own: item.own });
@@ -635,22 +647,17 @@ export class ShardEngine {
     if (control.kind === 'fold') this.origins.ensure(control.origin).foldedDurable = true;
   }
 
-  #change(slot: KeySlot, after: AnyState | undefined): StateChange {
+  /** The key's durable state is `after`; returns the stamp at which that has something to collect. */
+  #change(slot: KeySlot, after: AnyState | undefined): number | undefined {
     const merge = mergeOf(slot.type);
-    let wasLive: boolean;
-    if (slot.contribution !== undefined) {
-      this.#digest.takeOut(slot.contribution);
-      wasLive = slot.contribution.live;
-    } else {
-      const parts = slot.state === undefined ? NO_PARTS : merge.liveParts(slot.state);
-      this.#digest.remove(slot.key, parts);
-      wasLive = parts.length > 0;
-    }
-    const parts = after === undefined ? NO_PARTS : merge.liveParts(after);
-    slot.contribution = this.#digest.add(slot.key, parts);
+    const { contribution, state: before } = slot;
+    if (!contribution.hashed) contribution.hashKey(slot.key);
+    this.#digest.remove(contribution, () => (before === undefined ? NO_PARTS : merge.liveParts(before)));
+    const wasLive = contribution.live;
+    this.#digest.add(contribution, after === undefined ? NO_PARTS : merge.liveParts(after));
     slot.state = after;
-    this.#keys += Number(parts.length > 0) - Number(wasLive);
-    return { slot, collectableAt: after === undefined ? undefined : merge.collectableAt(after) };
+    this.#keys += Number(contribution.live) - Number(wasLive);
+    return after === undefined ? undefined : merge.collectableAt(after);
   }
 
   // ── Promises, reports, collection, closing ──────────────────────────────────────────────────────────────────────
@@ -731,11 +738,14 @@ export class ShardEngine {
   collect(keys: readonly { key: StateKey; type: MergeTypeName }[], floor: number, states: KeyStates): StateChange[] {
     const changes: StateChange[] = [];
     for (const { key, type } of keys) {
-      const slot = states.slot(key, type);
+      const slot = states.slotAt(key, type);
       if (slot.state === undefined) continue;
       const merge = mergeOf(type);
-      if (slot.pendingCount > 0) changes.push({ slot, collectableAt: merge.collectableAt(slot.state) });
-      else changes.push(this.#change(slot, merge.collect(slot.state, floor)));
+      const collectableAt =
+        slot.newest === undefined
+          ? this.#change(slot, merge.collect(slot.state, floor))
+          : merge.collectableAt(slot.state);
+      changes.push({ slot, collectableAt });
     }
     return changes;
   }
@@ -828,13 +838,15 @@ export class ShardEngine {
 
 const EMPTY_BYTES = new Uint8Array(0);
 
-function speculate(effects: Map<KeySlot, Effect>, slot: KeySlot, after: AnyState | undefined): void {
-  const effect = effects.get(slot);
-  if (effect === undefined) {
-    effects.set(slot, { slot, state: after });
-    slot.pendingCount++;
-  } else effect.state = after;
-  slot.pending = after;
+function speculate(effects: Effect[], slot: KeySlot, after: AnyState | undefined): void {
+  const newest = slot.newest as Effect | undefined;
+  if (newest !== undefined && newest.of === effects) {
+    newest.state = after;
+    return;
+  }
+  const effect = new Effect(slot, after, effects);
+  effects.push(effect);
+  slot.newest = effect;
 }
 
 function refused(error: CausewayError): OpResult {

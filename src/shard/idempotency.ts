@@ -8,6 +8,7 @@
 import { msOfStamp } from '../clock/hlc.ts';
 import type { OriginId, Version } from '../record/ids.ts';
 import type { Idempotency } from '../record/op.ts';
+import { SeqRun } from './seq-run.ts';
 
 export type Recognised =
   | { readonly kind: 'new' }
@@ -17,8 +18,8 @@ export type Recognised =
 const NEW: Recognised = { kind: 'new' };
 
 interface Producer {
-  /** seq → place in the ring. */
-  readonly seqs: Map<number, number>;
+  /** Each with its place in the ring. */
+  readonly seqs: SeqRun;
   /** The highest seq of this producer that was forgotten. */
   forgottenSeq: number;
 }
@@ -75,9 +76,11 @@ export class IdempotencyTable {
   look(idempotency: Idempotency, issuedAtMs: number | undefined): Recognised {
     if (idempotency.kind === 'producer') {
       const producer = this.#producers.get(idempotency.producer);
-      const place = producer?.seqs.get(idempotency.seq);
-      if (place !== undefined) return { kind: 'duplicate', first: this.#versionAt(place) };
-      if (producer !== undefined && idempotency.seq <= producer.forgottenSeq) return this.#forgotten();
+      if (producer !== undefined) {
+        const place = producer.seqs.find(idempotency.seq);
+        if (place >= 0) return { kind: 'duplicate', first: this.#versionAt(place) };
+        if (idempotency.seq <= producer.forgottenSeq) return this.#forgotten();
+      }
     } else {
       const place = this.#keys.get(idempotency.key);
       if (place !== undefined) return { kind: 'duplicate', first: this.#versionAt(place) };
@@ -107,12 +110,12 @@ export class IdempotencyTable {
     if (idempotency.kind === 'producer') {
       let producer = this.#producers.get(idempotency.producer);
       if (producer === undefined) {
-        producer = { seqs: new Map(), forgottenSeq: 0 };
+        producer = { seqs: new SeqRun(), forgottenSeq: 0 };
         this.#producers.set(idempotency.producer, producer);
       }
       // The same op, accepted in two regions that could not see each other: the first to arrive here is the one answered.
-      if (producer.seqs.has(idempotency.seq)) return;
-      producer.seqs.set(idempotency.seq, place);
+      if (producer.seqs.find(idempotency.seq) >= 0) return;
+      producer.seqs.add(idempotency.seq, place);
     } else {
       if (this.#keys.has(idempotency.key)) return;
       this.#keys.set(idempotency.key, place);

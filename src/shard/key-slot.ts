@@ -1,48 +1,59 @@
 // A key in the owner's memory: its durable state, and the speculative one that batches on their way to the log have made of it.
 // One object per key, held by the shell's cache and pointed to by batches in flight, so that an op looks its key up once.
 //
-// Owns nothing; the engine alone writes `state`, `pending` and `contribution` (DESIGN 4: what is speculative is never shown).
+// Owns nothing; the engine alone writes `state`, `newest` and `contribution` (DESIGN 4: what is speculative is never shown).
 
 import type { AnyState } from '../merge/merge.ts';
 import type { StateKey } from '../record/ids.ts';
-import type { MergeTypeName } from '../record/op.ts';
-import type { Contribution } from './digest.ts';
+import type { CollectionRef, MergeTypeName } from '../record/op.ts';
+import { Contribution } from './digest.ts';
+
+/** What one batch in flight makes of one key. */
+export interface Speculation {
+  readonly state: AnyState | undefined;
+}
 
 export interface KeySlot {
   readonly key: StateKey;
   readonly type: MergeTypeName;
   /** As of what has landed. */
   state: AnyState | undefined;
-  /** What the batches in flight have made of it; meaningless while pendingCount is 0. */
-  pending: AnyState | undefined;
-  /** Batches in flight (the open one included) that change this key. While there are any the slot must stay in memory. */
-  pendingCount: number;
-  /** What `state` adds to the shard's digest, when that is known and nothing of it expires. */
-  contribution: Contribution | undefined;
+  /** Of the last batch in flight (the open one included) that changes this key. While there is one the slot must stay in memory. */
+  newest: Speculation | undefined;
+  /** What `state` adds to the shard's digest. */
+  readonly contribution: Contribution;
 }
 
 /** The keys' slots. The shell has loaded every key that an input needs; asking for another is its mistake. */
 export interface KeyStates {
-  slot(key: StateKey, type: MergeTypeName): KeySlot;
+  slot(collection: CollectionRef, key: string): KeySlot;
+  slotAt(key: StateKey, type: MergeTypeName): KeySlot;
 }
 
 /** A class, so that all slots have one shape: they are touched several times an op. */
 export class Slot implements KeySlot {
-  readonly key: StateKey;
+  /** stateKeyPrefix of its collection: one string for all of them. */
+  readonly prefix: string;
+  /** Within its collection. */
+  readonly name: string;
   readonly type: MergeTypeName;
   state: AnyState | undefined;
-  pending: AnyState | undefined = undefined;
-  pendingCount = 0;
-  contribution: Contribution | undefined = undefined;
+  newest: Speculation | undefined = undefined;
+  readonly contribution = new Contribution();
 
-  constructor(key: StateKey, type: MergeTypeName, state: AnyState | undefined) {
-    this.key = key;
+  constructor(prefix: string, name: string, type: MergeTypeName, state: AnyState | undefined) {
+    this.prefix = prefix;
+    this.name = name;
     this.type = type;
     this.state = state;
+  }
+
+  get key(): StateKey {
+    return (this.prefix + this.name) as StateKey;
   }
 }
 
 /** What the next op of the key is prepared on. */
 export function latest(slot: KeySlot): AnyState | undefined {
-  return slot.pendingCount > 0 ? slot.pending : slot.state;
+  return slot.newest === undefined ? slot.state : slot.newest.state;
 }

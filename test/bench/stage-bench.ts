@@ -8,13 +8,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DEFAULT_API_LIMITS } from '../../src/api/limits.ts';
 import { decodeStreamWrite } from '../../src/api/write-decode.ts';
 import { Hlc } from '../../src/clock/hlc.ts';
 import { mergeOf } from '../../src/merge/merge.ts';
 import { decodeOps, readBatchHeader } from '../../src/record/batch.ts';
 import { shardOf } from '../../src/record/hash.ts';
 import { regionId, shardId, type ShardId } from '../../src/record/ids.ts';
-import { stateKey, type CollectionRef } from '../../src/record/op.ts';
+import { type CollectionRef } from '../../src/record/op.ts';
 import { StateCache } from '../../src/region/state-cache.ts';
 import { ShardEngine, type EngineOp, type Landed } from '../../src/shard/engine.ts';
 import { encodeMeta } from '../../src/shard/meta.ts';
@@ -102,7 +103,7 @@ try {
   await there.open();
   const load = makeLoad({ keys: KEYS, valueBytes: 200, seed: 1 });
   const context = {
-    limits: { opsPerRequestMax: 10_000 },
+    limits: { ...DEFAULT_API_LIMITS, opsPerRequestMax: 10_000 },
     clusterId: '',
     admit: () => undefined,
     collectionError: () => undefined,
@@ -124,7 +125,6 @@ try {
         routed[SHARDS.indexOf(shard)]!.push({
           collection: COLLECTION,
           key: op.key,
-          stateKey: stateKey(COLLECTION, op.key),
           intent: op.intent,
           idempotency: op.idempotency,
           issuedAtMs: op.issuedAtMs,

@@ -4,7 +4,7 @@
 
 import fc from 'fast-check';
 import { EPOCH_MS, Hlc, stampOfMs } from '../../src/clock/hlc.ts';
-import { mergeOf, type AnyState } from '../../src/merge/merge.ts';
+import { encoded, mergeOf, type AnyState } from '../../src/merge/merge.ts';
 import { EXPIRY_GRACE_MS, type Displaced, type Intent, type OpContext } from '../../src/merge/types.ts';
 import { originId, regionId, type Dot, type OriginId, type Version } from '../../src/record/ids.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
@@ -85,7 +85,7 @@ export class World {
       }
       case 'store': {
         const replica = this.#replica(step.at);
-        if (replica.state !== undefined) replica.state = this.merge.decode(this.merge.encode(replica.state));
+        if (replica.state !== undefined) replica.state = this.merge.decode(encoded(this.merge.name, replica.state));
         return [replica];
       }
       case 'restart': {
@@ -128,18 +128,18 @@ export class World {
 
   apply(replica: Replica, op: WorldOp): void {
     if (covers(replica.vector, op.version.origin, op.version.seq)) return;
-    const before = replica.state === undefined ? undefined : this.merge.encode(replica.state);
+    const before = replica.state === undefined ? undefined : encoded(this.merge.name, replica.state);
     const context: OpContext = { version: op.version, seen: (dot) => op.seen.has(dotName(dot)) };
     const { state, displaced } = this.merge.apply(replica.state, op.payload, context);
     // States are immutable: the engine keeps the one before beside the one after.
-    if (before !== undefined && !Buffer.from(this.merge.encode(replica.state!)).equals(before)) {
+    if (before !== undefined && !Buffer.from(encoded(this.merge.name, replica.state!)).equals(before)) {
       throw new Error('apply changed the state that it was given');
     }
     replica.state = state;
     replica.vector.set(op.version.origin, op.version.seq);
     replica.history.push(op);
     replica.hlc.advanceTo(op.version.stamp);
-    for (const lost of displaced ?? []) replica.displaced.push({ by: op, lost });
+    for (const lost of displaced ?? []) replica.displaced.push({ by: op, lost: plainLost(lost) });
   }
 
   sync(from: Replica, to: Replica): void {
@@ -208,6 +208,12 @@ function plain(value: unknown): unknown {
     );
   }
   return value;
+}
+
+/** As data: what is told of a loser may be made only when it is asked for. */
+function plainLost({ loser, field, value }: Displaced): Displaced {
+  const { origin, seq, stamp } = loser;
+  return { loser: { origin, seq, stamp }, ...(field === undefined ? {} : { field }), value };
 }
 
 function byKey([a]: [string, unknown], [b]: [string, unknown]): number {

@@ -33,9 +33,9 @@ async function opened(bytesMax: number): Promise<{ cache: StateCache; store: Mem
 
 /** As the engine does it: the slot's state is new, then the cache hears of it. */
 function set(cache: StateCache, name: string, state: AnyState | undefined, collectableAt?: number): void {
-  const slot = cache.slot(key(name), TYPE);
+  const slot = cache.slotAt(key(name), TYPE);
   slot.state = state;
-  slot.contribution = undefined;
+  slot.contribution.forget();
   const change: StateChange = { slot, collectableAt };
   cache.apply([change]);
 }
@@ -61,10 +61,10 @@ test('I11: an entry that the store has may go, and comes back from there', async
   const { cache, disk } = await opened(2000);
   set(cache, 'a', stateOf('1'));
   write(cache, disk);
-  const before = cache.slot(key('a'), TYPE);
+  const before = cache.slotAt(key('a'), TYPE);
   crowd(cache);
   expect(text(cache, 'a')).toBe('1');
-  expect(cache.slot(key('a'), TYPE)).not.toBe(before);
+  expect(cache.slotAt(key('a'), TYPE)).not.toBe(before);
 });
 
 test('I11: an entry that the store does not have stays, whatever the bound', async () => {
@@ -81,10 +81,10 @@ test('I11: an entry that the store does not have stays, whatever the bound', asy
 
 test('I4: an entry with something in flight stays: batches point to it', async () => {
   const { cache } = await opened(2000);
-  const slot = cache.slot(key('a'), TYPE);
-  slot.pendingCount = 1;
+  const slot = cache.slotAt(key('a'), TYPE);
+  slot.newest = { state: undefined };
   crowd(cache);
-  expect(cache.slot(key('a'), TYPE)).toBe(slot);
+  expect(cache.slotAt(key('a'), TYPE)).toBe(slot);
 });
 
 test('I11: while a step is under way the old row is not read, whatever the bound', async () => {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LivePart } from '../../src/merge/types.ts';
 import type { StateKey } from '../../src/record/ids.ts';
-import { Digest, EXPIRY_STEP_MS, type Contribution } from '../../src/shard/digest.ts';
+import { Contribution, Digest, EXPIRY_STEP_MS } from '../../src/shard/digest.ts';
 
 const key = fc.constantFrom('a', 'b', 'c', 'd').map((name) => name as StateKey);
 const part: fc.Arbitrary<LivePart> = fc.record({
@@ -13,10 +13,16 @@ const part: fc.Arbitrary<LivePart> = fc.record({
 });
 const change = fc.tuple(key, fc.array(part, { maxLength: 3 }));
 
+function of(name: string): Contribution {
+  const contribution = new Contribution();
+  contribution.hashKey(name as StateKey);
+  return contribution;
+}
+
 function anew(state: ReadonlyMap<StateKey, readonly LivePart[]>, order: 1 | -1): Digest {
   const digest = new Digest();
   const keys = order === 1 ? [...state] : [...state].toReversed();
-  for (const [name, parts] of keys) digest.add(name, order === 1 ? parts : [...parts].toReversed());
+  for (const [name, parts] of keys) digest.add(of(name), order === 1 ? parts : [...parts].toReversed());
   return digest;
 }
 
@@ -25,12 +31,14 @@ test('I3: what was added and taken out leaves what is there, in whatever order, 
     fc.property(fc.array(change, { maxLength: 30 }), fc.boolean(), (changes, byContribution) => {
       const digest = new Digest();
       const state = new Map<StateKey, readonly LivePart[]>();
-      const contributions = new Map<StateKey, Contribution | undefined>();
+      const contributions = new Map<StateKey, Contribution>();
       for (const [name, parts] of changes) {
-        const known = contributions.get(name);
-        if (byContribution && known !== undefined) digest.takeOut(known);
-        else digest.remove(name, state.get(name) ?? []);
-        contributions.set(name, digest.add(name, parts));
+        const known = contributions.get(name) ?? of(name);
+        contributions.set(name, known);
+        if (!byContribution) known.forget();
+        digest.remove(known, () => state.get(name) ?? []);
+        expect(known.live).toBe((state.get(name) ?? []).length > 0);
+        digest.add(known, parts);
         state.set(name, parts);
       }
       for (const asOfMs of [0, 1, EXPIRY_STEP_MS - 1, EXPIRY_STEP_MS, 7 * EXPIRY_STEP_MS + 3, 100 * EXPIRY_STEP_MS]) {
@@ -46,24 +54,25 @@ test('I3: what was added and taken out leaves what is there, in whatever order, 
 test('I3: a part that expires counts until the end of its step and not after it', () => {
   const digest = new Digest();
   const empty = digest.asOf(0);
-  digest.add('a' as StateKey, [{ bytes: Buffer.from('x'), expiresAtMs: 2.5 * EXPIRY_STEP_MS }]);
+  digest.add(of('a'), [{ bytes: Buffer.from('x'), expiresAtMs: 2.5 * EXPIRY_STEP_MS }]);
   expect(digest.asOf(2.9 * EXPIRY_STEP_MS)).not.toBe(empty);
   expect(digest.asOf(3 * EXPIRY_STEP_MS)).toBe(empty);
 });
 
 test('I3: the same value under another key, or another value under the same, is another digest', () => {
-  const of = (name: string, value: string): string => {
+  const digestOf = (name: string, value: string): string => {
     const digest = new Digest();
-    digest.add(name as StateKey, [{ bytes: Buffer.from(value), expiresAtMs: Infinity }]);
+    digest.add(of(name), [{ bytes: Buffer.from(value), expiresAtMs: Infinity }]);
     return digest.asOf(0);
   };
-  expect(new Set([of('a', 'x'), of('b', 'x'), of('a', 'y'), of('b', 'y')]).size).toBe(4);
+  expect(new Set([digestOf('a', 'x'), digestOf('b', 'x'), digestOf('a', 'y'), digestOf('b', 'y')]).size).toBe(4);
 });
 
 test('I12: steps are kept only while something expires in them', () => {
   const digest = new Digest();
   const parts = [{ bytes: Buffer.from('x'), expiresAtMs: 5 }];
-  digest.add('a' as StateKey, parts);
-  digest.remove('a' as StateKey, parts);
+  const a = of('a');
+  digest.add(a, parts);
+  digest.remove(a, () => parts);
   expect(digest.snapshot()).toEqual({ low: 0, high: 0, expiring: [] });
 });

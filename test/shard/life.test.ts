@@ -111,7 +111,7 @@ describe('collection', () => {
     const digest = eu.digest();
     const changes = eu.engine.collect([{ key, type: 'register-lww' }], floor, eu.states);
     expect(changes).toHaveLength(1);
-    expect(eu.states.slot(key, 'register-lww').state).toBeUndefined();
+    expect(eu.states.slotAt(key, 'register-lww').state).toBeUndefined();
     expect(eu.digest()).toBe(digest);
   });
 

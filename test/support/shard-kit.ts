@@ -4,11 +4,17 @@
 import { Hlc } from '../../src/clock/hlc.ts';
 import type { StoredEntry } from '../../src/log/log.ts';
 import type { AnyState } from '../../src/merge/merge.ts';
-import { mergeOf } from '../../src/merge/merge.ts';
+import { encoded, mergeOf } from '../../src/merge/merge.ts';
 import type { Intent, View } from '../../src/merge/types.ts';
 import { peekShard, readBatchHeader } from '../../src/record/batch.ts';
 import { regionId, shardId, type OriginId, type RegionId, type StateKey, type Version } from '../../src/record/ids.ts';
-import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName } from '../../src/record/op.ts';
+import {
+  splitStateKey,
+  stateKey,
+  type CollectionRef,
+  type Idempotency,
+  type MergeTypeName,
+} from '../../src/record/op.ts';
 import {
   ShardEngine,
   type Append,
@@ -18,7 +24,7 @@ import {
   type Landed,
   type OpResult,
 } from '../../src/shard/engine.ts';
-import type { KeySlot, KeyStates } from '../../src/shard/key-slot.ts';
+import { Slot, type KeySlot, type KeyStates } from '../../src/shard/key-slot.ts';
 import { decodeMeta, encodeMeta, type ShardMeta } from '../../src/shard/meta.ts';
 
 export const SHARD = shardId(1, 0);
@@ -63,18 +69,19 @@ export function textOf(view: View | undefined): string | undefined {
   }
 }
 
-function newSlot(key: StateKey, type: MergeTypeName, state: AnyState | undefined): KeySlot {
-  return { key, type, state, pending: undefined, pendingCount: 0, contribution: undefined };
-}
-
 /** Every key is here: no eviction, nothing to load. */
 export class TestStates implements KeyStates {
   readonly slots = new Map<StateKey, KeySlot>();
 
-  slot(key: StateKey, type: MergeTypeName): KeySlot {
+  slot(ref: CollectionRef, key: string): KeySlot {
+    return this.slotAt(stateKey(ref, key), ref.type);
+  }
+
+  slotAt(key: StateKey, type: MergeTypeName): KeySlot {
     let slot = this.slots.get(key);
     if (slot === undefined) {
-      slot = newSlot(key, type, undefined);
+      const { prefix, key: name } = splitStateKey(key);
+      slot = new Slot(prefix, name, type, undefined);
       this.slots.set(key, slot);
     }
     return slot;
@@ -85,8 +92,9 @@ export class TestStates implements KeyStates {
     const copy = new TestStates();
     for (const [key, { type, state }] of this.slots) {
       const merge = mergeOf(type);
-      const again: AnyState | undefined = state === undefined ? undefined : merge.decode(merge.encode(state));
-      copy.slots.set(key, newSlot(key, type, again));
+      const again: AnyState | undefined = state === undefined ? undefined : merge.decode(encoded(type, state));
+      const { prefix, key: name } = splitStateKey(key);
+      copy.slots.set(key, new Slot(prefix, name, type, again));
     }
     return copy;
   }
@@ -172,11 +180,7 @@ export class ShardHost {
 
   admit(type: MergeTypeName, key: string, intent: Intent, options: WriteOptions = {}): OpResult {
     const ref = collection(type);
-    return this.engine.admit(
-      { collection: ref, key, stateKey: stateKey(ref, key), intent, ...options },
-      this.states,
-      this.nowMs,
-    );
+    return this.engine.admit({ collection: ref, key, intent, ...options }, this.states, this.nowMs);
   }
 
   seal(): void {

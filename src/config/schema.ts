@@ -283,6 +283,10 @@ export const configSchema = z
       is: 'Between heartbeats to each peer.',
       cost: 'Lag of an idle shard and collection of deletes are a heartbeat late; each costs a small frame per peer.',
     }),
+    storeFlushMs: whole(100, 600_000, 10_000, {
+      is: 'What has changed is in the store within about this time; the log has it at once.',
+      cost: 'A crash reads again from the log what the store lacks; less writes a key that changes often more often.',
+    }),
     allowFreshStart: yesNo(false, {
       is: 'Take writes with a new or damaged log although no member could be asked.',
       cost: 'Stamps may come out below what peers have seen of this region: only when the peers are known to be gone.',

@@ -11,9 +11,9 @@ import type { Log, StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
 import type { View } from '../merge/types.ts';
 import { stampOfMs } from '../clock/hlc.ts';
-import { decodeOps, readBatchHeader, type BatchHeader } from '../record/batch.ts';
+import { readBatchHeader, walkOps, type BatchHeader, type OpFilter } from '../record/batch.ts';
 import type { OriginId, ShardId } from '../record/ids.ts';
-import type { CollectionRef, Op } from '../record/op.ts';
+import type { Op } from '../record/op.ts';
 import { dominates } from '../record/vector.ts';
 import type { System } from '../system/system.ts';
 import type { FeedEvent, FeedSink, FeedStart, FeedSubscription, SubscribeRequest } from './types.ts';
@@ -45,18 +45,6 @@ interface Position {
   /** The consumer's cursor while it is ahead of this region; undefined once the shard's durable vector covers it. */
   ahead: ReadonlyMap<OriginId, number> | undefined;
   silentOps: number;
-}
-
-const decoded = new WeakMap<Uint8Array, Op[]>();
-
-/** Consumers of one region usually read the same batches at about the same time, out of the log's cache: decode once. */
-function opsOf(bytes: Uint8Array, header: BatchHeader): Op[] {
-  let ops = decoded.get(bytes);
-  if (ops === undefined) {
-    ops = decodeOps(bytes, header);
-    decoded.set(bytes, ops);
-  }
-  return ops;
 }
 
 export class Feed {
@@ -97,7 +85,7 @@ export class Feed {
 
 class Subscription implements FeedSubscription {
   readonly #request: SubscribeRequest;
-  readonly #collections: ReadonlySet<string>;
+  readonly #filter: OpFilter;
   readonly #positions: Position[];
   readonly #sink: FeedSink;
   readonly #log: Log;
@@ -120,7 +108,11 @@ class Subscription implements FeedSubscription {
     ended: () => void,
   ) {
     this.#request = request;
-    this.#collections = new Set(request.collections);
+    const names = new Set(request.collections);
+    this.#filter = {
+      wants: ({ namespace, name }) => namespace === request.namespace && (names.size === 0 || names.has(name)),
+      keyPrefix: Buffer.from(request.keyPrefix),
+    };
     this.#sink = sink;
     this.#log = log;
     this.#system = system;
@@ -258,7 +250,7 @@ class Subscription implements FeedSubscription {
       position.cursor.set(header.origin, header.lastSeq);
       position.silentOps += header.count;
       if (header.lastStamp < this.#afterStamp) continue;
-      this.#collect(position.source.shard, header, opsOf(entry.bytes, header), have, events, ops);
+      this.#collect(position.source.shard, header, entry.bytes, have, events, ops);
     }
     if (this.#request.form === 'value' && ops.length > 0) {
       position.source.views(ops, position.nextOffset - 1, (views) => {
@@ -278,20 +270,11 @@ class Subscription implements FeedSubscription {
     this.#send(position, events);
   }
 
-  #collect(
-    shard: ShardId,
-    header: BatchHeader,
-    batch: readonly Op[],
-    have: number,
-    events: FeedEvent[],
-    ops: Op[],
-  ): void {
-    for (let i = 0; i < batch.length; i++) {
-      const op = batch[i]!;
+  #collect(shard: ShardId, header: BatchHeader, batch: Uint8Array, have: number, events: FeedEvent[], ops: Op[]): void {
+    walkOps(batch, header, this.#filter, (op, i) => {
       const seq = header.firstSeq + i;
-      if (seq <= have || op.collection === undefined || !this.#wants(op.collection, op.key)) continue;
       const stamp = header.firstStamp + i;
-      if (stamp < this.#afterStamp) continue;
+      if (seq <= have || op.collection === undefined || stamp < this.#afterStamp) return;
       ops.push(op);
       events.push({
         shard,
@@ -302,15 +285,7 @@ class Subscription implements FeedSubscription {
         trace: op.trace,
         view: undefined,
       });
-    }
-  }
-
-  #wants(collection: CollectionRef, key: string): boolean {
-    return (
-      collection.namespace === this.#request.namespace &&
-      (this.#collections.size === 0 || this.#collections.has(collection.name)) &&
-      key.startsWith(this.#request.keyPrefix)
-    );
+    });
   }
 
   #send(position: Position, events: readonly FeedEvent[]): void {

@@ -31,7 +31,9 @@ import {
 import {
   MERGE_TYPE_CODES,
   mergeTypeOfCode,
+  opMatches,
   readOp,
+  skipOp,
   skipExtensions,
   writeOp,
   type CollectionRef,
@@ -367,6 +369,34 @@ export function decodeOps(input: Uint8Array, header: BatchHeader): Op[] {
   return readOps(reader, bytes, header);
 }
 
+/** Which ops a walk stops at. */
+export interface OpFilter {
+  /** Asked once for each collection of a batch. */
+  wants(collection: CollectionRef): boolean;
+  /** UTF-8; empty: every key. */
+  readonly keyPrefix: Uint8Array;
+}
+
+/** decodeOps for who wants few of them: the others are stepped over, undecoded. Control ops are never wanted. */
+export function walkOps(
+  input: Uint8Array,
+  header: BatchHeader,
+  filter: OpFilter,
+  visit: (op: Op, index: number) => void,
+): void {
+  const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  const reader = new ByteReader(bytes, BATCH_HEADER_BYTES + bytes[59]!);
+  if ((bytes[58]! & FLAG_DEPS_FULL) !== 0) readFullDeps(reader);
+  else skipDepsDelta(reader);
+  const collections = readCollections(reader, bytes);
+  const wanted = collections.map((collection) => filter.wants(collection));
+  if (!wanted.includes(true)) return;
+  for (let i = 0; i < header.count; i++) {
+    if (opMatches(reader, wanted, filter.keyPrefix)) visit(readOp(reader, collections), i);
+    else skipOp(reader);
+  }
+}
+
 /** Decodes the rest of a batch whose header was read. `before` are the deps of the origin's previous batch. */
 export function decodeBatch(input: Uint8Array, header: BatchHeader, before: OrderedDeps): Batch {
   const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
@@ -377,14 +407,19 @@ export function decodeBatch(input: Uint8Array, header: BatchHeader, before: Orde
 }
 
 function readOps(reader: ByteReader, bytes: Buffer, header: BatchHeader): Op[] {
-  const collections: CollectionRef[] = [];
-  for (let left = countOf(reader, 'collections'); left > 0; left--) collections.push(readCollection(reader));
-  skipExtensions(reader, 'batch');
-  if (reader.at !== bytes.readUInt32LE(20)) throw new MalformedBytes('a batch header of another length than it says');
+  const collections = readCollections(reader, bytes);
   const ops: Op[] = [];
   for (let i = 0; i < header.count; i++) ops.push(readOp(reader, collections));
   reader.end('a batch');
   return ops;
+}
+
+function readCollections(reader: ByteReader, bytes: Buffer): CollectionRef[] {
+  const collections: CollectionRef[] = [];
+  for (let left = countOf(reader, 'collections'); left > 0; left--) collections.push(readCollection(reader));
+  skipExtensions(reader, 'batch');
+  if (reader.at !== bytes.readUInt32LE(20)) throw new MalformedBytes('a batch header of another length than it says');
+  return collections;
 }
 
 /** At the bound it starts anew. */

@@ -195,6 +195,22 @@ export class ByteReader {
     return at;
   }
 
+  skip(bytes: number): void {
+    this.#take(bytes, 'bytes');
+  }
+
+  /** Back to where `at` was read. */
+  rewind(at: number): void {
+    this.#at = at;
+  }
+
+  /** Do the next `length` bytes begin with `prefix`? They stay unread. */
+  startsWith(length: number, prefix: Uint8Array): boolean {
+    if (prefix.length > length || length > this.left) return false;
+    for (let i = 0; i < prefix.length; i++) if (this.#bytes[this.#at + i] !== prefix[i]) return false;
+    return true;
+  }
+
   u8(): number {
     return this.#bytes[this.#take(1, 'u8')]!;
   }

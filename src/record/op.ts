@@ -124,6 +124,21 @@ export function readOp(reader: ByteReader, collections: readonly CollectionRef[]
   return { collection, key, payload, idempotency, trace, schemaId };
 }
 
+/** Whether the op that begins here is of a wanted collection (by its place in the table) and its key begins with `prefix`. Reads nothing. */
+export function opMatches(reader: ByteReader, wanted: readonly boolean[], prefix: Uint8Array): boolean {
+  const { at } = reader;
+  reader.varint();
+  reader.u8();
+  const index = reader.varint();
+  const matches = index > 0 && wanted[index - 1] === true && reader.startsWith(reader.varint(), prefix);
+  reader.rewind(at);
+  return matches;
+}
+
+export function skipOp(reader: ByteReader): void {
+  reader.skip(reader.varint());
+}
+
 /** Bounded in bytes and not in characters: stores have bounds on a row's key that no batch may lead past. */
 function shortText(reader: ByteReader, bytesMax: number, what: string): string {
   const start = reader.at;

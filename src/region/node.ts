@@ -149,7 +149,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#writer = new StoreWriter(
       ports.store,
       ports.system.timers,
-      settings.limits.storeBacklogMax,
+      { flushMs: settings.storeFlushMs, backlogMax: settings.limits.storeBacklogMax },
       () => this.#runners.values(),
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );

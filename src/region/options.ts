@@ -41,6 +41,8 @@ export interface NodeSettings {
   readonly leaseMs: number;
   /** Between heartbeats, ms. Default 100. */
   readonly heartbeatMs: number;
+  /** What has landed is in the store within about this time, ms. Default 10,000. */
+  readonly storeFlushMs: number;
   /** The operator says: start taking writes with a new or damaged log although no member could be asked. */
   readonly allowFreshStart: boolean;
   readonly limits: NodeLimits;

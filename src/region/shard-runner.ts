@@ -90,6 +90,8 @@ export class ShardRunner {
   #stopped = false;
   #recovered = false;
   #storeCursor = 0;
+  /** Of the log behind the store's cursor, about: what is on its way is counted as stored. */
+  #unstoredBytes = 0;
   #storeWriting = false;
   #collecting = false;
   /** Since when something is known to be missing and nothing was taken, by the monotonic clock. */
@@ -169,6 +171,10 @@ export class ShardRunner {
 
   get inFlightBytes(): number {
     return this.#inFlightBytes + this.engine.openBytes;
+  }
+
+  get unstoredBytes(): number {
+    return this.#unstoredBytes;
   }
 
   get tombstones(): number {
@@ -477,10 +483,14 @@ export class ShardRunner {
       this.#ownInFlight--;
     }
     while (this.#inFlightSizes.length > 0 && this.#inFlightSizes[0]!.offset <= offset) {
-      this.#inFlightBytes -= this.#inFlightSizes.shift()!.bytes;
+      const { bytes } = this.#inFlightSizes.shift()!;
+      this.#inFlightBytes -= bytes;
+      this.#unstoredBytes += bytes;
     }
     while (this.#remoteInFlightSizes.length > 0 && this.#remoteInFlightSizes[0]!.offset <= offset) {
-      this.#remoteInFlightBytes -= this.#remoteInFlightSizes.shift()!.bytes;
+      const { bytes } = this.#remoteInFlightSizes.shift()!;
+      this.#remoteInFlightBytes -= bytes;
+      this.#unstoredBytes += bytes;
     }
     this.#checkTarget();
     for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
@@ -547,6 +557,7 @@ export class ShardRunner {
     if (rows.length === 0 && toCursor === this.#storeCursor) return undefined;
     rows.push([META_ROW, encodeMeta(this.engine.meta())]);
     this.#storeWriting = true;
+    this.#unstoredBytes = 0;
     return { shard: this.shard, fromCursor: this.#storeCursor, toCursor, rows };
   }
 

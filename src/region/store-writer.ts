@@ -9,14 +9,14 @@ import type { Store, StoreStep } from '../store/store.ts';
 import type { Timers, TimerHandle } from '../system/system.ts';
 import type { ShardRunner } from './shard-runner.ts';
 
-/** Shards take turns: of those that are dirty a slice at a time, the longest dirty first, so that each comes once in FLUSH_SLICES ×
- *  FLUSH_SLICE_MS. Rows of one shard stand in the same pages, and LMDB writes whole pages: 5 µs a row when 500 random ones of 12,500 go
+/** Shards take turns: of those that are dirty a slice at a time, the longest dirty first, so that each comes once in flushMs. Rows of one shard stand in the same pages, and LMDB writes whole pages: 5 µs a row when 500 random ones of 12,500 go
  *  in a transaction, 1.8 when 4,000 do, 1.4 with 8,000; and a key that was written twice meanwhile goes once. It also keeps a
  *  transaction, which holds the event loop, short. What a crash loses of it is read again from the log. */
 const FLUSH_SLICES = 8;
-const FLUSH_SLICE_MS = 500;
 /** A shard with so many goes at once, or with its share of half of what may wait in all. */
 const FLUSH_KEYS = 16_384;
+/** … or when so much of its log is not in the store: its values are in memory until then. */
+const FLUSH_BYTES = 32 * 1024 * 1024;
 /** After a failed transaction. */
 const RETRY_MS = 200;
 
@@ -24,6 +24,7 @@ export class StoreWriter {
   readonly #store: Store;
   readonly #timers: Timers;
   readonly #backlogMax: number;
+  readonly #sliceMs: number;
   readonly #runners: () => Iterable<ShardRunner>;
   readonly #failed: (message: string) => void;
   readonly #idle: (() => void)[] = [];
@@ -37,17 +38,18 @@ export class StoreWriter {
   #writing = false;
   #stopped = false;
 
-  /** `backlogMax`: rows that may wait before clients are asked to. */
+  /** `flushMs`: how long a change may wait. `backlogMax`: how many may, before clients are asked to. */
   constructor(
     store: Store,
     timers: Timers,
-    backlogMax: number,
+    bounds: { readonly flushMs: number; readonly backlogMax: number },
     runners: () => Iterable<ShardRunner>,
     failed: (message: string) => void,
   ) {
     this.#store = store;
     this.#timers = timers;
-    this.#backlogMax = backlogMax;
+    this.#backlogMax = bounds.backlogMax;
+    this.#sliceMs = Math.ceil(bounds.flushMs / FLUSH_SLICES);
     this.#runners = runners;
     this.#failed = failed;
   }
@@ -68,7 +70,7 @@ export class StoreWriter {
       this.#timers.soon(() => this.#flush());
       return;
     }
-    this.#timer ??= this.#timers.after(FLUSH_SLICE_MS, () => this.#flush());
+    this.#timer ??= this.#timers.after(this.#sliceMs, () => this.#flush());
   }
 
   stop(): void {
@@ -95,7 +97,7 @@ export class StoreWriter {
 
   #isFull(runner: ShardRunner): boolean {
     const share = this.#backlogMax / 2 / Math.max(1, this.#dirty.size);
-    return runner.cache.dirtyCount >= Math.min(FLUSH_KEYS, share);
+    return runner.cache.dirtyCount >= Math.min(FLUSH_KEYS, share) || runner.unstoredBytes >= FLUSH_BYTES;
   }
 
   #flush(): void {
@@ -115,7 +117,7 @@ export class StoreWriter {
     }
     if (steps.length === 0) {
       for (const done of this.#idle.splice(0)) done();
-      if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(FLUSH_SLICE_MS, () => this.#flush());
+      if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(this.#sliceMs, () => this.#flush());
       return;
     }
     this.#writing = true;
@@ -145,7 +147,7 @@ export class StoreWriter {
         for (const done of this.#idle.splice(0)) done();
         this.#timer ??= this.#timers.after(RETRY_MS, () => this.#flush());
       } else if (this.#idle.length > 0 || this.#dirty.size > 0)
-        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : FLUSH_SLICE_MS, () => this.#flush());
+        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : this.#sliceMs, () => this.#flush());
     });
   }
 

@@ -28,8 +28,8 @@ export class ResidencyCheck {
 function shardsOf(message: Up | Down): ShardId[] {
   switch (message.kind) {
     case 'want':
-    case 'ack':
       return [message.shard];
+    case 'ack':
     case 'welcome':
     case 'beat':
       return message.shards.map(({ shard }) => shard);

@@ -433,7 +433,7 @@ function detailOf(message: Message): string {
     case 'want':
       return `${message.shard} ${message.regions.join(',')} ${vectorText(message.have)}`;
     case 'ack':
-      return `${message.shard} ${vectorText(message.durable)}`;
+      return message.shards.map(({ shard, durable }) => `${shard} ${vectorText(durable)}`).join(' ');
     case 'credit':
       return `${message.bytesTotal}`;
     case 'refuse':

@@ -63,6 +63,8 @@ const SOON_MS = 0.02;
 
 export function simSystem(scheduler: Scheduler, clock: SimClock, life: Life, random: SeededRandom): System {
   return {
+    // Now idle, now busy: whoever waits longer when there is much to do does so here too.
+    load: { busy: () => random.float() },
     clock: {
       nowMs: () => clock.nowMs(),
       monotonicMs: () => scheduler.now,

@@ -43,6 +43,7 @@ import type {
 } from './region.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { alarmsOf, peerStatus, shardStatus } from './status.ts';
+import { SealRounds } from './seal-rounds.ts';
 import { StoreWriter } from './store-writer.ts';
 import { highestOf, WriteCall } from './write-call.ts';
 
@@ -73,6 +74,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Every shard that this region holds, owned by this node or not. */
   readonly #members = new Map<ShardId, readonly RegionId[]>();
   readonly #runners = new Map<ShardId, ShardRunner>();
+  readonly #rounds: SealRounds;
   readonly #asking = new Map<ShardId, MembershipCheck>();
   /** Shards whose log tail is proven, by itself or by the members. */
   readonly #proven = new Set<ShardId>();
@@ -153,6 +155,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       () => this.#runners.values(),
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
+    this.#rounds = new SealRounds(ports.system);
     this.#reads = new CausalReads((session) => this.#behind(session));
   }
 
@@ -337,6 +340,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     landed: (runner, landed) => this.#landed(runner, landed),
     conflict: (runner, verdict) => this.#conflict(runner, verdict),
     dirty: (runner) => this.#writer.dirty(runner),
+    sealWanted: (runner) => this.#rounds.want(runner),
     askAgain: (shard) => this.#links.wantAgain(shard),
     stopped: (runner, failure) => this.#runnerStopped(runner, failure),
     counted: (name, n) => {

@@ -39,6 +39,8 @@ export interface RunnerEvents {
   conflict(runner: ShardRunner, verdict: ConflictVerdict): void;
   /** Rows wait for the store. */
   dirty(runner: ShardRunner): void;
+  /** The open batch waits to be sealed: sealNow() is called in the node's next round. */
+  sealWanted(runner: ShardRunner): void;
   /** Something is missing: let the links ask again. */
   askAgain(shard: ShardId): void;
   /** The runner is over: deposed, or the log refuses. The node decides whether to begin again. */
@@ -363,15 +365,16 @@ export class ShardRunner {
     part.call.partExpired(part.indexes, durableIn);
   }
 
-  /** Group commit without linger: at once when nothing of ours is under way, else when that has landed. */
+  /** Group commit without linger: in the next round when nothing of ours is under way, else when that has landed. */
   #scheduleSeal(): void {
     if (this.#sealSoon || this.#ownInFlight > 0 || this.engine.openOps === 0) return;
     this.#sealSoon = true;
-    // One turn later, so that everything which came in with the same read of a socket is in the batch.
-    this.#ports.system.timers.soon(() => {
-      this.#sealSoon = false;
-      if (!this.#stopped) this.#seal();
-    });
+    this.#events.sealWanted(this);
+  }
+
+  sealNow(): void {
+    this.#sealSoon = false;
+    if (!this.#stopped) this.#seal();
   }
 
   #seal(): void {
@@ -498,8 +501,7 @@ export class ShardRunner {
     while (done < this.#parts.length && this.#parts[done]!.offset !== undefined && this.#parts[done]!.offset! <= offset)
       done++;
     const parts = done === 0 ? [] : this.#parts.splice(0, done);
-    // The next commit leaves before anybody is told of this one.
-    if (this.#ownInFlight === 0) this.#seal();
+    this.#scheduleSeal();
     for (const part of parts) this.#landedPart(part);
     if (landed.changes.length > 0 || landed.batches.length > 0) this.#events.dirty(this);
     this.#events.landed(this, landed);

@@ -65,7 +65,11 @@ export function encodeUp(message: Up): Buffer {
     case 'credit':
       return encode(upType, { credit: { bytesTotal: message.bytesTotal } });
     case 'ack':
-      return encode(upType, { ack: { ...wireShard(message.shard), durable: wireVector(message.durable) } });
+      return encode(upType, {
+        ack: {
+          shards: message.shards.map(({ shard, durable }) => ({ ...wireShard(shard), durable: wireVector(durable) })),
+        },
+      });
     case 'ping':
       return encode(upType, { ping: { sentAtMs: message.sentAtMs } });
   }
@@ -192,7 +196,10 @@ export function decodeUp(bytes: Buffer): Up {
     case 'credit':
       return { kind: 'credit', bytesTotal: integer(body, 'bytesTotal') };
     case 'ack':
-      return { kind: 'ack', shard: shard(body), durable: vector(body, 'durable') };
+      return {
+        kind: 'ack',
+        shards: each(body, 'shards').map((entry) => ({ shard: shard(entry), durable: vector(entry, 'durable') })),
+      };
     case 'ping':
       return { kind: 'ping', sentAtMs: integer(body, 'sentAtMs') };
   }

@@ -44,8 +44,8 @@ export interface Credit {
 /** What is durable at the receiver; only entries that moved. Cumulative. */
 export interface Ack {
   readonly kind: 'ack';
-  readonly shard: ShardId;
-  readonly durable: ReadonlyVector;
+  /** What became durable of each since the last ack that named it. */
+  readonly shards: readonly { readonly shard: ShardId; readonly durable: ReadonlyVector }[];
 }
 
 export interface Ping {

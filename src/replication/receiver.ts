@@ -9,7 +9,7 @@
 // I8  A source's silence costs nothing but its own link.
 // HAZARD: vectors in `durable` events may be the engine's live maps: they are read when the ack is sent, not when it is asked for.
 
-import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
+import type { RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import { helloOf, judgeWelcome, type Identity } from './handshake.ts';
@@ -25,8 +25,8 @@ export const REFUSED_BACKOFF_MS = 5000;
 export const STABLE_MS = 5000;
 /** From dial to welcome: name resolution, TCP, TLS, HTTP/2 and hello, over a WAN. */
 export const GREETING_MS_MAX = 5000;
-/** Between two acks of one shard. The first is sent at once, so an idle link acknowledges without delay; a busy one is spared a gRPC
- *  message per commit. */
+/** Between two acks of a link, each for all its shards. The first is sent at once, so an idle link acknowledges without delay; a busy
+ *  one is spared a gRPC message per commit and shard, which cost more than the commits. */
 export const ACK_INTERVAL_MS = 10;
 /** Between two wants of one shard (and at least 1.5 round trips: before that the last one cannot have shown its effect). */
 export const WANT_INTERVAL_MS = 100;
@@ -97,12 +97,6 @@ type Phase =
   | { readonly kind: 'greeting'; readonly sinceMs: number }
   | { readonly kind: 'up'; readonly sinceMs: number };
 
-interface AckState {
-  /** What the source has been told. */
-  readonly told: VersionVector;
-  sentAtMs: number;
-}
-
 export class Receiver {
   readonly #settings: ReceiverSettings;
   readonly #peerPrefix: string;
@@ -124,7 +118,9 @@ export class Receiver {
   #received = 0;
   #answered = 0;
   #granted = 0;
-  readonly #acks = new Map<ShardId, AckState>();
+  /** Per shard, what the source has been told. */
+  readonly #acked = new Map<ShardId, VersionVector>();
+  #ackedAtMs = Number.NEGATIVE_INFINITY;
   readonly #acksPending = new Map<ShardId, ReadonlyVector>();
   /** Those of the pending acks that tell the source about its own region's ops: somebody may wait for them. */
   readonly #acksUrgent = new Set<ShardId>();
@@ -165,7 +161,7 @@ export class Receiver {
     if (this.#phase.kind === 'waiting') return this.#phase.untilMs;
     if (this.#phase.kind !== 'up' || this.#blocked) return undefined;
     let wake = Number.POSITIVE_INFINITY;
-    for (const shard of this.#acksUrgent) wake = Math.min(wake, this.#ackState(shard).sentAtMs + ACK_INTERVAL_MS);
+    if (this.#acksUrgent.size > 0) wake = Math.min(wake, this.#ackedAtMs + ACK_INTERVAL_MS);
     for (const shard of this.#wantsDue) wake = Math.min(wake, this.#wantDueAtMs(shard));
     return wake === Number.POSITIVE_INFINITY ? undefined : wake;
   }
@@ -249,7 +245,8 @@ export class Receiver {
     this.#received = 0;
     this.#answered = 0;
     this.#granted = 0;
-    this.#acks.clear();
+    this.#acked.clear();
+    this.#ackedAtMs = Number.NEGATIVE_INFINITY;
     this.#acksPending.clear();
     this.#acksUrgent.clear();
     this.#pings = [];
@@ -432,22 +429,13 @@ export class Receiver {
     if (!this.#served.has(shard)) return;
     this.#acksPending.set(shard, vector);
     if (this.#acksUrgent.has(shard)) return;
-    const told = this.#ackState(shard).told;
+    const told = this.#acked.get(shard);
     for (const [origin, seq] of vector) {
-      if (origin.startsWith(this.#peerPrefix) && seq > (told.get(origin) ?? 0)) {
+      if (origin.startsWith(this.#peerPrefix) && seq > (told?.get(origin) ?? 0)) {
         this.#acksUrgent.add(shard);
         return;
       }
     }
-  }
-
-  #ackState(shard: ShardId): AckState {
-    let state = this.#acks.get(shard);
-    if (state === undefined) {
-      state = { told: new Map(), sentAtMs: Number.NEGATIVE_INFINITY };
-      this.#acks.set(shard, state);
-    }
-    return state;
   }
 
   /** Sends what is due, unless the stream is full; then it stays, at most one of each, until drain. */
@@ -459,12 +447,7 @@ export class Receiver {
       this.#wantsDue.delete(shard);
       this.#want(shard, at);
     }
-    for (const shard of this.#acksUrgent) {
-      const state = this.#ackState(shard);
-      if (state.sentAtMs + ACK_INTERVAL_MS > at.monotonicMs) continue;
-      this.#acksUrgent.delete(shard);
-      this.#ack(shard, state, at);
-    }
+    if (this.#acksUrgent.size > 0 && this.#ackedAtMs + ACK_INTERVAL_MS <= at.monotonicMs) this.#ack(at);
   }
 
   /** Tops the credit up when at most this part of the window is left of it. */
@@ -488,19 +471,33 @@ export class Receiver {
     this.#act({ kind: 'want', shard, regions });
   }
 
-  #ack(shard: ShardId, state: AckState, at: Moment): void {
-    const vector = this.#acksPending.get(shard);
-    this.#acksPending.delete(shard);
-    if (vector === undefined) return;
-    const moved = new Map<OriginId, number>();
-    for (const [origin, seq] of vector) {
-      if (seq <= (state.told.get(origin) ?? 0)) continue;
-      moved.set(origin, seq);
-      state.told.set(origin, seq);
+  /** Of everything that is pending, urgent or not: it costs next to nothing more. */
+  #ack(at: Moment): void {
+    const shards: { shard: ShardId; durable: ReadonlyVector }[] = [];
+    for (const [shard, vector] of this.#acksPending) {
+      const moved = this.#moved(shard, vector);
+      if (moved.size > 0) shards.push({ shard, durable: moved });
     }
-    if (moved.size === 0) return;
-    state.sentAtMs = at.monotonicMs;
-    this.#act({ kind: 'send', message: { kind: 'ack', shard, durable: moved } });
+    this.#acksPending.clear();
+    this.#acksUrgent.clear();
+    if (shards.length === 0) return;
+    this.#ackedAtMs = at.monotonicMs;
+    this.#act({ kind: 'send', message: { kind: 'ack', shards } });
+  }
+
+  #moved(shard: ShardId, vector: ReadonlyVector): VersionVector {
+    let told = this.#acked.get(shard);
+    if (told === undefined) {
+      told = new Map();
+      this.#acked.set(shard, told);
+    }
+    const moved: VersionVector = new Map();
+    for (const [origin, seq] of vector) {
+      if (seq <= (told.get(origin) ?? 0)) continue;
+      moved.set(origin, seq);
+      told.set(origin, seq);
+    }
+    return moved;
   }
 
   #act(action: ReceiverAction): void {

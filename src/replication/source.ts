@@ -309,13 +309,14 @@ export class Source {
   }
 
   #ack(message: Ack, peer: Hello): void {
-    if (!this.#host.members(message.shard).includes(peer.region)) {
-      this.refuse('protocol-error', `${this.#name()} acknowledged shard ${message.shard}, of which it is not a member`);
-      return;
+    for (const { shard, durable } of message.shards) {
+      if (!this.#host.members(shard).includes(peer.region)) {
+        this.refuse('protocol-error', `${this.#name()} acknowledged shard ${shard}, of which it is not a member`);
+        return;
+      }
+      // A shard that we have just let go of; its new owner is told by the peer itself.
+      if (this.#host.shards().includes(shard)) this.#host.onAck(peer.region, shard, durable);
     }
-    // A shard that we have just let go of; its new owner is told by the peer itself.
-    if (!this.#host.shards().includes(message.shard)) return;
-    this.#host.onAck(peer.region, message.shard, message.durable);
   }
 
   #want(want: Want, peer: Hello): void {

@@ -32,7 +32,15 @@ export function realSystem(): System {
     return view.getUint16(offset) * 2 ** 32 + view.getUint32(offset + 2);
   };
 
+  let loop = performance.eventLoopUtilization();
   return {
+    load: {
+      busy: () => {
+        const before = loop;
+        loop = performance.eventLoopUtilization();
+        return performance.eventLoopUtilization(loop, before).utilization;
+      },
+    },
     clock: {
       nowMs: () => Date.now(),
       monotonicMs: () => performance.now(),

@@ -37,8 +37,15 @@ export interface Random {
   uint48(): number;
 }
 
+/** How busy this process is with its one thread. */
+export interface Load {
+  /** Part of the time since the last call in which the event loop did not wait, 0 … 1. One caller. */
+  busy(): number;
+}
+
 export interface System {
   readonly clock: ClockSource;
+  readonly load: Load;
   readonly timers: Timers;
   readonly random: Random;
 }

@@ -435,7 +435,7 @@ describe('conditions', () => {
 describe('residency', () => {
   test('I10: a vector of a shard that crosses to a region outside its placement', () => {
     const check = new ResidencyCheck(() => [EU]);
-    expect(() => check.sent('eu', 'us', { kind: 'ack', shard: SHARD, durable: new Map() })).toThrow(
+    expect(() => check.sent('eu', 'us', { kind: 'ack', shards: [{ shard: SHARD, durable: new Map() }] })).toThrow(
       /us is not in its placement/,
     );
     check.sent('eu', 'us', { kind: 'ping', sentAtMs: 1 });

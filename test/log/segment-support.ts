@@ -31,6 +31,7 @@ export function manualSystem(seed = 1): ManualSystem {
   };
   return {
     clock: { nowMs: () => now, monotonicMs: () => now },
+    load: { busy: () => 0 },
     timers: {
       after: (ms, fn) => start(ms, undefined, fn),
       every: (ms, fn) => start(ms, ms, fn),

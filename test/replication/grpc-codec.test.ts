@@ -51,7 +51,10 @@ const up: fc.Arbitrary<Up> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('want' as const), shard, regions: fc.array(region, { maxLength: 4 }), have: vector }),
   fc.record({ kind: fc.constant('credit' as const), bytesTotal: number }),
-  fc.record({ kind: fc.constant('ack' as const), shard, durable: vector }),
+  fc.record({
+    kind: fc.constant('ack' as const),
+    shards: fc.array(fc.record({ shard, durable: vector }), { maxLength: 3 }),
+  }),
   fc.record({ kind: fc.constant('ping' as const), sentAtMs: number }),
 );
 
@@ -134,13 +137,16 @@ describe('refused as MalformedBytes:', () => {
     ['two kinds at once', upBytes({ ping: { sentAtMs: 1 }, credit: { bytesTotal: 1 } })],
     ['a region that is none', upBytes({ hello: { region: 'EU West' } })],
     ['a name that is too long', upBytes({ hello: { region: 'eu', node: 'n'.repeat(257) } })],
-    ['a shard without placement', upBytes({ ack: { shardIndex: 1 } })],
-    ['a shard beyond', upBytes({ ack: { placementId: 1, shardIndex: 65_536 } })],
-    ['a vector that names an origin twice', upBytes({ ack: { placementId: 1, durable: [entry, entry] } })],
-    ['a vector with seq 0', upBytes({ ack: { placementId: 1, durable: [{ ...entry, seq: 0 }] } })],
+    ['a shard without placement', upBytes({ ack: { shards: [{ shardIndex: 1 }] } })],
+    ['a shard beyond', upBytes({ ack: { shards: [{ placementId: 1, shardIndex: 65_536 }] } })],
+    [
+      'a vector that names an origin twice',
+      upBytes({ ack: { shards: [{ placementId: 1, durable: [entry, entry] }] } }),
+    ],
+    ['a vector with seq 0', upBytes({ ack: { shards: [{ placementId: 1, durable: [{ ...entry, seq: 0 }] }] } })],
     [
       'an incarnation beyond 48 bits',
-      upBytes({ ack: { placementId: 1, durable: [{ ...entry, incarnation: 2 ** 48 }] } }),
+      upBytes({ ack: { shards: [{ placementId: 1, durable: [{ ...entry, incarnation: 2 ** 48 }] }] } }),
     ],
     ['an integer beyond 2^53 - 1', Buffer.from([0x1a, 10, 0x08, ...Array.from({ length: 8 }, () => 0xff), 0x7f])],
     ['an end in the middle', upBytes({ hello: { region: 'eu' } }).subarray(0, 4)],

@@ -250,7 +250,10 @@ describe('what a peer may not say', () => {
     ['a second hello', hello],
     ['a want of a shard that it does not hold (I10)', { kind: 'want', shard: foreign, regions: [eu], have: new Map() }],
     ['a want of a shard that is none', { kind: 'want', shard: shardId(9, 9), regions: [eu], have: new Map() }],
-    ['an ack of a shard that it does not hold', { kind: 'ack', shard: foreign, durable: new Map([[ofEu, 1]]) }],
+    [
+      'an ack of a shard that it does not hold',
+      { kind: 'ack', shards: [{ shard: foreign, durable: new Map([[ofEu, 1]]) }] },
+    ],
     ['a credit that falls', { kind: 'credit', bytesTotal: 5 }],
     ['a credit that is no number', { kind: 'credit', bytesTotal: Number.NaN }],
     [
@@ -544,6 +547,6 @@ describe('beats', () => {
 
 test('acks reach the host with the region of the handshake', () => {
   const rig = new Rig().open();
-  rig.say({ kind: 'ack', shard, durable: new Map([[ofEu, 4]]) });
+  rig.say({ kind: 'ack', shards: [{ shard, durable: new Map([[ofEu, 4]]) }] });
   expect(rig.acks).toEqual([[us, shard, [[ofEu, 4]]]]);
 });

@@ -24,6 +24,7 @@ export class VirtualTime {
   constructor(seed = 1) {
     this.#seed = seed >>> 0;
     this.system = {
+      load: { busy: () => 0 },
       clock: {
         nowMs: () => Math.floor(this.epochMs + this.monotonicMs),
         monotonicMs: () => this.monotonicMs,

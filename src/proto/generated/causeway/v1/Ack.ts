@@ -1,15 +1,11 @@
 // Original file: proto/causeway/v1/replication.proto
 
-import type { VectorEntry as _causeway_v1_VectorEntry, VectorEntry__Output as _causeway_v1_VectorEntry__Output } from '../../causeway/v1/VectorEntry.ts';
+import type { AckShard as _causeway_v1_AckShard, AckShard__Output as _causeway_v1_AckShard__Output } from '../../causeway/v1/AckShard.ts';
 
 export interface Ack {
-  'placementId'?: (number);
-  'shardIndex'?: (number);
-  'durable'?: (_causeway_v1_VectorEntry)[];
+  'shards'?: (_causeway_v1_AckShard)[];
 }
 
 export interface Ack__Output {
-  'placementId': (number);
-  'shardIndex': (number);
-  'durable': (_causeway_v1_VectorEntry__Output)[];
+  'shards': (_causeway_v1_AckShard__Output)[];
 }

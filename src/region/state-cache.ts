@@ -65,6 +65,7 @@ export class StateCache implements KeyStates {
   readonly #due = new Map<string, Uint8Array | null>();
   #writing: readonly Entry[] = [];
   #bytes = 0;
+  #gathering = false;
 
   constructor(shard: ShardId, store: Store, bytesMax: number) {
     this.#shard = shard;
@@ -92,6 +93,21 @@ export class StateCache implements KeyStates {
   slotAt(key: StateKey, type: MergeTypeName): KeySlot {
     const { prefix, key: name } = splitStateKey(key);
     return this.#entry(this.#of(prefix, type), name);
+  }
+
+  slotsOf(ops: readonly { collection: CollectionRef | undefined; key: string }[]): (KeySlot | undefined)[] {
+    const slots: (KeySlot | undefined)[] = [];
+    // What was found first must still be there when the last one has been loaded.
+    this.#gathering = true;
+    try {
+      for (let i = 0; i < ops.length; i++) {
+        const { collection, key } = ops[i]!;
+        slots.push(collection === undefined ? undefined : this.slot(collection, key));
+      }
+    } finally {
+      this.#gathering = false;
+    }
+    return slots;
   }
 
   #of(prefix: string, type: MergeTypeName): Collected {
@@ -151,7 +167,7 @@ export class StateCache implements KeyStates {
     const entry = new Entry(of, name, state, row?.length ?? 0);
     of.entries.set(name, entry);
     this.#bytes += entry.bytes + ENTRY_BYTES_OVERHEAD;
-    if (this.#bytes > this.#bytesMax) this.#evict(entry);
+    if (this.#bytes > this.#bytesMax && !this.#gathering) this.#evict(entry);
     return entry;
   }
 

@@ -548,6 +548,8 @@ export class ShardEngine {
         return dep >= dot.seq;
       },
     };
+    const slots = states.slotsOf(batch.ops);
+    const met = statesMet(slots);
     for (let i = 0; i < batch.ops.length; i++) {
       const op = batch.ops[i]!;
       if (op.collection === undefined) {
@@ -557,11 +559,12 @@ export class ShardEngine {
         continue;
       }
       const { type } = op.collection;
-      const slot = states.slot(op.collection, op.key);
+      const slot = slots[i]!;
       context.version = { origin: batch.origin, seq: batch.firstSeq + i, stamp: batch.firstStamp + i };
       const applied = mergeOf(type).apply(latest(slot), op.payload, context as OpContext);
       speculate(effects, slot, applied.state);
-      if (applied.displaced !== undefined) this.#judge(applied.displaced, context as OpContext, op, conflicts);
+      if (applied.displaced !== undefined && met > 0)
+        this.#judge(applied.displaced, context as OpContext, op, conflicts);
     }
     return { header: batch, deps: batch.deps, effects, conflicts, controls, own: false };
   }
@@ -837,6 +840,19 @@ export class ShardEngine {
 }
 
 const EMPTY_BYTES = new Uint8Array(0);
+
+/**
+ * How many of a batch's keys have a state: where there is none, nobody is displaced. The loop is short on purpose. States are anywhere in
+ * memory, and a processor fetches several at once when nothing stands in between: each is then there when its op is applied.
+ */
+function statesMet(slots: readonly (KeySlot | undefined)[]): number {
+  let met = 0;
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i];
+    if (slot !== undefined && latest(slot) !== undefined) met++;
+  }
+  return met;
+}
 
 function speculate(effects: Effect[], slot: KeySlot, after: AnyState | undefined): void {
   const newest = slot.newest as Effect | undefined;

@@ -20,7 +20,7 @@ export interface KeySlot {
   state: AnyState | undefined;
   /** Of the last batch in flight (the open one included) that changes this key. While there is one the slot must stay in memory. */
   newest: Speculation | undefined;
-  /** What `state` adds to the shard's digest. */
+  /** What `state` adds to the shard's digest: the slot itself, because a second object would be a second fetch from memory. */
   readonly contribution: Contribution;
 }
 
@@ -28,10 +28,14 @@ export interface KeySlot {
 export interface KeyStates {
   slot(collection: CollectionRef, key: string): KeySlot;
   slotAt(key: StateKey, type: MergeTypeName): KeySlot;
+  /** Of a whole batch, undefined for control ops. None of them leaves memory until another slot is asked for. */
+  slotsOf(
+    ops: readonly { readonly collection: CollectionRef | undefined; readonly key: string }[],
+  ): (KeySlot | undefined)[];
 }
 
 /** A class, so that all slots have one shape: they are touched several times an op. */
-export class Slot implements KeySlot {
+export class Slot extends Contribution implements KeySlot {
   /** stateKeyPrefix of its collection: one string for all of them. */
   readonly prefix: string;
   /** Within its collection. */
@@ -39,13 +43,17 @@ export class Slot implements KeySlot {
   readonly type: MergeTypeName;
   state: AnyState | undefined;
   newest: Speculation | undefined = undefined;
-  readonly contribution = new Contribution();
 
   constructor(prefix: string, name: string, type: MergeTypeName, state: AnyState | undefined) {
+    super();
     this.prefix = prefix;
     this.name = name;
     this.type = type;
     this.state = state;
+  }
+
+  get contribution(): Contribution {
+    return this;
   }
 
   get key(): StateKey {

@@ -77,6 +77,10 @@ export class TestStates implements KeyStates {
     return this.slotAt(stateKey(ref, key), ref.type);
   }
 
+  slotsOf(ops: readonly { collection: CollectionRef | undefined; key: string }[]): (KeySlot | undefined)[] {
+    return ops.map(({ collection: ref, key }) => (ref === undefined ? undefined : this.slot(ref, key)));
+  }
+
   slotAt(key: StateKey, type: MergeTypeName): KeySlot {
     let slot = this.slots.get(key);
     if (slot === undefined) {

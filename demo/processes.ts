@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { serveFlags } from '../src/cli/gc.ts';
 import { freePorts } from './ports.ts';
 import { processStart } from './process-start.ts';
 
@@ -115,7 +116,7 @@ export class RegionProcess {
   spawn(): void {
     if (this.#child !== undefined) throw new Error(`${this.name} is running`);
     const log = openSync(this.logFile, 'a');
-    const args = [...(this.#options.execArgv ?? []), CLI, 'serve', '--config', this.#configFile];
+    const args = [...serveFlags(), ...(this.#options.execArgv ?? []), CLI, 'serve', '--config', this.#configFile];
     // A group of its own: Ctrl-C in a terminal is ours to handle, and ends the regions in order.
     const child = spawn(process.execPath, args, { env: childEnv(), stdio: ['ignore', log, log], detached: true });
     closeSync(log);

@@ -315,6 +315,7 @@ export class ShardRunner {
     const { openNextStamp } = this.engine;
     if (openNextStamp <= call.above || msOfStamp(openNextStamp) < nowMs - OPEN_BATCH_MS_MAX) this.#seal();
     let part = newPart(call);
+    this.cache.fetch(ops);
     for (let i = 0; i < ops.length; i++) {
       if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) {
         // What is on its way to the log and what is not must not share an answer.

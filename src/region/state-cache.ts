@@ -110,6 +110,14 @@ export class StateCache implements KeyStates {
     return slots;
   }
 
+  /** Brings the states of keys that are about to be written near, all at once: see statesMet in the engine. Returns how many are there. */
+  fetch(ops: readonly { collection: CollectionRef; key: string }[]): number {
+    const slots = this.slotsOf(ops);
+    let there = 0;
+    for (let i = 0; i < slots.length; i++) if (slots[i]!.state !== undefined) there++;
+    return there;
+  }
+
   #of(prefix: string, type: MergeTypeName): Collected {
     let of = this.#collected.get(prefix);
     if (of === undefined) {

@@ -341,6 +341,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     conflict: (runner, verdict) => this.#conflict(runner, verdict),
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
+    paced: () => this.#rounds.paceMs > 0,
     askAgain: (shard) => this.#links.wantAgain(shard),
     stopped: (runner, failure) => this.#runnerStopped(runner, failure),
     counted: (name, n) => {

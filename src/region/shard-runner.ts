@@ -41,6 +41,8 @@ export interface RunnerEvents {
   dirty(runner: ShardRunner): void;
   /** The open batch waits to be sealed: sealNow() is called in the node's next round. */
   sealWanted(runner: ShardRunner): void;
+  /** Rounds wait for each other: what can be left to the next one should be. */
+  paced(): boolean;
   /** Something is missing: let the links ask again. */
   askAgain(shard: ShardId): void;
   /** The runner is over: deposed, or the log refuses. The node decides whether to begin again. */
@@ -65,6 +67,8 @@ const READ_BYTES = 4 * 1024 * 1024;
 const COLLECT_KEYS_MAX = 1000;
 /** Of peers' batches of one shard on their way into our log. Beyond: dropped, and asked for again. */
 const REMOTE_IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
+/** Of peers' batches of one shard that are left to the next round. Beyond: that round is now. */
+const DEFERRED_BYTES_MAX = 1024 * 1024;
 /** Parked, frozen or missing for longer than this: ask again. Each time in vain doubles it. */
 const ASK_AGAIN_AFTER_MS = 500;
 const ASK_AGAIN_MS_MAX = 4000;
@@ -105,6 +109,9 @@ export class ShardRunner {
   #inFlightBytes = 0;
   readonly #inFlightSizes: { offset: number; bytes: number }[] = [];
   #remoteInFlightBytes = 0;
+  /** Came while a batch of ours was open: taking them would have cut it short (I4). */
+  #deferred: Uint8Array[] = [];
+  #deferredBytes = 0;
   readonly #remoteInFlightSizes: { offset: number; bytes: number }[] = [];
   #tombstonesDue = 0;
   /** What the members hold that a new or damaged log lacks; reads and writes wait for it (I11). */
@@ -368,14 +375,17 @@ export class ShardRunner {
 
   /** Group commit without linger: in the next round when nothing of ours is under way, else when that has landed. */
   #scheduleSeal(): void {
-    if (this.#sealSoon || this.#ownInFlight > 0 || this.engine.openOps === 0) return;
+    if (this.#sealSoon || this.#ownInFlight > 0) return;
+    if (this.engine.openOps === 0 && this.#deferred.length === 0) return;
     this.#sealSoon = true;
     this.#events.sealWanted(this);
   }
 
   sealNow(): void {
     this.#sealSoon = false;
-    if (!this.#stopped) this.#seal();
+    if (this.#stopped) return;
+    this.#seal();
+    this.#takeDeferred();
   }
 
   #seal(): void {
@@ -405,9 +415,26 @@ export class ShardRunner {
     // A log that falls behind is not given more: the sender's credit comes back at once, so it would not stop by itself. What is dropped
     // is seen to be missing, and asked for again (#noticeBehind).
     if (this.#remoteInFlightBytes > REMOTE_IN_FLIGHT_BYTES_MAX) return 'dropped';
+    if (this.engine.openOps > 0 && this.#events.paced() && this.#deferredBytes + bytes.length <= DEFERRED_BYTES_MAX) {
+      this.#deferred.push(bytes);
+      this.#deferredBytes += bytes.length;
+      return 'parked';
+    }
+    this.#takeDeferred();
     const received = this.#receiveOne(bytes);
     if (received === 'taken') this.#unpark();
     return received;
+  }
+
+  /** In the order in which they came. */
+  #takeDeferred(): void {
+    if (this.#deferred.length === 0) return;
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    this.#deferredBytes = 0;
+    let taken = false;
+    for (const bytes of deferred) taken = this.#receiveOne(bytes) === 'taken' || taken;
+    if (taken) this.#unpark();
   }
 
   #receiveOne(bytes: Uint8Array): Received {

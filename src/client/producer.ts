@@ -36,7 +36,7 @@ export interface ProducerOptions {
   readonly maxBatchOps?: number;
   /** A batch is closed at so many bytes. Default 256 KiB, at most 2 MiB. */
   readonly maxBatchBytes?: number;
-  /** Messages that are not answered; what is sent meanwhile waits and travels together. Default 8. */
+  /** Messages that are not answered; what is sent meanwhile waits and travels together. Default 4. */
   readonly maxInFlightMessages?: number;
   /** How long a batch may wait for more ops. Default 0: only until the event loop turns. */
   readonly lingerMs?: number;
@@ -175,7 +175,7 @@ export class Producer {
     this.#maxInFlightOps = inRange('maxInFlightOps', options.maxInFlightOps ?? 8192, 1, 65_536);
     this.#maxBatchOps = inRange('maxBatchOps', options.maxBatchOps ?? 500, 1, 10_000);
     this.#maxBatchBytes = inRange('maxBatchBytes', options.maxBatchBytes ?? 256 * 1024, 1, 2 * MIB);
-    this.#maxInFlightMessages = inRange('maxInFlightMessages', options.maxInFlightMessages ?? 8, 1, 1024);
+    this.#maxInFlightMessages = inRange('maxInFlightMessages', options.maxInFlightMessages ?? 4, 1, 1024);
     this.#lingerMs = inRange('lingerMs', options.lingerMs ?? 0, 0, 60_000);
     this.#deliveryTimeoutMs = inRange('deliveryTimeoutMs', options.deliveryTimeoutMs ?? 30_000, 1, 86_400_000);
     this.#onError = options.onError;

@@ -1,6 +1,6 @@
 // The file of the next segment, filled with zeros before it is needed.
 // A file that grows with each append makes each fdatasync a commit of the file system's journal, which waits for whatever else the disk has
-// been given (decision 12 has the figures). Over bytes that are there already, an fdatasync writes just these bytes.
+// been given (decision 13 has the figures). Over bytes that are there already, an fdatasync writes just these bytes.
 // Owns: the zeros, how fast they are written, and that a spare that cannot be made is only a missed speed-up.
 //
 // I12 At most one spare, of one segment's size; it is made in slices, in step with what is appended meanwhile.

@@ -11,12 +11,12 @@ export interface Sealable {
   sealNow(): void;
 }
 
-const PACE_MS_MAX = 16;
+const PACE_MS_MAX = 40;
 const JUDGE_EVERY_MS = 50;
 /** Busier than this: wait longer. */
-const BUSY = 0.7;
+const BUSY = 0.55;
 /** Less busy than this: wait less. */
-const IDLE = 0.5;
+const IDLE = 0.35;
 
 export class SealRounds {
   readonly #system: System;

@@ -8,7 +8,7 @@
 
 import type { Progress } from './worker-messages.ts';
 
-export const RATE_START = 3000;
+export const RATE_START = 9000;
 /** Below, lag says more about the machine than about the load. */
 const RATE_MIN = 1500;
 const SETTLE_REPORTS = 3;
@@ -41,7 +41,7 @@ export class Steering {
       return this.#rate;
     }
     this.#waits = 0;
-    this.#rate *= lagMs < this.#targetMs / 4 ? 1.08 : lagMs < this.#targetMs / 2 ? 1.03 : 1.005;
+    this.#rate *= lagMs < this.#targetMs / 4 ? 1.08 : lagMs < this.#targetMs / 2 ? 1.05 : 1.02;
     return this.#rate;
   }
 }

@@ -4,14 +4,26 @@
 // INDETERMINATE. With `moveIndeterminate` it is tried in other regions too: at least once, harmless for registers and sets.
 
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
-import { messageType, rawCodec, wireMethod } from '../proto/load.ts';
+import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import { WireWriter } from '../proto/wire.ts';
 import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadResponse.ts';
+import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
+import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 import type { System } from '../system/system.ts';
 import { wireMethodOnce, type CallLimits, type Endpoint, type Endpoints } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
-import type { CallOptions, Durability, Op, ReadOptions, Topology, View, WriteAck, WriteOptions } from './types.ts';
+import type {
+  CallOptions,
+  Durability,
+  Op,
+  ReadOptions,
+  ScanOptions,
+  Topology,
+  View,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
 import { topologyOf, viewOf, type DecodedView } from './views.ts';
 import { ackOf, checkDurability, decodeWriteResponse, encodeWriteHeader, failuresOf } from './write-request.ts';
 
@@ -27,6 +39,10 @@ const READ_METHOD = wireMethodOnce('Read', () =>
   wireMethod<object, ReadResponse__Output>('causeway.v1.Data', 'Read', {}),
 );
 
+const SCAN_METHOD = wireMethodOnce('Scan', () =>
+  wireMethod<object, ScanResponse__Output>('causeway.v1.Data', 'Scan', {}),
+);
+
 export interface CallDefaults {
   readonly namespace: string;
   readonly deadlineMs: number;
@@ -38,6 +54,15 @@ export interface CallDefaults {
 export interface ReadAnswer {
   /** One per key, undefined = absent. */
   readonly views: readonly (View | undefined)[];
+  readonly stale: boolean;
+}
+
+/** One page of a scan. */
+export interface ScanAnswer {
+  /** In the order of their keys (UTF-8 bytes); may be empty with more to come. */
+  readonly entries: readonly { readonly key: string; readonly view: View }[];
+  /** Empty: that was the last page. */
+  readonly nextPageToken: string;
   readonly stale: boolean;
 }
 
@@ -144,6 +169,32 @@ export class Calls {
   }
 
   async read(collection: string, keys: readonly string[], options: ReadOptions = {}): Promise<ReadAnswer> {
+    const response = await this.#query(READ_METHOD, options, { collection, keys });
+    return { views: response.views.map((view) => viewOf(view as unknown as DecodedView)), stale: response.stale };
+  }
+
+  /** One page; `deadlineMs` is its own. */
+  async scan(collection: string, options: ScanOptions = {}): Promise<ScanAnswer> {
+    const { prefix = '', pageSize = 0, pageToken = '' } = options;
+    if (!Number.isSafeInteger(pageSize) || pageSize < 0) {
+      throw new CausewayError('INVALID_ARGUMENT', `pageSize is a whole number from 1; got ${pageSize}`);
+    }
+    const response = await this.#query(SCAN_METHOD, options, { collection, prefix, pageSize, pageToken });
+    const entries: { key: string; view: View }[] = [];
+    for (const { key, view } of response.entries) {
+      const seen = viewOf(view as unknown as DecodedView);
+      // A view of a kind that this client does not know is left out, as a read leaves it out.
+      if (seen !== undefined) entries.push({ key, view: seen });
+    }
+    return { entries, nextPageToken: response.nextPageToken, stale: response.stale };
+  }
+
+  /** A call that changes nothing: tried again, here or in another region, until its deadline. */
+  async #query<Answer extends { readonly session: SessionToken__Output | null }>(
+    method: () => WireMethod<object, Answer>,
+    options: ReadOptions,
+    what: object,
+  ): Promise<Answer> {
     const limits = this.#limits(options);
     const consistency = options.consistency ?? this.#defaults.consistency;
     for (let attempt = 1; ; attempt++) {
@@ -151,17 +202,16 @@ export class Calls {
       try {
         const causal = consistency === 'causal' && !this.#session.isEmpty;
         const request = {
+          ...what,
           namespace: this.#defaults.namespace,
-          collection,
-          keys,
           consistency: causal ? 2 : 1,
           ...(causal ? { session: messageType('causeway.v1.SessionToken').decode(this.#session.encode()) } : {}),
           allowStale: options.allowStale ?? false,
           deadlineMs: this.#leftMs(limits),
         };
-        const response = await endpoint.unary(READ_METHOD(), request, limits);
+        const response = await endpoint.unary(method(), request, limits);
         this.#session.merge(response.session);
-        return { views: response.views.map((view) => viewOf(view as unknown as DecodedView)), stale: response.stale };
+        return response;
       } catch (thrown) {
         const error = toCausewayError(thrown);
         const left = this.#endpoints.failed(endpoint, error);

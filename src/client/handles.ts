@@ -11,6 +11,7 @@ import type {
   MergeType,
   Op,
   ReadOptions,
+  ScanOptions,
   Version,
   View,
   WriteAck,
@@ -25,6 +26,9 @@ export interface Versioned<T> {
   /** With `allowStale`: the region had not caught up with the session. */
   readonly stale: boolean;
 }
+
+/** With the key that it is of. */
+export type Keyed<V> = V & { readonly key: string };
 
 export interface PutOptions extends WriteOptions {
   /** Unix ms at which the value stops being there. */
@@ -49,8 +53,30 @@ abstract class Handle {
     key: string,
     options: ReadOptions | undefined,
   ): Promise<{ view: Extract<View, { type: K }> | undefined; stale: boolean }> {
-    const { views, stale } = await this.calls.read(this.collection, [key], options);
-    return { view: this.typed(type, key, views[0]), stale };
+    const { views, stale } = await this.views(type, [key], options);
+    return { view: views[0], stale };
+  }
+
+  protected async views<K extends MergeType>(
+    type: K,
+    keys: readonly string[],
+    options: ReadOptions | undefined,
+  ): Promise<{ views: (Extract<View, { type: K }> | undefined)[]; stale: boolean }> {
+    const { views, stale } = await this.calls.read(this.collection, keys, options);
+    return { views: keys.map((key, i) => this.typed(type, key, views[i])), stale };
+  }
+
+  /** All pages; a deadline counts for each of them. */
+  protected async *pages<K extends MergeType>(
+    type: K,
+    options: ScanOptions = {},
+  ): AsyncGenerator<{ key: string; view: Extract<View, { type: K }>; stale: boolean }, void, undefined> {
+    let { pageToken } = options;
+    do {
+      const { entries, nextPageToken, stale } = await this.calls.scan(this.collection, { ...options, pageToken });
+      for (const { key, view } of entries) yield { key, view: this.typed(type, key, view)!, stale };
+      pageToken = nextPageToken;
+    } while (pageToken !== '');
   }
 
   protected typed<K extends MergeType>(
@@ -93,11 +119,14 @@ export class Register<T> extends Handle {
 
   /** One per key, in their order; undefined: absent. Keys of one shard are read from one state. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Versioned<T> | undefined)[]> {
-    const { views, stale } = await this.calls.read(this.collection, keys, options);
-    return keys.map((key, i) => {
-      const view = this.typed('register-lww', key, views[i]);
-      return view === undefined ? undefined : this.#versioned(key, view, stale);
-    });
+    const { views, stale } = await this.views('register-lww', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#versioned(keys[i]!, view, stale)));
+  }
+
+  /** Keys with their values, in the order of the keys' bytes. What is written meanwhile may be seen or not. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<Versioned<T>>, void, undefined> {
+    for await (const { key, view, stale } of this.pages('register-lww', options))
+      yield { key, ...this.#versioned(key, view, stale) };
   }
 
   #versioned(key: string, view: Extract<View, { type: 'register-lww' }>, stale: boolean): Versioned<T> {
@@ -173,7 +202,22 @@ export class MultiRegister<T> extends Handle {
 
   async get(key: string, options?: ReadOptions): Promise<Siblings<T> | undefined> {
     const { view, stale } = await this.view('register-mv', key, options);
-    if (view === undefined) return undefined;
+    return view === undefined ? undefined : this.#siblings(key, view, stale);
+  }
+
+  /** One per key, in their order; undefined: absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Siblings<T> | undefined)[]> {
+    const { views, stale } = await this.views('register-mv', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#siblings(keys[i]!, view, stale)));
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<Siblings<T>>, void, undefined> {
+    for await (const { key, view, stale } of this.pages('register-mv', options))
+      yield { key, ...this.#siblings(key, view, stale) };
+  }
+
+  #siblings(key: string, view: Extract<View, { type: 'register-mv' }>, stale: boolean): Siblings<T> {
     const values = view.siblings.map(({ value, version }) => ({
       value: decodeWith(this.#codec, value, this.collection, key),
       version,
@@ -222,6 +266,17 @@ export class Counter extends Handle {
   async get(key: string, options?: ReadOptions): Promise<bigint> {
     const { view } = await this.view('counter-pn', key, options);
     return view?.value ?? 0n;
+  }
+
+  /** One per key, in their order; 0 when absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<bigint[]> {
+    const { views } = await this.views('counter-pn', keys, options);
+    return views.map((view) => view?.value ?? 0n);
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<{ readonly value: bigint }>, void, undefined> {
+    for await (const { key, view } of this.pages('counter-pn', options)) yield { key, value: view.value };
   }
 
   async increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
@@ -280,6 +335,21 @@ export class SetHandle<T> extends Handle {
   /** Empty when absent. Sorted by their bytes. */
   async members(key: string, options?: ReadOptions): Promise<T[]> {
     const { view } = await this.view('set-aw', key, options);
+    return this.#decode(key, view);
+  }
+
+  /** The members of each key, in their order; empty when absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<T[][]> {
+    const { views } = await this.views('set-aw', keys, options);
+    return views.map((view, i) => this.#decode(keys[i]!, view));
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<{ readonly members: T[] }>, void, undefined> {
+    for await (const { key, view } of this.pages('set-aw', options)) yield { key, members: this.#decode(key, view) };
+  }
+
+  #decode(key: string, view: Extract<View, { type: 'set-aw' }> | undefined): T[] {
     return (view?.elements ?? []).map((element) => decodeWith(this.#codec, element, this.collection, key));
   }
 
@@ -350,7 +420,22 @@ export class MapHandle<T> extends Handle {
   /** undefined: no field is there. */
   async get(key: string, options?: ReadOptions): Promise<MapValue<T> | undefined> {
     const { view, stale } = await this.view('map-lww', key, options);
-    if (view === undefined) return undefined;
+    return view === undefined ? undefined : this.#fields(key, view, stale);
+  }
+
+  /** One per key, in their order; undefined: absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<(MapValue<T> | undefined)[]> {
+    const { views, stale } = await this.views('map-lww', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#fields(keys[i]!, view, stale)));
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<MapValue<T>>, void, undefined> {
+    for await (const { key, view, stale } of this.pages('map-lww', options))
+      yield { key, ...this.#fields(key, view, stale) };
+  }
+
+  #fields(key: string, view: Extract<View, { type: 'map-lww' }>, stale: boolean): MapValue<T> {
     // Null prototypes: a field may be called __proto__.
     const value = Object.create(null) as Record<string, T>;
     const versions = Object.create(null) as Record<string, Version>;

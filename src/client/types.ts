@@ -105,6 +105,15 @@ export interface ReadOptions extends CallOptions {
   readonly allowStale?: boolean | undefined;
 }
 
+export interface ScanOptions extends ReadOptions {
+  /** Only keys that start with it. Default: all of the collection. */
+  readonly prefix?: string | undefined;
+  /** Of the page that is asked for in one call. Default 100; the node's limit is 1000. */
+  readonly pageSize?: number | undefined;
+  /** Where a page before said to go on; good in every region. Default: from the beginning. */
+  readonly pageToken?: string | undefined;
+}
+
 /** What a read saw of one key, before a handle decodes it. */
 export type View =
   | {
@@ -145,6 +154,7 @@ export interface Topology {
     readonly requestBytesMax: number;
     readonly streamMessageBytesMax: number;
     readonly keysPerReadMax: number;
+    readonly scanPageSizeMax: number;
   };
   readonly peers: readonly string[];
 }

@@ -24,6 +24,8 @@ import type {
   ReadResult,
   Region,
   RegionStatus,
+  ScanRequest,
+  ScanResult,
   ShardDigest,
   SubscribeRequest,
   WriteOp,
@@ -89,6 +91,7 @@ export class FakeRegion implements Region {
   /** Every write that came, in order. */
   readonly writes: WriteRequest[] = [];
   readonly reads: ReadRequest[] = [];
+  readonly scans: ScanRequest[] = [];
   /** Ops that took effect, in order. */
   readonly applied: WriteOp[] = [];
   conflictList: Conflict[] = [];
@@ -192,6 +195,28 @@ export class FakeRegion implements Region {
       }
       const views = request.keys.map((key) => this.#entries.get(`${request.collection}/${key}`)?.view);
       done({ views, session, stale: behind });
+    });
+  }
+
+  scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    this.scans.push(request);
+    const error = this.#notReady();
+    this.#answer(() => {
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
+      const prefix = `${request.collection}/`;
+      const all = [...this.#entries]
+        .map(([name, { view }]) => ({ key: name.slice(prefix.length), view, name }))
+        .filter(({ name, key }) => name.startsWith(prefix) && key.startsWith(request.prefix))
+        .filter(
+          ({ key }) => request.after === undefined || Buffer.compare(Buffer.from(key), Buffer.from(request.after)) > 0,
+        )
+        .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+      const entries = all.slice(0, request.limit).map(({ key, view }) => ({ key, view: view! }));
+      const session = new Map([...this.#log.keys()].map((shard) => [shard, this.#stamps(shard)]));
+      done({ entries, next: all.length > request.limit ? entries.at(-1)!.key : undefined, session, stale: false });
     });
   }
 

@@ -40,6 +40,11 @@ function definition(limits: ApiLimits): Record<string, WireMethod<never, Buffer>
       response: rawCodec,
       requestBytesMax: limits.requestBytesMax,
     }),
+    WriteAtomic: wireMethod(SERVICE, 'WriteAtomic', {
+      request: rawCodec,
+      response: rawCodec,
+      requestBytesMax: limits.requestBytesMax,
+    }),
     WriteStream: wireMethod(SERVICE, 'WriteStream', {
       request: rawCodec,
       response: rawCodec,
@@ -61,7 +66,9 @@ export function dataService(env: ServiceEnv): {
     definition: definition(env.limits),
     implementation: {
       Write: (call: Unary<Buffer>, callback: Callback) =>
-        unary(call, callback, (bytes) => write(env, call, bytes, callback)),
+        unary(call, callback, (bytes) => write(env, call, bytes, false, callback)),
+      WriteAtomic: (call: Unary<Buffer>, callback: Callback) =>
+        unary(call, callback, (bytes) => write(env, call, bytes, true, callback)),
       WriteStream: (call: WriteStreamCall) => {
         // The stream keeps itself alive through its listeners.
         void new WriteStream(call, env);
@@ -100,7 +107,7 @@ function callDeadlineMs(env: ServiceEnv, call: { getDeadline(): Date | number })
   return unixMs - env.system.clock.nowMs();
 }
 
-function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Callback): void {
+function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: boolean, callback: Callback): void {
   const refusal = env.load.refusal(bytes.length);
   if (refusal !== undefined) throw refusal;
   const request = decodeWrite(bytes, {
@@ -113,6 +120,9 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Ca
     },
     collectionError: (namespace, name) => env.catalog.checkCollection(namespace, name),
   });
+  // All or none: one op that cannot be taken is a request that cannot.
+  const [invalid] = request.invalid.values();
+  if (atomic && invalid !== undefined) throw invalid;
   const answer = (results: Parameters<typeof encodeWriteResponse>[2]): void => {
     const out = new WireWriter(256);
     encodeWriteResponse(out, request, results, env.clusterId);
@@ -129,6 +139,8 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Ca
       durability: request.durability,
       deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
       session: request.session,
+      atomic,
+      valueBytesMax: request.wantValues ? env.limits.writeValueBytesMax : undefined,
     },
     (results) => {
       env.load.release(bytes.length);

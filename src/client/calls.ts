@@ -35,6 +35,9 @@ const ATTEMPTS_MAX = 100;
 const WRITE_METHOD = wireMethodOnce('Write', () =>
   wireMethod<Buffer, Buffer>('causeway.v1.Data', 'Write', { request: rawCodec, response: rawCodec }),
 );
+const WRITE_ATOMIC_METHOD = wireMethodOnce('WriteAtomic', () =>
+  wireMethod<Buffer, Buffer>('causeway.v1.Data', 'WriteAtomic', { request: rawCodec, response: rawCodec }),
+);
 const READ_METHOD = wireMethodOnce('Read', () =>
   wireMethod<object, ReadResponse__Output>('causeway.v1.Data', 'Read', {}),
 );
@@ -104,7 +107,34 @@ export class Calls {
   }
 
   /** One result per op. Throws only for what concerns all of them before anything was sent. */
-  async write(ops: readonly Op[], options: WriteOptions = {}): Promise<(WriteAck | CausewayError)[]> {
+  write(ops: readonly Op[], options: WriteOptions = {}): Promise<(WriteAck | CausewayError)[]> {
+    return this.#write(WRITE_METHOD, ops, options);
+  }
+
+  /** All ops or none. Throws what none was written for, in the words of the op that was refused. */
+  async writeAtomic(ops: readonly Op[], options: WriteOptions = {}): Promise<WriteAck[]> {
+    if (ops.length === 0) throw new CausewayError('INVALID_ARGUMENT', 'an atomic write has at least one op');
+    if (options.idempotencyKey !== undefined && ops.length > 1) {
+      throw new CausewayError('INVALID_ARGUMENT', 'one idempotency key cannot stand for several ops', {
+        hint: 'give each op its own; without any the client sees to retries by itself',
+      });
+    }
+    const acks: WriteAck[] = [];
+    let failure: CausewayError | undefined;
+    // A node that does not know the method refuses it: with a field in Write it would write the ops one by one.
+    for (const result of await this.#write(WRITE_ATOMIC_METHOD, ops, options)) {
+      if (!(result instanceof CausewayError)) acks.push(result);
+      else if (failure?.details?.['failedOp'] !== undefined || failure === undefined) failure = result;
+    }
+    if (failure !== undefined) throw failure;
+    return acks;
+  }
+
+  async #write(
+    method: () => WireMethod<Buffer, Buffer>,
+    ops: readonly Op[],
+    options: WriteOptions,
+  ): Promise<(WriteAck | CausewayError)[]> {
     const limits = this.#limits(options);
     const durability = checkDurability(options.durability ?? this.#defaults.durability);
     const results = new Array<WriteAck | CausewayError>(ops.length);
@@ -128,7 +158,8 @@ export class Calls {
         settleAll(pending, results, toCausewayError(error));
         break;
       }
-      const bytes = this.#encodeWrite(pending, durability, limits, firstMs + endpoint.clockOffsetMs);
+      const issuedAtMs = firstMs + endpoint.clockOffsetMs;
+      const bytes = this.#encodeWrite(pending, durability, limits, issuedAtMs, options.returnValue ?? false);
       let pushbackMs = 0;
       const again: PendingOp[] = [];
       const failed = (one: PendingOp, error: CausewayError): void => {
@@ -142,7 +173,7 @@ export class Calls {
         pushbackMs = Math.max(pushbackMs, error.retryAfterMs ?? 0);
       };
       try {
-        const response = decodeWriteResponse(await endpoint.unary(WRITE_METHOD(), bytes, limits));
+        const response = decodeWriteResponse(await endpoint.unary(method(), bytes, limits));
         this.#session.merge(response.session);
         const failures = failuresOf(response);
         pending.forEach((one, i) => {
@@ -238,7 +269,13 @@ export class Calls {
     return Math.max(1, Math.round(Math.min(60_000, limits.endMs - this.#system.clock.monotonicMs())));
   }
 
-  #encodeWrite(pending: readonly PendingOp[], durability: Durability, limits: CallLimits, issuedAtMs: number): Buffer {
+  #encodeWrite(
+    pending: readonly PendingOp[],
+    durability: Durability,
+    limits: CallLimits,
+    issuedAtMs: number,
+    wantValues: boolean,
+  ): Buffer {
     const out = new WireWriter(512);
     const collections: string[] = [];
     for (const { op, seq } of pending) {
@@ -255,6 +292,7 @@ export class Calls {
       producer: this.#producer,
       issuedAtMs,
       wantVersions: true,
+      wantValues,
     });
     return out.view();
   }

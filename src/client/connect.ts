@@ -111,6 +111,15 @@ export class Causeway {
     return this.#calls.write(ops, options);
   }
 
+  /**
+   * All ops or none, in one batch: no region ever shows a part of it. Their keys share a partition key, the same tag in braces:
+   * `cart/{anna}` and `orders/{anna}/1`, also of several collections. Throws what nothing was written for; a condition that fails
+   * (op.compareAndSet, op.createIfAbsent) is PRECONDITION_FAILED.
+   */
+  writeAtomic(ops: readonly Op[], options?: WriteOptions): Promise<WriteAck[]> {
+    return this.#calls.writeAtomic(ops, options);
+  }
+
   /** Keys of one collection, as they are, whatever its merge type. */
   read(collection: string, keys: readonly string[], options?: ReadOptions): Promise<ReadAnswer> {
     return this.#calls.read(collection, keys, options);

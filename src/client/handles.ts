@@ -1,7 +1,7 @@
 // Typed handles, one per merge type. Each method is one unary call, and whatever is wrong comes as a rejection; `handle.op.…` makes the same change as an op, for a
 // producer or for client.write() with several at once.
 
-import { CausewayError } from '../errors/errors.ts';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import type { Calls } from './calls.ts';
 import { decodeWith, type Codec } from './codecs.ts';
 import type {
@@ -27,6 +27,11 @@ export interface Versioned<T> {
   readonly stale: boolean;
 }
 
+/** An acknowledgement with what the key is after the write, decoded: see WriteAck.after. */
+export interface Answered<V> extends WriteAck {
+  readonly value: V | undefined;
+}
+
 /** With the key that it is of. */
 export type Keyed<V> = V & { readonly key: string };
 
@@ -44,8 +49,21 @@ abstract class Handle {
     this.collection = collection;
   }
 
-  protected write(op: Op, options: WriteOptions | undefined): Promise<WriteAck> {
-    return this.calls.writeOne(op, options);
+  protected async write<K extends MergeType, V>(
+    type: K,
+    op: Op,
+    options: WriteOptions | undefined,
+    decode: (view: Extract<View, { type: K }> | undefined) => V | undefined,
+  ): Promise<Answered<V>> {
+    const ack = await this.calls.writeOne(op, options);
+    try {
+      return { ...ack, value: ack.after === undefined ? undefined : decode(this.typed(type, op.key, ack.after.view)) };
+    } catch (error) {
+      // What cannot be decoded has been written all the same.
+      const { code, message, hint } = toCausewayError(error);
+      const what = hint === undefined ? {} : { hint };
+      throw new CausewayError(code, `written, but ${message}`, { ...what, outcome: 'applied-locally', cause: error });
+    }
   }
 
   protected async view<K extends MergeType>(
@@ -134,24 +152,28 @@ export class Register<T> extends Handle {
     return { value: decodeWith(this.#codec, view.value, this.collection, key), version, expiresAtMs, stale };
   }
 
-  async set(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
-    return this.write(this.op.set(key, value, options), options);
+  async set(key: string, value: T, options?: PutOptions): Promise<Answered<T>> {
+    return this.#write(this.op.set(key, value, options), options);
   }
 
-  async delete(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.delete(key), options);
+  async delete(key: string, options?: WriteOptions): Promise<Answered<T>> {
+    return this.#write(this.op.delete(key), options);
   }
 
   /** Writes only if `expected` is the visible version in the region that answers; else PRECONDITION_FAILED. */
-  async compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<WriteAck> {
-    const { intent } = this.op.set(key, value, options);
-    return this.write(opOf(this.collection, key, intent, { kind: 'version', version: expected }), options);
+  async compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<Answered<T>> {
+    return this.#write(this.op.compareAndSet(key, expected, value, options), options);
   }
 
   /** Writes only if the region that answers has no value; else PRECONDITION_FAILED. */
-  async createIfAbsent(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
-    const { intent } = this.op.set(key, value, options);
-    return this.write(opOf(this.collection, key, intent, { kind: 'absent' }), options);
+  async createIfAbsent(key: string, value: T, options?: PutOptions): Promise<Answered<T>> {
+    return this.#write(this.op.createIfAbsent(key, value, options), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<T>> {
+    return this.write('register-lww', op, options, (view) =>
+      view === undefined ? undefined : decodeWith(this.#codec, view.value, this.collection, op.key),
+    );
   }
 }
 
@@ -174,6 +196,14 @@ export class RegisterOps<T> {
 
   delete(key: string): Op {
     return opOf(this.#collection, key, { kind: 'delete' });
+  }
+
+  compareAndSet(key: string, expected: Version, value: T, options?: { readonly expiresAtMs?: number | undefined }): Op {
+    return { ...this.set(key, value, options), condition: { kind: 'version', version: expected } };
+  }
+
+  createIfAbsent(key: string, value: T, options?: { readonly expiresAtMs?: number | undefined }): Op {
+    return { ...this.set(key, value, options), condition: { kind: 'absent' } };
   }
 }
 
@@ -225,12 +255,18 @@ export class MultiRegister<T> extends Handle {
     return { values, stale };
   }
 
-  async set(key: string, value: T, options?: ReplaceOptions): Promise<WriteAck> {
-    return this.write(this.op.set(key, value, options), options);
+  async set(key: string, value: T, options?: ReplaceOptions): Promise<Answered<readonly T[]>> {
+    return this.#write(this.op.set(key, value, options), options);
   }
 
-  async delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<WriteAck> {
-    return this.write(this.op.delete(key, options), options);
+  async delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<Answered<readonly T[]>> {
+    return this.#write(this.op.delete(key, options), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<readonly T[]>> {
+    return this.write('register-mv', op, options, (view) =>
+      (view?.siblings ?? []).map(({ value }) => decodeWith(this.#codec, value, this.collection, op.key)),
+    );
   }
 }
 
@@ -279,17 +315,22 @@ export class Counter extends Handle {
     for await (const { key, view } of this.pages('counter-pn', options)) yield { key, value: view.value };
   }
 
-  async increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.increment(key, by), options);
+  /** `value` is what the counter then is in the region that answered; of a retry that was applied before, what it is now. */
+  async increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<Answered<bigint>> {
+    return this.#write(this.op.increment(key, by), options);
   }
 
-  async decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.decrement(key, by), options);
+  async decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<Answered<bigint>> {
+    return this.#write(this.op.decrement(key, by), options);
   }
 
   /** To 0, as far as this region has seen: increments elsewhere that it has not seen still count. */
-  async reset(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.reset(key), options);
+  async reset(key: string, options?: WriteOptions): Promise<Answered<bigint>> {
+    return this.#write(this.op.reset(key), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<bigint>> {
+    return this.write('counter-pn', op, { ...options, returnValue: true }, (view) => view?.value ?? 0n);
   }
 }
 
@@ -353,17 +394,21 @@ export class SetHandle<T> extends Handle {
     return (view?.elements ?? []).map((element) => decodeWith(this.#codec, element, this.collection, key));
   }
 
-  async add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<WriteAck> {
-    return this.write(this.op.add(key, elements, options), options);
+  async add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<Answered<T[]>> {
+    return this.#write(this.op.add(key, elements, options), options);
   }
 
-  async remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.remove(key, elements), options);
+  async remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<Answered<T[]>> {
+    return this.#write(this.op.remove(key, elements), options);
   }
 
   /** Removes what the region has; what is added elsewhere meanwhile stays. */
-  async clear(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.clear(key), options);
+  async clear(key: string, options?: WriteOptions): Promise<Answered<T[]>> {
+    return this.#write(this.op.clear(key), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<T[]>> {
+    return this.write('set-aw', op, options, (view) => this.#decode(op.key, view));
   }
 }
 
@@ -447,18 +492,32 @@ export class MapHandle<T> extends Handle {
   }
 
   /** Writes these fields and leaves the others. */
-  async update(key: string, fields: Readonly<Record<string, T>>, options?: UpdateOptions): Promise<WriteAck> {
-    return this.write(this.op.update(key, fields, options), options);
+  async update(
+    key: string,
+    fields: Readonly<Record<string, T>>,
+    options?: UpdateOptions,
+  ): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.#write(this.op.update(key, fields, options), options);
   }
 
   /** Removes these fields. */
-  async remove(key: string, fields: string | readonly string[], options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.remove(key, fields), options);
+  async remove(
+    key: string,
+    fields: string | readonly string[],
+    options?: WriteOptions,
+  ): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.#write(this.op.remove(key, fields), options);
   }
 
   /** Removes every field. */
-  async delete(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.delete(key), options);
+  async delete(key: string, options?: WriteOptions): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.#write(this.op.delete(key), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.write('map-lww', op, options, (view) =>
+      view === undefined ? undefined : this.#fields(op.key, view, false).value,
+    );
   }
 }
 

@@ -11,6 +11,7 @@ export {
   MultiRegister,
   Register,
   SetHandle,
+  type Answered,
   type Keyed,
   type MapValue,
   type PutOptions,

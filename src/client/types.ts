@@ -72,6 +72,9 @@ export interface WriteAck {
   readonly version: Version;
   /** The op had been applied before, by an earlier attempt; this is the first result. */
   readonly duplicate: boolean;
+  /** With `returnValue`: the key right after the op, in the region that answered; of a duplicate, the key now. undefined when it was not
+   *  asked for, or was too large for the answer (about 3 MiB a request). */
+  readonly after?: { readonly view: View | undefined } | undefined;
 }
 
 export type Durability =
@@ -96,6 +99,8 @@ export interface WriteOptions extends CallOptions {
   /** See Op. */
   readonly issuedAtMs?: number | undefined;
   readonly trace?: Uint8Array | undefined;
+  /** Answer with what the key is after the op. Default false; counters always do. */
+  readonly returnValue?: boolean | undefined;
 }
 
 export interface ReadOptions extends CallOptions {

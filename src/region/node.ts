@@ -23,6 +23,7 @@ import type { ShardBeat } from '../shard/beat.ts';
 import type { ConflictVerdict, EngineOp, Landed } from '../shard/engine.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
+import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { CausalReads, type Behind } from './causal-reads.ts';
 import { LagSamples } from './lag.ts';
 import { MembershipCheck } from './membership-check.ts';
@@ -467,6 +468,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       call.allHandedOut();
       return;
     }
+    if (request.atomic === true && this.#refuseAtomic(request, call)) return;
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
     for (let i = 0; i < request.ops.length; i++) {
       const routed = this.#route(request.ops[i]!);
@@ -488,6 +490,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       runner.write(call, indexes, ops);
     }
     call.allHandedOut();
+  }
+
+  /** Nothing of it is handed out unless all of it can be, to one shard. */
+  #refuseAtomic({ ops }: WriteRequest, call: WriteCall): boolean {
+    const routed = ops.map((op) => this.#route(op));
+    let at = routed.findIndex((one) => one instanceof CausewayError);
+    const error = at < 0 ? refusalOfAtomic(ops, this.settings.limits) : (routed[at] as CausewayError);
+    if (error === undefined) return false;
+    at = Math.max(0, at);
+    this.#counters.refused += ops.length;
+    const others = withTheOthers(error, at);
+    ops.forEach((_, i) => call.refuse(i, i === at ? error : others));
+    call.allHandedOut();
+    return true;
   }
 
   #refusalOfWrite(request: WriteRequest, nowMs: number): CausewayError | undefined {

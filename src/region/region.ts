@@ -48,6 +48,10 @@ export interface WriteRequest {
   /** What is not answered by then is answered DEADLINE_EXCEEDED/INDETERMINATE or DURABILITY_NOT_REACHED. At most 60 s. */
   readonly deadlineMs: number;
   readonly session?: SessionToken | undefined;
+  /** All ops or none, in one batch; their keys share a partition key. See atomic.ts. */
+  readonly atomic?: boolean | undefined;
+  /** Tell what keys are after their ops, up to so many bytes of values. */
+  readonly valueBytesMax?: number | undefined;
 }
 
 export type WriteResult =
@@ -57,6 +61,8 @@ export type WriteResult =
       readonly version: Version;
       /** A retry of an op that was applied before: this is the first result. */
       readonly duplicate: boolean;
+      /** With valueBytesMax, while there was room: the key right after the op, in this region; of a duplicate, the key now. */
+      readonly after?: { readonly view: View | undefined } | undefined;
     }
   | { readonly ok: false; readonly error: CausewayError };
 

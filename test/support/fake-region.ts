@@ -160,11 +160,19 @@ export class FakeRegion implements Region {
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     this.writes.push(request);
     let refusal: CausewayError | undefined;
+    // A sketch of all or none: an op that refuse() names takes the others along.
+    const all = request.atomic === true ? request.ops.map((op) => this.refuse(op)).find(Boolean) : undefined;
+    if (all !== undefined) {
+      this.#answer(() => done(request.ops.map(() => ({ ok: false, error: all }))));
+      return;
+    }
     const results = request.ops.map((op): WriteResult => {
       // As a region does it: what comes behind a refusal that may be retried is refused as well.
       const error = refusal ?? this.refuse(op) ?? this.#notReady();
       if (error?.retriable === true) refusal = error;
-      return error === undefined ? this.#apply(op, request) : { ok: false, error };
+      const result: WriteResult = error === undefined ? this.#apply(op, request) : { ok: false, error };
+      if (!result.ok || request.valueBytesMax === undefined) return result;
+      return { ...result, after: { view: this.#entries.get(`${op.collection}/${op.key}`)?.view } };
     });
     this.#answer(() => done(results));
     this.#feed();

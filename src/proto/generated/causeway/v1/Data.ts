@@ -20,5 +20,6 @@ export interface DataDefinition {
   Scan: MethodDefinition<_causeway_v1_ScanRequest, _causeway_v1_ScanResponse, _causeway_v1_ScanRequest__Output, _causeway_v1_ScanResponse__Output>
   Subscribe: MethodDefinition<_causeway_v1_SubscribeRequest, _causeway_v1_SubscribeResponse, _causeway_v1_SubscribeRequest__Output, _causeway_v1_SubscribeResponse__Output>
   Write: MethodDefinition<_causeway_v1_WriteRequest, _causeway_v1_WriteResponse, _causeway_v1_WriteRequest__Output, _causeway_v1_WriteResponse__Output>
+  WriteAtomic: MethodDefinition<_causeway_v1_WriteRequest, _causeway_v1_WriteResponse, _causeway_v1_WriteRequest__Output, _causeway_v1_WriteResponse__Output>
   WriteStream: MethodDefinition<_causeway_v1_WriteStreamRequest, _causeway_v1_WriteStreamResponse, _causeway_v1_WriteStreamRequest__Output, _causeway_v1_WriteStreamResponse__Output>
 }

@@ -379,8 +379,8 @@ export class ShardRunner {
   }
 
   /** As sequenced; the call tells it when that is durable. */
-  #setValue(call: WriteCall, index: number, { collection: { type }, stateKey: key }: EngineOp, nowMs: number): void {
-    call.setValue(index, mergeOf(type).view(latest(this.cache.slot(key, type)), nowMs));
+  #setValue(call: WriteCall, index: number, { collection, key }: EngineOp, nowMs: number): void {
+    call.setValue(index, mergeOf(collection.type).view(latest(this.cache.slot(collection, key)), nowMs));
   }
 
   #addPart(part: Part): void {

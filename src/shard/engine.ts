@@ -40,7 +40,7 @@ import {
   type Version,
 } from '../record/ids.ts';
 import { decodeLease, encodeLease } from '../record/lease.ts';
-import { type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
+import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
 import type { ShardBeat, Watermark } from './beat.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
 import { Digest } from './digest.ts';
@@ -383,7 +383,8 @@ export class ShardEngine {
   ): Extract<AllResult, { kind: 'none' }> | undefined {
     const own = this.#own;
     if (own === undefined) return none(0, notReady());
-    const after = new Map<KeySlot, AnyState | undefined>();
+    // By key: a slot that nothing holds on to may be another object at the next look.
+    const after = new Map<StateKey, AnyState | undefined>();
     const names = new Set<string>();
     let duplicates = 0;
     const stamp = this.#open?.firstStamp ?? this.#firstStamp(nowMs);
@@ -404,17 +405,16 @@ export class ShardEngine {
         if (duplicates <= at) return none(at, partlyApplied());
         continue;
       }
-      const { type } = op.collection;
-      const merge = mergeOf(type);
-      const slot = states.slot(op.stateKey, type);
-      const state = after.has(slot) ? after.get(slot) : latest(slot);
+      const merge = mergeOf(op.collection.type);
+      const key = stateKey(op.collection, op.key);
+      const state = after.has(key) ? after.get(key) : latest(states.slot(op.collection, op.key));
       const error = op.condition === undefined ? undefined : unmet(op.condition, merge.view(state, nowMs), op);
       if (error !== undefined) return none(at, error);
       const position = this.openOps + at;
       const version: Version = { origin: own.id, seq: own.takenSeq + position + 1, stamp: stamp + position };
       try {
         const payload = merge.prepare(state, op.intent, { version, nowMs });
-        after.set(slot, merge.apply(state, payload, { version, seen: SEEN_ALL }).state);
+        after.set(key, merge.apply(state, payload, { version, seen: SEEN_ALL }).state);
       } catch (cause) {
         if (cause instanceof CausewayError) return none(at, cause);
         throw cause;

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../../src/merge/types.ts';
 import { readBatchHeader } from '../../src/record/batch.ts';
-import { stateKey, type Idempotency, type MergeTypeName } from '../../src/record/op.ts';
+import type { Idempotency, MergeTypeName } from '../../src/record/op.ts';
 import type { AllResult, EngineCondition, EngineOp } from '../../src/shard/engine.ts';
 import { collection, EU, lastBatch, put, ship, ShardHost, US } from '../support/shard-kit.ts';
 
@@ -14,8 +14,7 @@ interface More {
 }
 
 function op(key: string, intent: Intent, more: More = {}, type: MergeTypeName = 'register-lww'): EngineOp {
-  const ref = collection(type);
-  return { collection: ref, key, stateKey: stateKey(ref, key), intent, ...more };
+  return { collection: collection(type), key, intent, ...more };
 }
 
 function all(host: ShardHost, ops: readonly EngineOp[]): AllResult {

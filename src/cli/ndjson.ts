@@ -34,7 +34,7 @@ export function opsOfLine(text: string, context: LineContext): Op[] {
   if (type === undefined) throw new BadLine(`there is no collection '${collection}'`);
   const said = line['type'];
   if (said !== undefined && said !== type)
-    throw new BadLine(`'${collection}' is a ${type} here, the line is of a ${String(said)}`);
+    throw new BadLine(`'${collection}' is a ${type} here, the line is of a ${JSON.stringify(said)}`);
   return intentsOf(type, line).map((intent) => ({ collection, key, intent }));
 }
 

@@ -97,7 +97,7 @@ describe('a line', () => {
     ['{"key":"k","collection":"nowhere"}', "there is no collection 'nowhere'"],
     [
       '{"key":"k","collection":"profiles","type":"set-aw"}',
-      "'profiles' is a register-lww here, the line is of a set-aw",
+      '\'profiles\' is a register-lww here, the line is of a "set-aw"',
     ],
     ['{"key":"k","collection":"profiles"}', "expected 'value' to be there"],
     ['{"key":"k","collection":"profiles","value":null}', "expected 'value' to be there"],

@@ -11,7 +11,7 @@ export const addIncr: AddCommand = (program, act) => {
       .command('incr')
       .description('add to a counter, and print what it is then in this region')
       .argument('<namespace/collection/key>', 'which counter', keyName)
-      .argument('[by]', 'a whole number; negative to subtract', whole, 1n),
+      .argument('[by]', 'a whole number, negative to subtract; 1 when it is left out', whole),
   )
     .addHelpText(
       'after',
@@ -27,9 +27,9 @@ Increments of all regions count; the number is what this region has seen of them
     .action(act(incr));
 };
 
-function incr(context: Context, name: KeyName, by: bigint, flags: WriteFlags): Promise<void> {
+function incr(context: Context, name: KeyName, by: bigint | undefined, flags: WriteFlags): Promise<void> {
   const { collection, key } = name;
-  return change(context, name, flags, () => [{ collection, key, intent: { kind: 'increment', by } }], {
+  return change(context, name, flags, () => [{ collection, key, intent: { kind: 'increment', by: by ?? 1n } }], {
     only: 'counter-pn',
     // A node that is too old to say so leaves it open.
     result: ({ after }) =>

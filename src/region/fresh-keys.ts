@@ -1,11 +1,12 @@
 // What of a shard's keys the store does not have yet, in the order of keys, for a scan to lay over the store's rows.
 //
 // Bound: KEYS_MAX of them at a time. A backlog may hold tens of thousands of keys in no order; it is looked through once for a page,
-// and neither held nor sorted as a whole.
+// and neither held nor sorted as a whole, since whoever sorts holds the event loop.
 
 import { compareKeys } from '../record/key-order.ts';
 
-const KEYS_MAX = 2000;
+/** A page takes some hundred keys from all shards together. */
+const KEYS_MAX = 250;
 /** Cut now and then, rather than with each key. */
 const KEYS_HELD_MAX = 4 * KEYS_MAX;
 
@@ -21,17 +22,25 @@ export class FreshKeys<E extends Named> {
   /** Everything up to here, itself included, is in `found`; undefined: everything is. */
   #end: string | undefined;
 
-  /** Of `all` those with from ≤ name < to, no name twice; `to` undefined: to the end. */
-  constructor(all: Iterable<E>, from: string, to: string | undefined) {
+  /** From ≤ name < to; undefined: to the end. */
+  constructor(from: string, to: string | undefined) {
     this.#from = from;
     this.#to = to;
-    for (const entry of all) {
-      if (compareKeys(entry.name, from) < 0 || (to !== undefined && compareKeys(entry.name, to) >= 0)) continue;
-      if (this.#end !== undefined && compareKeys(entry.name, this.#end) > 0) continue;
-      this.#found.push(entry);
-      if (this.#found.length >= KEYS_HELD_MAX) this.#cut();
-    }
+  }
+
+  /** No name twice. Most are behind the end of what is held by then, so that is asked first. */
+  offer(entry: E): void {
+    const { name } = entry;
+    if (this.#end !== undefined && compareKeys(name, this.#end) > 0) return;
+    if (compareKeys(name, this.#from) < 0 || (this.#to !== undefined && compareKeys(name, this.#to) >= 0)) return;
+    this.#found.push(entry);
+    if (this.#found.length >= KEYS_HELD_MAX) this.#cut();
+  }
+
+  /** All have been offered. */
+  sort(): this {
     this.#cut();
+    return this;
   }
 
   #cut(): void {

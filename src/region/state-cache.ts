@@ -232,15 +232,12 @@ export class StateCache implements KeyStates {
 
   #freshOf(of: Collected, from: string, to: string | undefined): FreshKeys<Entry> {
     if (this.#fresh?.of === of && this.#fresh.keys.covers(from, to)) return this.#fresh.keys;
-    const keys = new FreshKeys(this.#unwritten(of), from, to);
-    this.#fresh = { of, keys };
-    return keys;
-  }
-
-  *#unwritten(of: Collected): Generator<Entry, void, undefined> {
-    for (const entry of this.#dirty) if (entry.prefix === of.prefix) yield entry;
+    const keys = new FreshKeys<Entry>(from, to);
+    for (const entry of this.#dirty) if (entry.prefix === of.prefix) keys.offer(entry);
     // One that has changed again while it is on its way stands in both lists.
-    for (const entry of this.#writing) if (!entry.dirty && entry.prefix === of.prefix) yield entry;
+    for (const entry of this.#writing) if (!entry.dirty && entry.prefix === of.prefix) keys.offer(entry);
+    this.#fresh = { of, keys: keys.sort() };
+    return keys;
   }
 
   #fill(of: Collected, name: string, row: Uint8Array | undefined): Entry {

@@ -20,6 +20,12 @@ export interface ApiLimits {
   readonly keysPerReadMax: number;
   /** Bytes of the answer to one read. Beyond: TOO_LARGE, asking for fewer keys. Default 32 MiB. */
   readonly responseBytesMax: number;
+  /** Entries of one page of a scan. Beyond: a page has so many. Default 1000. */
+  readonly scanPageSizeMax: number;
+  /** Bytes of values in one page of a scan. Beyond: the page ends. Default 3 MiB, since gRPC clients take 4 MiB unless told otherwise. */
+  readonly scanPageBytesMax: number;
+  /** Bytes of values in the answer to one write that wants them. Beyond: those of the later ops are left out. Default 3 MiB. */
+  readonly writeValueBytesMax: number;
   /** Bytes of events encoded for one subscriber and not taken by its connection. Beyond: its feed waits. Default 1 MiB. */
   readonly subscriberBufferBytesMax: number;
   /** Subscriptions at once. Beyond: OVERLOADED. Default 1000. */
@@ -50,6 +56,9 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   pendingBytesMax: 128 * MIB,
   keysPerReadMax: 1000,
   responseBytesMax: 32 * MIB,
+  scanPageSizeMax: 1000,
+  scanPageBytesMax: 3 * MIB,
+  writeValueBytesMax: 3 * MIB,
   subscriberBufferBytesMax: MIB,
   subscribersMax: 1000,
   streamsPerConnectionMax: 1000,

@@ -32,6 +32,7 @@ export interface DecodedWrite {
   readonly deadlineMs: number;
   readonly session: SessionToken | undefined;
   readonly wantVersions: boolean;
+  readonly wantValues: boolean;
 }
 
 /** What decoding needs to know of the node. */
@@ -148,6 +149,7 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
   let producer = 0;
   let issuedAtMs = 0;
   let wantVersions = false;
+  let wantValues = false;
 
   while (reader.pos < end) {
     const tag = reader.uint32();
@@ -193,6 +195,9 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
         break;
       case 80:
         wantVersions = reader.bool();
+        break;
+      case 88:
+        wantValues = reader.bool();
         break;
       default:
         reader.skipType(tag & 7);
@@ -253,6 +258,7 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
     deadlineMs,
     session,
     wantVersions,
+    wantValues,
   };
 }
 

@@ -51,6 +51,25 @@ export function keyName(text: string): KeyName {
   return { namespace, collection, key };
 }
 
+export function allKeyNames(text: string, before: readonly KeyName[] = []): readonly KeyName[] {
+  return [...before, keyName(text)];
+}
+
+export interface KeyRange {
+  readonly namespace: string;
+  /** undefined: all of the namespace. */
+  readonly collection: string | undefined;
+  readonly prefix: string;
+}
+
+/** `namespace`, `namespace/collection` or `namespace/collection/key-prefix`. */
+export function keyRange(text: string): KeyRange {
+  const [namespace = '', collection, ...prefix] = text.split('/');
+  if (namespace === '')
+    throw new InvalidArgumentError('Expected namespace, namespace/collection or namespace/collection/key-prefix.');
+  return { namespace, collection: collection === '' ? undefined : collection, prefix: prefix.join('/') };
+}
+
 /** Digits in groups of three. */
 export function count(value: number): string {
   return value.toLocaleString('en-US').replaceAll(',', ' ');

@@ -3,14 +3,23 @@
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
-import { Calls, type CallDefaults, type ReadAnswer } from './calls.ts';
+import { Calls, type CallDefaults, type ReadAnswer, type ScanAnswer } from './calls.ts';
 import { json, text, type Codec } from './codecs.ts';
 import { Endpoints } from './endpoints.ts';
 import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handles.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
 import { Session } from './session.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
-import type { CallOptions, Durability, Op, ReadOptions, Topology, WriteAck, WriteOptions } from './types.ts';
+import type {
+  CallOptions,
+  Durability,
+  Op,
+  ReadOptions,
+  ScanOptions,
+  Topology,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
 import { checkDurability } from './write-request.ts';
 
 export interface ConnectOptions {
@@ -102,9 +111,23 @@ export class Causeway {
     return this.#calls.write(ops, options);
   }
 
+  /**
+   * All ops or none, in one batch: no region ever shows a part of it. Their keys share a partition key, the same tag in braces:
+   * `cart/{anna}` and `orders/{anna}/1`, also of several collections. Throws what nothing was written for; a condition that fails
+   * (op.compareAndSet, op.createIfAbsent) is PRECONDITION_FAILED.
+   */
+  writeAtomic(ops: readonly Op[], options?: WriteOptions): Promise<WriteAck[]> {
+    return this.#calls.writeAtomic(ops, options);
+  }
+
   /** Keys of one collection, as they are, whatever its merge type. */
   read(collection: string, keys: readonly string[], options?: ReadOptions): Promise<ReadAnswer> {
     return this.#calls.read(collection, keys, options);
+  }
+
+  /** One page of a collection's keys, as they are, whatever its merge type; handles have scan(), which goes through all pages. */
+  scan(collection: string, options?: ScanOptions): Promise<ScanAnswer> {
+    return this.#calls.scan(collection, options);
   }
 
   /** What the node in use serves. */

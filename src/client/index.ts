@@ -4,13 +4,15 @@ export { adminClient, type AdminClient } from './admin.ts';
 export type * from './admin.ts';
 export { bytes, json, text, type Codec } from './codecs.ts';
 export { Causeway, connect, type ConnectOptions } from './connect.ts';
-export type { ReadAnswer } from './calls.ts';
+export type { ReadAnswer, ScanAnswer } from './calls.ts';
 export {
   Counter,
   MapHandle,
   MultiRegister,
   Register,
   SetHandle,
+  type Answered,
+  type Keyed,
   type MapValue,
   type PutOptions,
   type ReplaceOptions,

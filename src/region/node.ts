@@ -13,6 +13,7 @@ import type { View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
 import { KEY_BYTES_MAX, originRegion, shardId, type OriginId, type RegionId, type ShardId } from '../record/ids.ts';
 import { shardOf } from '../record/hash.ts';
+import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
@@ -22,18 +23,22 @@ import type { ShardBeat } from '../shard/beat.ts';
 import type { ConflictVerdict, EngineOp, Landed } from '../shard/engine.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
+import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { CausalReads, type Behind } from './causal-reads.ts';
 import { LagSamples } from './lag.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
   Conflict,
+  Consistency,
   FeedSink,
   FeedSubscription,
   ReadRequest,
   ReadResult,
   Region,
   RegionStatus,
+  ScanRequest,
+  ScanResult,
   SessionToken,
   ShardDigest,
   SubscribeRequest,
@@ -41,6 +46,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { scanPage } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { alarmsOf, peerStatus, shardStatus } from './status.ts';
 import { SealRounds } from './seal-rounds.ts';
@@ -463,6 +469,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       call.allHandedOut();
       return;
     }
+    if (request.atomic === true && this.#refuseAtomic(request, call)) return;
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
     for (let i = 0; i < request.ops.length; i++) {
       const routed = this.#route(request.ops[i]!);
@@ -484,6 +491,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       runner.write(call, indexes, ops);
     }
     call.allHandedOut();
+  }
+
+  /** Nothing of it is handed out unless all of it can be, to one shard. */
+  #refuseAtomic({ ops }: WriteRequest, call: WriteCall): boolean {
+    const routed = ops.map((op) => this.#route(op));
+    let at = routed.findIndex((one) => one instanceof CausewayError);
+    const error = at < 0 ? refusalOfAtomic(ops, this.settings.limits) : (routed[at] as CausewayError);
+    if (error === undefined) return false;
+    at = Math.max(0, at);
+    this.#counters.refused += ops.length;
+    const others = withTheOthers(error, at);
+    ops.forEach((_, i) => call.refuse(i, i === at ? error : others));
+    call.allHandedOut();
+    return true;
   }
 
   #refusalOfWrite(request: WriteRequest, nowMs: number): CausewayError | undefined {
@@ -576,6 +597,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     collection: string,
     key: string,
   ): ShardRunner | CausewayError {
+    const runner = this.#owned(
+      placement,
+      namespace,
+      shardOf(namespace, collection, key, placement.id, placement.shards),
+    );
+    if (runner instanceof CausewayError || runner.open) return runner;
+    return this.#notReady();
+  }
+
+  #owned(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
     if (!placement.regions.includes(this.region)) {
       return new CausewayError(
         'UNAVAILABLE',
@@ -586,7 +617,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         },
       );
     }
-    const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
     const runner = this.#runners.get(shard);
     if (runner === undefined && this.#phase === 'starting') return this.#notReady();
     if (runner === undefined) {
@@ -594,7 +624,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         outcome: 'not-applied',
       });
     }
-    if (!runner.open) return this.#notReady();
     return runner;
   }
 
@@ -633,7 +662,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(shards);
       return;
     }
-    const answer = (stale: boolean): void => this.#readNow(placement, request, collection, stale, done);
+    this.#whenReached(request, shards, (stale) => this.#readNow(placement, request, collection, stale, done), done);
+  }
+
+  /** Calls `answer` once these shards hold what the read asks for. */
+  #whenReached(
+    request: { readonly consistency: Consistency; readonly deadlineMs: number },
+    shards: readonly ShardId[],
+    answer: (stale: boolean) => void,
+    done: (error: CausewayError) => void,
+  ): void {
     const { consistency } = request;
     if (consistency.kind === 'local') {
       answer(false);
@@ -663,6 +701,70 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (error !== undefined) done(error);
   }
 
+  scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    if (this.#phase === 'stopped' || this.#phase === 'starting') {
+      done(this.#notReady());
+      return;
+    }
+    const collection = this.collection(request.namespace, request.collection);
+    const placement = this.#namespaces.get(request.namespace);
+    if (collection === undefined || placement === undefined) {
+      done(this.#unknownCollection(request.namespace, request.collection));
+      return;
+    }
+    const runners = this.#runnersOfScan(placement, request);
+    if (runners instanceof CausewayError) {
+      done(runners);
+      return;
+    }
+    const shards = runners.map(({ shard }) => shard);
+    this.#whenReached(request, shards, (stale) => this.#scanNow(placement, request, collection, stale, done), done);
+  }
+
+  #runnersOfScan(placement: PlacementSettings, request: ScanRequest): ShardRunner[] | CausewayError {
+    const runners: ShardRunner[] = [];
+    for (let index = 0; index < placement.shards; index++) {
+      const runner = this.#readable(placement, request.namespace, shardId(placement.id, index));
+      if (runner instanceof CausewayError) return runner;
+      runners.push(runner);
+    }
+    return runners;
+  }
+
+  /** From the runners of this moment, as #readNow. */
+  #scanNow(
+    placement: PlacementSettings,
+    request: ScanRequest,
+    collection: CollectionRef,
+    stale: boolean,
+    done: (result: ScanResult | CausewayError) => void,
+  ): void {
+    const runners = this.#runnersOfScan(placement, request);
+    if (runners instanceof CausewayError) {
+      done(runners);
+      return;
+    }
+    const after = request.after === undefined ? undefined : `${request.after}\u0000`;
+    const caches = runners.map(({ cache }) => cache);
+    const range = {
+      collection,
+      from: after === undefined || compareKeys(after, request.prefix) < 0 ? request.prefix : after,
+      to: afterPrefix(request.prefix),
+      limit: request.limit,
+      bytesMax: request.bytesMax,
+      nowMs: this.#nowMs(),
+    };
+    scanPage(caches, range, ({ entries, next }) => {
+      // A store may take its time, and a shard may have begun anew meanwhile.
+      const gone = runners.find((runner) => runner.stopped);
+      if (gone !== undefined) done(this.#notReady());
+      else {
+        const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
+        done({ entries, next, session, stale });
+      }
+    });
+  }
+
   #shardsOfRead(placement: PlacementSettings, request: ReadRequest): ShardId[] | CausewayError {
     const shards: ShardId[] = [];
     for (const key of request.keys) {
@@ -673,14 +775,15 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return shards;
   }
 
-  /** Reads go on where writes do not (a full disk, a clock that is off), but never before a shard holds what it must (I11). */
   #runnerOfRead(placement: PlacementSettings, request: ReadRequest, key: string): ShardRunner | CausewayError {
-    if (!placement.regions.includes(this.region))
-      return this.#runnerOf(placement, request.namespace, request.collection, key) as CausewayError;
-    const shard = shardOf(request.namespace, request.collection, key, placement.id, placement.shards);
-    const runner = this.#runners.get(shard);
-    if (runner === undefined)
-      return this.#runnerOf(placement, request.namespace, request.collection, key) as CausewayError;
+    const { namespace, collection } = request;
+    return this.#readable(placement, namespace, shardOf(namespace, collection, key, placement.id, placement.shards));
+  }
+
+  /** Reads go on where writes do not (a full disk, a clock that is off), but never before a shard holds what it must (I11). */
+  #readable(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
+    const runner = this.#owned(placement, namespace, shard);
+    if (runner instanceof CausewayError) return runner;
     if (!runner.recovered || runner.catchingUp || this.#asking.get(shard)?.whole === false) return this.#notReady();
     return runner;
   }

@@ -48,6 +48,10 @@ export interface WriteRequest {
   /** What is not answered by then is answered DEADLINE_EXCEEDED/INDETERMINATE or DURABILITY_NOT_REACHED. At most 60 s. */
   readonly deadlineMs: number;
   readonly session?: SessionToken | undefined;
+  /** All ops or none, in one batch; their keys share a partition key. See atomic.ts. */
+  readonly atomic?: boolean | undefined;
+  /** Tell what keys are after their ops, up to so many bytes of values. */
+  readonly valueBytesMax?: number | undefined;
 }
 
 export type WriteResult =
@@ -57,6 +61,8 @@ export type WriteResult =
       readonly version: Version;
       /** A retry of an op that was applied before: this is the first result. */
       readonly duplicate: boolean;
+      /** With valueBytesMax, while there was room: the key right after the op, in this region; of a duplicate, the key now. */
+      readonly after?: { readonly view: View | undefined } | undefined;
     }
   | { readonly ok: false; readonly error: CausewayError };
 
@@ -76,6 +82,31 @@ export interface ReadRequest {
 export interface ReadResult {
   /** One per key, undefined = absent. */
   readonly views: readonly (View | undefined)[];
+  /** What was read, to be merged into the session's token. */
+  readonly session: SessionToken;
+  readonly stale: boolean;
+}
+
+export interface ScanRequest {
+  readonly namespace: string;
+  readonly collection: string;
+  /** Only keys that start with it; empty: all of the collection. */
+  readonly prefix: string;
+  /** Only keys behind this one, by the bytes of their UTF-8. */
+  readonly after?: string | undefined;
+  /** Entries of the answer, 1 to 10,000. */
+  readonly limit: number;
+  /** Of values in the answer; one entry is always given, however large. */
+  readonly bytesMax: number;
+  readonly consistency: Consistency;
+  readonly deadlineMs: number;
+}
+
+export interface ScanResult {
+  /** In the order of their keys (UTF-8 bytes), over all shards. May be fewer than asked for, also none, and not the last. */
+  readonly entries: readonly { readonly key: string; readonly view: View }[];
+  /** Go on with this as `after`; undefined: that was all. It is a key, so it is good in every region. */
+  readonly next: string | undefined;
   /** What was read, to be merged into the session's token. */
   readonly session: SessionToken;
   readonly stale: boolean;
@@ -177,6 +208,8 @@ export interface Region {
   collection(namespace: string, name: string): CollectionRef | undefined;
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void;
   read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void;
+  /** A page of a collection's keys, each shard's part from one moment. */
+  scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void;
   subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription;
   /** Digests of all shards at one moment; `asOfMs` (within the last minute) decides which expiring parts count. */
   digests(asOfMs: number): readonly ShardDigest[];

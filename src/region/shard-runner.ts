@@ -7,6 +7,7 @@
 import { CausewayError } from '../errors/errors.ts';
 import { msOfStamp, type Hlc } from '../clock/hlc.ts';
 import type { StoredEntry } from '../log/log.ts';
+import { mergeOf } from '../merge/merge.ts';
 import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
 import { mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
@@ -23,10 +24,12 @@ import {
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
+import { latest } from '../shard/key-slot.ts';
 import { decodeMeta, encodeMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
+import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
 import { Parking } from './parking.ts';
 import { DUE_ROW, keyOfDueRow, META_ROW, StateCache } from './state-cache.ts';
@@ -321,6 +324,10 @@ export class ShardRunner {
     // The clock is past what the session has seen; a batch that was opened before may not be.
     const { openNextStamp } = this.engine;
     if (openNextStamp <= call.above || msOfStamp(openNextStamp) < nowMs - OPEN_BATCH_MS_MAX) this.#seal();
+    if (call.request.atomic === true) {
+      this.#writeAll(call, indexes, ops, nowMs);
+      return;
+    }
     let part = newPart(call);
     this.cache.fetch(ops);
     for (let i = 0; i < ops.length; i++) {
@@ -340,10 +347,47 @@ export class ShardRunner {
       if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
       const { origin, seq } = result.version;
       part.dots.set(origin, Math.max(seq, part.dots.get(origin) ?? 0));
+      if (call.wantsValues) this.#setValue(call, indexes[i]!, ops[i]!, nowMs);
     }
     this.#addPart(part);
     call.partDone();
     this.#scheduleSeal();
+  }
+
+  /** All of the ops or none, and in one batch: an entry of the log is there as a whole or not at all, here and everywhere. */
+  #writeAll(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[], nowMs: number): void {
+    const { batchOpsMax, batchBytesMax } = this.#settings.limits;
+    // It has at most batchBytesMax itself, and may stand behind half as much again.
+    if (this.engine.openOps + ops.length > batchOpsMax || this.engine.openBytes > batchBytesMax / 2) this.#seal();
+    const answer = this.engine.admitAll(ops, this.cache, nowMs);
+    if (answer.kind === 'none') {
+      this.#events.counted('refused', ops.length);
+      const others = withTheOthers(answer.error, indexes[answer.at]!);
+      indexes.forEach((index, i) => call.refuse(index, i === answer.at ? answer.error : others));
+      call.partDone();
+      return;
+    }
+    const part = newPart(call);
+    answer.results.forEach((result, i) => {
+      call.set(indexes[i]!, this.shard, result);
+      if (result.kind === 'refused') throw new Error(`an op that was tried before is refused: ${result.error.message}`);
+      part.indexes.push(indexes[i]!);
+      if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
+      const { origin, seq } = result.version;
+      part.dots.set(origin, Math.max(seq, part.dots.get(origin) ?? 0));
+    });
+    // Behind all of them: what a caller is told is what the whole has made.
+    part.indexes.forEach((index, i) => {
+      if (call.wantsValues) this.#setValue(call, index, ops[i]!, nowMs);
+    });
+    this.#addPart(part);
+    call.partDone();
+    this.#scheduleSeal();
+  }
+
+  /** As sequenced; the call tells it when that is durable. */
+  #setValue(call: WriteCall, index: number, { collection, key }: EngineOp, nowMs: number): void {
+    call.setValue(index, mergeOf(collection.type).view(latest(this.cache.slot(collection, key)), nowMs));
   }
 
   #addPart(part: Part): void {

@@ -40,7 +40,7 @@ import {
   type Version,
 } from '../record/ids.ts';
 import { decodeLease, encodeLease } from '../record/lease.ts';
-import { type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
+import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
 import type { ShardBeat, Watermark } from './beat.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
 import { Digest } from './digest.ts';
@@ -78,6 +78,12 @@ export type OpResult =
   | { readonly kind: 'sequenced'; readonly version: Version }
   | { readonly kind: 'duplicate'; readonly version: Version }
   | { readonly kind: 'refused'; readonly error: CausewayError };
+
+/** Of ops that are sequenced together. */
+export type AllResult =
+  | { readonly kind: 'all'; readonly results: readonly OpResult[] }
+  /** Nothing happened, because of this op. */
+  | { readonly kind: 'none'; readonly at: number; readonly error: CausewayError };
 
 /** What the shell appends to the shard's log, at `expectOffset`. */
 export interface Append {
@@ -358,6 +364,63 @@ export class ShardEngine {
     // lease stands before the batch).
     if (op.idempotency !== undefined) this.#idempotency.record(op.idempotency, version, this.#takenOffset + 1);
     return { kind: 'sequenced', version };
+  }
+
+  /**
+   * Sequences all ops into the open batch, each on what those before it have made, or none: when one is refused nothing has happened.
+   * A retry is recognised as a whole.
+   */
+  admitAll(ops: readonly EngineOp[], states: KeyStates, nowMs: number): AllResult {
+    const refusal = this.#firstRefusal(ops, states, nowMs);
+    return refusal ?? { kind: 'all', results: ops.map((op) => this.admit(op, states, nowMs)) };
+  }
+
+  /** What admit() would refuse if it were called for one after the other. Changes nothing. */
+  #firstRefusal(
+    ops: readonly EngineOp[],
+    states: KeyStates,
+    nowMs: number,
+  ): Extract<AllResult, { kind: 'none' }> | undefined {
+    const own = this.#own;
+    if (own === undefined) return none(0, notReady());
+    // By key: a slot that nothing holds on to may be another object at the next look.
+    const after = new Map<StateKey, AnyState | undefined>();
+    const names = new Set<string>();
+    let duplicates = 0;
+    const stamp = this.#open?.firstStamp ?? this.#firstStamp(nowMs);
+    for (let at = 0; at < ops.length; at++) {
+      const op = ops[at]!;
+      const { idempotency } = op;
+      if (idempotency !== undefined && GUARDS.idempotencyTable) {
+        const recognised = this.#idempotency.look(idempotency, op.issuedAtMs);
+        if (recognised.kind === 'forgotten') return none(at, windowPassed(op, recognised.horizonMs));
+        if (recognised.kind === 'duplicate') duplicates++;
+        const name =
+          idempotency.kind === 'producer' ? `${idempotency.producer} ${idempotency.seq}` : `key ${idempotency.key}`;
+        if (names.has(name)) return none(at, sameNames());
+        names.add(name);
+      }
+      if (duplicates > 0) {
+        // Whoever was applied then was applied with all others, or it is not the same write.
+        if (duplicates <= at) return none(at, partlyApplied());
+        continue;
+      }
+      const merge = mergeOf(op.collection.type);
+      const key = stateKey(op.collection, op.key);
+      const state = after.has(key) ? after.get(key) : latest(states.slot(op.collection, op.key));
+      const error = op.condition === undefined ? undefined : unmet(op.condition, merge.view(state, nowMs), op);
+      if (error !== undefined) return none(at, error);
+      const position = this.openOps + at;
+      const version: Version = { origin: own.id, seq: own.takenSeq + position + 1, stamp: stamp + position };
+      try {
+        const payload = merge.prepare(state, op.intent, { version, nowMs });
+        after.set(key, merge.apply(state, payload, { version, seen: SEEN_ALL }).state);
+      } catch (cause) {
+        if (cause instanceof CausewayError) return none(at, cause);
+        throw cause;
+      }
+    }
+    return undefined;
   }
 
   #firstStamp(nowMs: number): number {
@@ -869,6 +932,10 @@ function refused(error: CausewayError): OpResult {
   return { kind: 'refused', error };
 }
 
+function none(at: number, error: CausewayError): Extract<AllResult, { kind: 'none' }> {
+  return { kind: 'none', at, error };
+}
+
 function notReady(): CausewayError {
   return new CausewayError(
     'NOT_READY',
@@ -876,6 +943,20 @@ function notReady(): CausewayError {
     {
       hint: 'try again shortly, or another region',
     },
+  );
+}
+
+function sameNames(): CausewayError {
+  return new CausewayError('INVALID_ARGUMENT', 'two ops of an atomic write have the same idempotency key', {
+    hint: 'give each op a key of its own',
+  });
+}
+
+function partlyApplied(): CausewayError {
+  return new CausewayError(
+    'PRECONDITION_FAILED',
+    'some ops of this atomic write were applied before and others were not: it is not the write that was tried then',
+    { hint: 'retry an atomic write with the same ops and the same idempotency keys, or give all of them new keys' },
   );
 }
 

@@ -24,6 +24,8 @@ import type {
   ReadResult,
   Region,
   RegionStatus,
+  ScanRequest,
+  ScanResult,
   ShardDigest,
   SubscribeRequest,
   WriteOp,
@@ -89,6 +91,7 @@ export class FakeRegion implements Region {
   /** Every write that came, in order. */
   readonly writes: WriteRequest[] = [];
   readonly reads: ReadRequest[] = [];
+  readonly scans: ScanRequest[] = [];
   /** Ops that took effect, in order. */
   readonly applied: WriteOp[] = [];
   conflictList: Conflict[] = [];
@@ -157,11 +160,19 @@ export class FakeRegion implements Region {
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     this.writes.push(request);
     let refusal: CausewayError | undefined;
+    // A sketch of all or none: an op that refuse() names takes the others along.
+    const all = request.atomic === true ? request.ops.map((op) => this.refuse(op)).find(Boolean) : undefined;
+    if (all !== undefined) {
+      this.#answer(() => done(request.ops.map(() => ({ ok: false, error: all }))));
+      return;
+    }
     const results = request.ops.map((op): WriteResult => {
       // As a region does it: what comes behind a refusal that may be retried is refused as well.
       const error = refusal ?? this.refuse(op) ?? this.#notReady();
       if (error?.retriable === true) refusal = error;
-      return error === undefined ? this.#apply(op, request) : { ok: false, error };
+      const result: WriteResult = error === undefined ? this.#apply(op, request) : { ok: false, error };
+      if (!result.ok || request.valueBytesMax === undefined) return result;
+      return { ...result, after: { view: this.#entries.get(`${op.collection}/${op.key}`)?.view } };
     });
     this.#answer(() => done(results));
     this.#feed();
@@ -192,6 +203,28 @@ export class FakeRegion implements Region {
       }
       const views = request.keys.map((key) => this.#entries.get(`${request.collection}/${key}`)?.view);
       done({ views, session, stale: behind });
+    });
+  }
+
+  scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    this.scans.push(request);
+    const error = this.#notReady();
+    this.#answer(() => {
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
+      const prefix = `${request.collection}/`;
+      const all = [...this.#entries]
+        .map(([name, { view }]) => ({ key: name.slice(prefix.length), view, name }))
+        .filter(({ name, key }) => name.startsWith(prefix) && key.startsWith(request.prefix))
+        .filter(
+          ({ key }) => request.after === undefined || Buffer.compare(Buffer.from(key), Buffer.from(request.after)) > 0,
+        )
+        .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+      const entries = all.slice(0, request.limit).map(({ key, view }) => ({ key, view: view! }));
+      const session = new Map([...this.#log.keys()].map((shard) => [shard, this.#stamps(shard)]));
+      done({ entries, next: all.length > request.limit ? entries.at(-1)!.key : undefined, session, stale: false });
     });
   }
 

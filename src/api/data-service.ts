@@ -22,6 +22,7 @@ import { WriteStream, type WriteStreamCall } from './write-stream.ts';
 
 const SERVICE = 'causeway.v1.Data';
 const COLLECTIONS_MAX = 256;
+const MAX_STALE_MS_MAX = 3_600_000;
 
 type Unary<Req> = ServerUnaryCall<Req | MalformedMessage, Buffer>;
 type Callback = sendUnaryData<Buffer>;
@@ -188,6 +189,16 @@ function consistencyOf(env: ServiceEnv, request: ReadRequest__Output): Consisten
         session: sessionFromMessage(request.session, env.clusterId),
         allowStale: request.allowStale,
       };
+    case 'CONSISTENCY_BOUNDED':
+      if (!(request.maxStaleMs >= 1 && request.maxStaleMs <= MAX_STALE_MS_MAX)) {
+        throw new CausewayError(
+          'INVALID_ARGUMENT',
+          `a bounded read has max_stale_ms from 1 to ${MAX_STALE_MS_MAX}; got ${request.maxStaleMs}`,
+        );
+      }
+      return { kind: 'bounded', maxStaleMs: request.maxStaleMs };
+    case 'CONSISTENCY_STABLE':
+      return { kind: 'stable' };
     default:
       throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`);
   }
@@ -204,6 +215,7 @@ function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
     views: result.views.map(viewMessage),
     session: sessionToMessage(result.session, env.clusterId),
     stale: result.stale,
+    asOfStamp: result.asOfStamp ?? 0,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }

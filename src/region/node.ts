@@ -3,15 +3,26 @@
 //
 // Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
 
-import { msOfStamp, Hlc } from '../clock/hlc.ts';
+import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { ConflictJournal } from '../conflicts/journal.ts';
+import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
+import type { ShardJournal } from '../conflicts/shard-journal.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { Feed, type FeedShard } from '../feed/feed.ts';
 import type { Log, LogRecovery } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
-import type { View } from '../merge/types.ts';
+import type { Intent, View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
-import { KEY_BYTES_MAX, originRegion, shardId, type OriginId, type RegionId, type ShardId } from '../record/ids.ts';
+import {
+  KEY_BYTES_MAX,
+  originRegion,
+  shardId,
+  type Dot,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+} from '../record/ids.ts';
 import { shardOf } from '../record/hash.ts';
 import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
@@ -19,32 +30,43 @@ import type { ClockSample, LinkState, Received, ReplicationHost } from '../repli
 import { Links } from '../replication/links.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import type { ConflictVerdict, EngineOp, Landed } from '../shard/engine.ts';
+import type { EngineOp, Landed } from '../shard/engine.ts';
+import { latest } from '../shard/key-slot.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
-import { CausalReads, type Behind } from './causal-reads.ts';
 import { LagSamples } from './lag.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
   Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
+  Consistency,
   FeedSink,
   FeedSubscription,
   ReadRequest,
   ReadResult,
   Region,
   RegionStatus,
+  Restored,
+  RestoreRequest,
   SessionToken,
   ShardDigest,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
+import { StableRead } from './stable-read.ts';
 import { alarmsOf, peerStatus, shardStatus } from './status.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { StoreWriter } from './store-writer.ts';
+import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
@@ -56,6 +78,21 @@ const DRAIN_POLL_MS = 5;
 const CLASH_FORGOTTEN_MS = 60_000;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
+
+/** A read that was asked for, once its names are known to be right. */
+interface Reading {
+  readonly placement: PlacementSettings;
+  readonly request: ReadRequest;
+  readonly collection: CollectionRef;
+  readonly done: (result: ReadResult | CausewayError) => void;
+}
+
+/** What of a session's token is not here yet. */
+interface Behind {
+  readonly shard: ShardId;
+  readonly origin: OriginId;
+  readonly behindMs: number;
+}
 
 export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly id: RegionId;
@@ -81,14 +118,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #links: Links;
   readonly #feed: Feed;
   readonly #writer: StoreWriter;
-  readonly #reads: CausalReads;
+  readonly #reads = new WaitingReads();
+  readonly #stableReads = new Set<StableRead>();
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #lags = new Map<RegionId, LagSamples>();
   /** What each member has last said of each shard, since this node started. */
   readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
-  readonly #conflicts: Conflict[] = [];
-  readonly #conflictListeners: ((conflict: Conflict) => void)[] = [];
+  readonly #journal: ConflictJournal;
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
   readonly #timers: TimerHandle[] = [];
   readonly #counters = {
@@ -156,7 +193,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
     this.#rounds = new SealRounds(ports.system);
-    this.#reads = new CausalReads((session) => this.#behind(session));
+    const { conflictsMax, conflictsBytesMax, conflictsKeepMs } = settings.limits;
+    this.#journal = new ConflictJournal(
+      { entriesMax: conflictsMax, bytesMax: conflictsBytesMax, keepMs: conflictsKeepMs },
+      () => this.#journals(),
+    );
   }
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +290,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#phase = 'stopped';
     for (const timer of this.#timers) timer.cancel();
     this.#links.stop();
-    this.#feed.fail(new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`));
+    const over = new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`);
+    this.#feed.fail(over);
+    this.#journal.fail(over);
     this.#writer.stop();
     for (const runner of this.#runners.values()) runner.stop();
     this.#checkReady();
@@ -288,6 +331,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#tryOpen(shard);
       // Subscriptions may have stood still for it, and causal reads.
       this.#feed.landed();
+      this.#journal.grown(this.#nowMs());
     });
   }
 
@@ -338,7 +382,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   readonly #events: RunnerEvents = {
     landed: (runner, landed) => this.#landed(runner, landed),
-    conflict: (runner, verdict) => this.#conflict(runner, verdict),
+    judged: (_runner, verdicts, replayed) => {
+      if (!replayed) this.#counters.conflicts += verdicts.length;
+      this.#journal.grown(this.#nowMs());
+    },
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
     askAgain: (shard) => this.#links.wantAgain(shard),
@@ -378,18 +425,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
+      for (const read of this.#stableReads) read.landed(runner, landed);
       this.#feed.landed();
       this.#reads.check(this.#monotonicMs());
     }
     if (!this.#wasReady) this.#checkReady();
-  }
-
-  #conflict(runner: ShardRunner, verdict: ConflictVerdict): void {
-    this.#counters.conflicts++;
-    const conflict: Conflict = { atMs: this.#nowMs(), shard: runner.shard, ...verdict };
-    this.#conflicts.push(conflict);
-    if (this.#conflicts.length > this.settings.limits.conflictsMax) this.#conflicts.shift();
-    for (const listener of this.#conflictListeners) listener(conflict);
   }
 
   #tick(): void {
@@ -409,6 +449,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) runner.collect(nowMs);
+    this.#journal.expire(nowMs);
   }
 
   #judgeClock(nowMs: number): void {
@@ -627,17 +668,38 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
-    const shards = this.#shardsOfRead(placement, request);
-    if (shards instanceof CausewayError) {
-      done(shards);
+    const runners = this.#runnersOfRead({ placement, request });
+    if (runners instanceof CausewayError) {
+      done(runners);
       return;
     }
-    const answer = (stale: boolean): void => this.#readNow(placement, request, collection, stale, done);
+    const shards = runners.map(({ shard }) => shard);
     const { consistency } = request;
-    if (consistency.kind === 'local') {
-      answer(false);
-      return;
+    const reading = { placement, request, collection, done };
+    const deadlineAtMs = this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX);
+    switch (consistency.kind) {
+      case 'local':
+        this.#readNow(reading, {});
+        return;
+      case 'causal':
+        this.#readCausal(reading, consistency, shards, deadlineAtMs);
+        return;
+      case 'bounded':
+        this.#readBounded(reading, consistency.maxStaleMs, deadlineAtMs);
+        return;
+      case 'stable':
+        this.#readStable(reading, deadlineAtMs);
+        return;
     }
+  }
+
+  #readCausal(
+    reading: Reading,
+    consistency: Extract<Consistency, { kind: 'causal' }>,
+    shards: readonly ShardId[],
+    deadlineAtMs: number,
+  ): void {
+    const { done } = reading;
     // Only the shards that are read: causality holds within a shard.
     const session = new Map([...consistency.session].filter(([shard]) => shards.includes(shard)));
     const lost = this.#lostOf(session);
@@ -646,30 +708,110 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     const error = this.#reads.wait({
-      session,
-      deadlineAtMs: this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX),
-      // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
-      reached: () => {
+      deadlineAtMs,
+      attempt: () => {
+        if (this.#behind(session).length > 0) return false;
+        // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
         const lostNow = this.#lostOf(session);
-        if (lostNow === undefined) answer(false);
+        if (lostNow === undefined) this.#readNow(reading, {});
         else done(lostNow);
+        return true;
       },
-      expired: (behind) => {
-        if (consistency.allowStale) answer(true);
-        else done(sessionBehind(this.region, behind));
+      expired: () => {
+        if (consistency.allowStale) this.#readNow(reading, { stale: true });
+        else done(sessionBehind(this.region, this.#behind(session)));
       },
     });
     if (error !== undefined) done(error);
   }
 
-  #shardsOfRead(placement: PlacementSettings, request: ReadRequest): ShardId[] | CausewayError {
-    const shards: ShardId[] = [];
+  #readBounded(reading: Reading, maxStaleMs: number, deadlineAtMs: number): void {
+    const { done } = reading;
+    /** Of this moment: a shard may begin anew while the read waits. */
+    const front = (): Front | CausewayError => {
+      const runners = this.#runnersOfRead(reading);
+      return runners instanceof CausewayError
+        ? runners
+        : lowest(runners.map((runner) => promisedFront(runner, this.region)));
+    };
+    const error = this.#reads.wait({
+      deadlineAtMs,
+      attempt: () => {
+        const reached = front();
+        // What is not ready now may be by the deadline.
+        if (reached instanceof CausewayError) return false;
+        const nowStamp = stampOfMs(this.#nowMs());
+        if (reached.stamp < nowStamp - maxStaleMs * STAMPS_PER_MS) return false;
+        this.#readNow(reading, { asOfStamp: Math.min(reached.stamp, nowStamp) });
+        return true;
+      },
+      expired: () => {
+        const reached = front();
+        done(reached instanceof CausewayError ? reached : tooStale(this.region, reached, maxStaleMs, this.#nowMs()));
+      },
+    });
+    if (error !== undefined) done(error);
+  }
+
+  #readStable(reading: Reading, deadlineAtMs: number): void {
+    const { request, collection, done } = reading;
+    const found = this.#runnersOfRead(reading);
+    if (found instanceof CausewayError) {
+      done(found);
+      return;
+    }
+    const keys = request.keys.map((key, i) => ({ key, stateKey: stateKey(collection, key), runner: found[i]! }));
+    const read = new StableRead(collection.type, keys, this.region);
+    this.#stableReads.add(read);
+    const end = (result: ReadResult | CausewayError): void => {
+      this.#stableReads.delete(read);
+      done(result);
+    };
+    /** The views are being read: they tell whether they are of one cut. */
+    let trying = false;
+    let over = false;
+    const attempt = (): boolean => {
+      if (over) return true;
+      const runners = this.#runnersOfRead(reading);
+      if (trying || runners instanceof CausewayError) return false;
+      read.moved(({ key }) => runners[request.keys.indexOf(key)]!);
+      const { front, beyond } = read.judge(this.#nowMs());
+      if (beyond.length > 0) return false;
+      trying = true;
+      const { changes } = read;
+      const answered = (result: ReadResult | CausewayError): void => {
+        trying = false;
+        // Something landed while the views were read: the next attempt begins from there.
+        if (over || read.changes !== changes) return;
+        over = true;
+        end(result);
+      };
+      this.#readNow({ ...reading, done: answered }, { asOfStamp: front.stamp, viewAtMs: msOfStamp(front.stamp) });
+      return over;
+    };
+    read.look(this.#nowMs(), () => {
+      const error = this.#reads.wait({
+        deadlineAtMs,
+        attempt,
+        expired: () => {
+          over = true;
+          const { front, beyond } = read.judge(this.#nowMs());
+          end(notStable(this.region, front, beyond[0]?.key, this.#nowMs()));
+        },
+      });
+      if (error !== undefined) end(error);
+    });
+  }
+
+  /** One per key. */
+  #runnersOfRead({ placement, request }: Pick<Reading, 'placement' | 'request'>): ShardRunner[] | CausewayError {
+    const runners: ShardRunner[] = [];
     for (const key of request.keys) {
       const runner = this.#runnerOfRead(placement, request, key);
       if (runner instanceof CausewayError) return runner;
-      shards.push(runner.shard);
+      runners.push(runner);
     }
-    return shards;
+    return runners;
   }
 
   /** Reads go on where writes do not (a full disk, a clock that is off), but never before a shard holds what it must (I11). */
@@ -686,29 +828,22 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   /** From the runners of this moment: while a read waited, its shard may have begun anew, or gone. */
   #readNow(
-    placement: PlacementSettings,
-    request: ReadRequest,
-    collection: CollectionRef,
-    stale: boolean,
-    done: (result: ReadResult | CausewayError) => void,
+    { placement, request, collection, done }: Reading,
+    { stale = false, asOfStamp, viewAtMs }: { stale?: boolean; asOfStamp?: number; viewAtMs?: number },
   ): void {
-    const runners: ShardRunner[] = [];
-    for (const key of request.keys) {
-      const runner = this.#runnerOfRead(placement, request, key);
-      if (runner instanceof CausewayError) {
-        done(runner);
-        return;
-      }
-      runners.push(runner);
+    const runners = this.#runnersOfRead({ placement, request });
+    if (runners instanceof CausewayError) {
+      done(runners);
+      return;
     }
-    const nowMs = this.#nowMs();
+    const nowMs = viewAtMs ?? this.#nowMs();
     const merge = mergeOf(collection.type);
     const views: (View | undefined)[] = Array.from({ length: request.keys.length });
     let left = request.keys.length + 1;
     const finish = (): void => {
       if (--left > 0) return;
       const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
-      done({ views, session, stale });
+      done({ views, session, stale, asOfStamp });
     };
     for (let i = 0; i < request.keys.length; i++) {
       const runner = runners[i]!;
@@ -831,12 +966,66 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       }));
   }
 
-  conflicts(): readonly Conflict[] {
-    return this.#conflicts;
+  /** Of the shards that are served now: one that begins anew is not complete until its log has been read. */
+  #journals(): ShardJournal[] {
+    return Array.from(this.#runners.values(), (runner) => runner.journal);
   }
 
-  onConflict(listener: (conflict: Conflict) => void): void {
-    this.#conflictListeners.push(listener);
+  conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.#journal.list(query, done);
+  }
+
+  conflictsOf(shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
+    this.#journal.find(shard, loser, done);
+  }
+
+  watchConflicts(request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    return this.#journal.tail(request, sink);
+  }
+
+  restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    this.#journal.find(request.shard, request.loser, (found) => {
+      if (found instanceof CausewayError) {
+        done(found);
+        return;
+      }
+      const { fields } = request;
+      const conflicts = found.filter(({ field }) => fields.length === 0 || fields.includes(field ?? ''));
+      const [first] = conflicts;
+      const runner = this.#runners.get(request.shard);
+      if (first === undefined || runner === undefined) {
+        done(noSuchConflict(this.region, request));
+        return;
+      }
+      const key = stateKey(first.collection, first.key);
+      runner.cache.load([{ key, type: first.collection.type }], () => {
+        // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
+        const state = latest(runner.cache.slot(key, first.collection.type));
+        const overtaken = conflicts.filter((conflict) => !winnerStands(conflict, state));
+        if (overtaken.length > 0 && !request.force) done(winnerGone(overtaken));
+        else this.#restore(request, conflicts, done);
+      });
+    });
+  }
+
+  #restore(
+    request: RestoreRequest,
+    conflicts: readonly Conflict[],
+    done: (restored: Restored | CausewayError) => void,
+  ): void {
+    const { collection, key } = conflicts[0]!;
+    let intent: Intent;
+    try {
+      intent = restoringIntent(conflicts, this.#nowMs());
+    } catch (error) {
+      done(error as CausewayError);
+      return;
+    }
+    const op = { namespace: collection.namespace, collection: collection.name, key, intent };
+    this.write({ ops: [op], durability: { kind: 'local' }, deadlineMs: request.deadlineMs }, ([result]) => {
+      if (result?.ok === true) done({ conflicts, version: result.version });
+      else done(result?.error ?? new CausewayError('INTERNAL', 'a write without a result'));
+    });
   }
 
   ready(): boolean {
@@ -1066,6 +1255,24 @@ function overloaded(message: string): CausewayError {
   return new CausewayError('OVERLOADED', message, {
     retryAfterMs: OVERLOAD_RETRY_MS,
     hint: 'slow down and send it again',
+  });
+}
+
+function noSuchConflict(region: RegionId, { shard, loser, fields }: RestoreRequest): CausewayError {
+  const where = fields.length === 0 ? '' : ` in ${fields.join(', ')}`;
+  return new CausewayError(
+    'KEY_NOT_FOUND',
+    `the conflict journal of ${region} has no loser ${loser.origin}:${loser.seq}${where} in shard ${shard}`,
+    { hint: 'ask the region that wrote the loser; entries are dropped when they are old or too many' },
+  );
+}
+
+function winnerGone(overtaken: readonly Conflict[]): CausewayError {
+  const { collection, key } = overtaken[0]!;
+  const fields = overtaken.flatMap(({ field }) => field ?? []);
+  const what = `${collection.namespace}/${collection.name}/${key}${fields.length === 0 ? '' : ` (${fields.join(', ')})`}`;
+  return new CausewayError('PRECONDITION_FAILED', `${what} has been written since the conflict`, {
+    hint: 'look at what is there now; force restores the loser all the same',
   });
 }
 

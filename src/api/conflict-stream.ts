@@ -32,8 +32,6 @@ export class ConflictStream implements ConflictSink, Drainable {
   }
 
   start(request: TailRequest): void {
-    // Whoever waits for it knows that the stream stands, also when nothing happens.
-    this.#write({ conflicts: [], cursor: typeof request.start === 'string' ? '' : cursorText(request.start) });
     const subscription = this.#env.region.watchConflicts(request, this);
     if (this.#closed) subscription.cancel();
     else this.#subscription = subscription;

@@ -1,14 +1,24 @@
 // causeway get: what a region has for some keys.
 
-import type { View } from '../client/types.ts';
+import { InvalidArgumentError } from 'commander';
+import type { Consistency, View } from '../client/types.ts';
 import { CausewayError, EXIT_CODES } from '../errors/errors.ts';
 import { examples, usage, type AddCommand, type Context } from './context.ts';
 import { collectionType, withClient } from './nodes.ts';
 import { table, type Terminal } from './terminal.ts';
-import { jsonBytes, keyName, printable, timeOfStamp, versionText, type KeyName, type VersionParts } from './words.ts';
+import {
+  durationMs,
+  jsonBytes,
+  keyName,
+  printable,
+  timeOfStamp,
+  versionText,
+  type KeyName,
+  type VersionParts,
+} from './words.ts';
 
 interface Flags {
-  readonly consistency: 'local' | 'causal';
+  readonly consistency: Consistency;
   readonly session?: string;
   readonly allowStale?: true;
   readonly raw?: true;
@@ -21,7 +31,8 @@ export const addGet: AddCommand = (program, act) => {
     .argument('<namespace/collection/key...>', 'which keys; several of one collection are read at once', allKeyNames)
     .option(
       '--consistency <level>',
-      'local (what this region has) or causal (at least what the session has seen)',
+      'local (what this region has), causal (at least what the session has seen), bounded:DURATION (at most so far behind ' +
+        'every other region) or stable (one cut that nothing can change any more)',
       level,
       'local',
     )
@@ -35,6 +46,10 @@ export const addGet: AddCommand = (program, act) => {
         ['causeway get demo/profiles/anna --json', 'with its version and a session token'],
         ['causeway get demo/profiles/anna demo/profiles/bob', 'several keys'],
         ['causeway get demo/profiles/anna --session "$TOKEN"', 'read your own write, in any region'],
+        [
+          'causeway get demo/profiles/anna --consistency bounded:2s',
+          'at most two seconds behind any region, or a refusal',
+        ],
         ['causeway get demo/files/logo.png --raw > logo.png', 'bytes'],
       )}
 Exits 5 when a key has no value.
@@ -49,18 +64,26 @@ async function get(context: Context, names: readonly KeyName[], flags: Flags): P
   if (names.some((name) => name.namespace !== namespace || name.collection !== collection)) {
     throw usage('expected keys of one collection; read others with a command of their own');
   }
-  const consistency = flags.session === undefined ? flags.consistency : 'causal';
+  const consistency = flags.session === undefined || flags.consistency !== 'local' ? flags.consistency : 'causal';
   return withClient(context, namespace, { session: flags.session }, async (client) => {
     const type = await collectionType(client, collection);
     const keys = names.map(({ key }) => key);
-    const { views, stale } = await client.read(collection, keys, {
+    const { views, stale, asOfStamp } = await client.read(collection, keys, {
       consistency,
       allowStale: flags.allowStale ?? false,
     });
     const missing = keys.filter((_, i) => views[i] === undefined);
     if (terminal.json) {
       const values = keys.map((key, i) => ({ key, ...viewDocument(views[i]) }));
-      const head = { namespace, collection, type, region: client.endpoint()?.region, stale, session: client.session() };
+      const head = {
+        namespace,
+        collection,
+        type,
+        region: client.endpoint()?.region,
+        stale,
+        ...asOfDocument(asOfStamp),
+        session: client.session(),
+      };
       terminal.document(names.length === 1 ? { ...head, ...values[0] } : { ...head, values });
       return missing.length === 0 ? EXIT_CODES.ok : EXIT_CODES.notFound;
     }
@@ -149,11 +172,18 @@ function versionDocument(version: VersionParts): { readonly version: string; rea
   return { version: versionText(version), writtenAt: timeOfStamp(version.stamp) };
 }
 
+/** bounded: every write up to there is in the answer; stable: none after it either. */
+function asOfDocument(stamp: number | undefined): object {
+  return stamp === undefined ? {} : { asOfStamp: stamp, asOf: timeOfStamp(stamp) };
+}
+
 function allKeyNames(text: string, before: readonly KeyName[] = []): readonly KeyName[] {
   return [...before, keyName(text)];
 }
 
-function level(text: string): 'local' | 'causal' {
-  if (text === 'local' || text === 'causal') return text;
-  throw usage(`--consistency: expected local or causal, got '${text}'`);
+function level(text: string): Consistency {
+  if (text === 'local' || text === 'causal' || text === 'stable') return text;
+  const bound = /^bounded:(.+)$/.exec(text)?.[1];
+  if (bound !== undefined) return { maxStaleMs: durationMs(bound) };
+  throw new InvalidArgumentError('Expected local, causal, stable or bounded:DURATION, for example bounded:2s.');
 }

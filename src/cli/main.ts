@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   put: async () => (await import('./put.ts')).addPut,
   get: async () => (await import('./get.ts')).addGet,
   watch: async () => (await import('./watch.ts')).addWatch,
+  conflicts: async () => (await import('./conflicts.ts')).addConflicts,
   status: async () => (await import('./status.ts')).addStatus,
   verify: async () => (await import('./verify.ts')).addVerify,
   config: async () => (await import('./config.ts')).addConfig,

@@ -11,7 +11,17 @@ import type { System } from '../system/system.ts';
 import { wireMethodOnce, type CallLimits, type Endpoint, type Endpoints } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
-import type { CallOptions, Durability, Op, ReadOptions, Topology, View, WriteAck, WriteOptions } from './types.ts';
+import type {
+  CallOptions,
+  Consistency,
+  Durability,
+  Op,
+  ReadOptions,
+  Topology,
+  View,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
 import { topologyOf, viewOf, type DecodedView } from './views.ts';
 import { ackOf, checkDurability, decodeWriteResponse, encodeWriteHeader, failuresOf } from './write-request.ts';
 
@@ -31,7 +41,7 @@ export interface CallDefaults {
   readonly namespace: string;
   readonly deadlineMs: number;
   readonly durability: Durability;
-  readonly consistency: 'local' | 'causal';
+  readonly consistency: Consistency;
   readonly moveIndeterminate: boolean;
 }
 
@@ -39,6 +49,8 @@ export interface ReadAnswer {
   /** One per key, undefined = absent. */
   readonly views: readonly (View | undefined)[];
   readonly stale: boolean;
+  /** `maxStaleMs`: every write at or below this stamp is in the answer. `stable`: every one, and none above. */
+  readonly asOfStamp: number | undefined;
 }
 
 /** What one op still has to go through. */
@@ -154,14 +166,18 @@ export class Calls {
           namespace: this.#defaults.namespace,
           collection,
           keys,
-          consistency: causal ? 2 : 1,
+          ...levelOf(consistency, causal),
           ...(causal ? { session: messageType('causeway.v1.SessionToken').decode(this.#session.encode()) } : {}),
           allowStale: options.allowStale ?? false,
           deadlineMs: this.#leftMs(limits),
         };
         const response = await endpoint.unary(READ_METHOD(), request, limits);
         this.#session.merge(response.session);
-        return { views: response.views.map((view) => viewOf(view as unknown as DecodedView)), stale: response.stale };
+        return {
+          views: response.views.map((view) => viewOf(view as unknown as DecodedView)),
+          stale: response.stale,
+          asOfStamp: response.asOfStamp === 0 ? undefined : response.asOfStamp,
+        };
       } catch (thrown) {
         const error = toCausewayError(thrown);
         const left = this.#endpoints.failed(endpoint, error);
@@ -230,6 +246,13 @@ export class Calls {
       signal?.addEventListener('abort', done, { once: true });
     });
   }
+}
+
+/** Numbers of causeway.v1.Consistency. A session that has seen nothing asks for nothing. */
+function levelOf(consistency: Consistency, causal: boolean): { consistency: number; maxStaleMs?: number } {
+  if (consistency === 'stable') return { consistency: 4 };
+  if (typeof consistency === 'object') return { consistency: 3, maxStaleMs: consistency.maxStaleMs };
+  return { consistency: causal ? 2 : 1 };
 }
 
 /** A producer's id: 48 random bits, not 0. */

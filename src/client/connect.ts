@@ -10,7 +10,16 @@ import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handle
 import { Producer, type ProducerOptions } from './producer.ts';
 import { Session } from './session.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
-import type { CallOptions, Durability, Op, ReadOptions, Topology, WriteAck, WriteOptions } from './types.ts';
+import type {
+  CallOptions,
+  Consistency,
+  Durability,
+  Op,
+  ReadOptions,
+  Topology,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
 import { checkDurability } from './write-request.ts';
 
 export interface ConnectOptions {
@@ -24,7 +33,7 @@ export interface ConnectOptions {
   /** Of writes that name none. Default 'local'. */
   readonly durability?: Durability;
   /** Of reads that name none. Default 'local'. */
-  readonly consistency?: 'local' | 'causal';
+  readonly consistency?: Consistency;
   /** A session that another client exported. */
   readonly session?: string;
   /**

@@ -201,11 +201,11 @@ export class ConflictJournal {
     finish();
   }
 
-  /** Entries as they come. The sink is called with a cursor from which another stream goes on. */
+  /** Entries as they come. The sink is called at once, with the cursor of where it begins. */
   tail(request: TailRequest, sink: ConflictSink): ConflictSubscription {
     const tail = new ConflictTail(this, this.#shards, request, sink, () => this.#tails.delete(tail));
     this.#tails.add(tail);
-    tail.more();
+    tail.begin();
     return tail;
   }
 

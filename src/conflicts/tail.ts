@@ -21,7 +21,7 @@ export interface TailRequest extends Pick<ConflictFilter, 'namespace' | 'collect
 }
 
 export interface ConflictSink {
-  /** False: nothing more until resume(). Maybe without entries: what stood there did not match. */
+  /** False: nothing more until resume(). Maybe without entries: where the stream begins, or what stood there did not match. */
   conflicts(conflicts: readonly Conflict[], cursor: ConflictCursor, lost: boolean): boolean;
   failed(error: CausewayError): void;
 }
@@ -74,6 +74,12 @@ export class ConflictTail implements ConflictSubscription {
     this.#checked.add(journal);
     this.#passed.add(journal.shard);
     if (newest !== undefined) this.#places.set(journal.shard, placeOf(newest));
+  }
+
+  /** Tells where it begins: whoever is cut off before the first entry goes on from there. */
+  begin(): void {
+    this.#tell([]);
+    this.more();
   }
 
   /** There may be something new. */

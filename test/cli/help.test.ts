@@ -6,7 +6,22 @@ import { cli } from '../support/cli.ts';
 // Each command is a process, and a machine that is busy starts a process in seconds.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const COMMANDS = ['start', 'demo', 'serve', 'put', 'get', 'watch', 'status', 'verify', 'config', 'bench', 'version'];
+const COMMANDS = [
+  'start',
+  'demo',
+  'serve',
+  'put',
+  'get',
+  'watch',
+  'conflicts',
+  'status',
+  'verify',
+  'config',
+  'bench',
+  'version',
+];
+
+const CONFLICTS = ['list', 'tail', 'show', 'restore'];
 
 test('the help lists every command, with examples and exit codes', async () => {
   const { code, stdout } = await cli(['--help']);
@@ -16,15 +31,18 @@ test('the help lists every command, with examples and exit codes', async () => {
   expect(stdout).toContain('Exit codes: 0 done, 2 wrong usage');
 });
 
-test.each([...COMMANDS.map((name) => [name]), ['config', 'check'], ['config', 'print'], ['config', 'schema']])(
-  '%s %s --help has examples',
-  async (...words) => {
-    const names = words.filter((word) => word !== undefined);
-    const { code, stdout, stderr } = await cli([...names, '--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)?.*causeway ${names.join(' ')}`));
-  },
-);
+test.each([
+  ...COMMANDS.map((name) => [name]),
+  ...CONFLICTS.map((name) => ['conflicts', name]),
+  ['config', 'check'],
+  ['config', 'print'],
+  ['config', 'schema'],
+])('%s %s --help has examples', async (...words) => {
+  const names = words.filter((word) => word !== undefined);
+  const { code, stdout, stderr } = await cli([...names, '--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(new RegExp(`Examples:\\n(?:.*\\n)?.*causeway ${names.join(' ')}`));
+});
 
 test('without a command: the help, on stderr, as a usage mistake', async () => {
   const { code, stdout, stderr } = await cli([]);
@@ -44,6 +62,11 @@ describe('typed wrongly', () => {
     [['put', 'demo/p/k', 'v', '--if-version', '17'], 'Expected a version as `causeway get --json` prints it'],
     [['start', '--regions', '9'], 'Expected a whole number from 1 to 7.'],
     [['start', '--log-level', 'loud'], 'Allowed choices are trace, debug, info, warn, error, fatal, silent.'],
+    [['get', 'demo/p/k', '--consistency', 'bound:2s'], 'Expected local, causal, stable or bounded:DURATION'],
+    [['conflicts', 'lst'], "unknown command 'lst'\n(Did you mean list?)"],
+    [['conflicts', 'show', '17'], 'Expected a conflict as `causeway conflicts list` prints it'],
+    [['conflicts', 'list', '--since', 'soon'], 'Expected a duration such as 500ms, 5s, 2m, 1h or 7d.'],
+    [['conflicts', 'tail', '--from', 'start'], '--from: expected beginning, now or a cursor'],
     [['verify'], 'expected two regions or more to compare: --endpoints a:7400,b:7400, or --config FILE'],
     [['version', 'extra'], "too many arguments for 'version'"],
   ];

@@ -37,6 +37,7 @@ export interface SimStats {
   readonly batches: number;
   readonly reads: number;
   readonly boundedReads: number;
+  readonly roamedReads: number;
   readonly stableReads: number;
   readonly feedEvents: number;
   readonly conflicts: number;
@@ -257,6 +258,7 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
       batches: cluster.history.batches,
       reads: sim.views.reads,
       boundedReads: sim.levels.bounded,
+      roamedReads: sim.workload?.roamedReads ?? 0,
       stableReads: sim.levels.stable,
       feedEvents: sim.workload?.consumers.reduce((sum, { check }) => sum + check.events, 0) ?? 0,
       conflicts: sim.conflicts.count,

@@ -59,6 +59,8 @@ export class Workload {
   running = true;
   opIds = 0;
   callsOpen = 0;
+  /** Causal reads that were answered in another region than the one that the session was in before. */
+  roamedReads = 0;
   refusals = new Map<string, number>();
 
   constructor(cluster: Cluster, random: SeededRandom, checks: WorkloadChecks) {
@@ -157,6 +159,8 @@ class Client {
   readonly #observed = new Map<string, Version[]>();
   readonly #seenVersions = new Map<string, Version>();
   readonly #levels: SeededRandom;
+  /** Where the session was last answered. */
+  #wasIn: SimRegion | undefined;
 
   constructor(workload: Workload, home: SimRegion, random: SeededRandom) {
     this.workload = workload;
@@ -244,6 +248,8 @@ class Client {
     const { cluster, checks } = workload;
     const toMs = region.clock.nowMs();
     cluster.trace.add('read', region.id, collection.name, keys.join(','), answer.stale ? 'stale' : 'ok');
+    if (asked !== undefined && !answer.stale && asked.size > 0 && this.#wasIn !== region) workload.roamedReads++;
+    this.#wasIn = region;
     holds(asked !== undefined || !answer.stale, 'session', () => `${region.id}: a local read was called stale`);
     keys.forEach((key, i) => {
       const shard = cluster.shardOf(collection.namespace, collection.name, key);
@@ -483,6 +489,7 @@ class Client {
   }
 
   #remember(op: ClientOp, version: Version): void {
+    this.#wasIn = this.region;
     merge(this.#session, new Map([[op.shard, new Map([[version.origin, version.stamp]])]]));
     if (op.type === 'register-lww') this.#seenVersions.set(op.name, version);
   }

@@ -200,6 +200,7 @@ const limits = z
     }),
     conflictsKeepMs: whole(1000, 366 * DAY_MS, DEFAULT_LIMITS.conflictsKeepMs, {
       is: 'How long a conflict stays in the journal, in milliseconds.',
+      cost: 'A longer time keeps more of them, up to the two bounds above.',
     }),
     linkWindowBytes: whole(2 * MIB, 256 * MIB, DEFAULT_LIMITS.linkWindowBytes, {
       is: 'Per link, bytes of batches under way. Beyond: the sender waits, the log keeps the rest.',

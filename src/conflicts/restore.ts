@@ -14,7 +14,7 @@ import { sameDot, type Conflict } from './entry.ts';
 /** The version that a reader of the key, or of its field, meets now; deletes count. undefined: nothing is kept of it any more. */
 function current({ collection, field }: Conflict, state: AnyState | undefined): Version | undefined {
   if (state === undefined) return undefined;
-  if (collection.type === 'register-lww') return (state as RegisterLww).version;
+  if (collection.type === 'register-lww') return state as RegisterLww;
   const { fields, floor } = state as MapLww;
   return fields.get(field ?? '')?.version ?? floor;
 }

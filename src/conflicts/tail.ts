@@ -6,8 +6,8 @@
 import type { CausewayError } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
 import { comparePlaces, type Conflict, type ConflictPlace } from './entry.ts';
-import { matches, Walk, type ConflictFilter, type ConflictJournal } from './journal.ts';
 import type { IndexedConflict, ShardJournal } from './shard-journal.ts';
+import { matches, Walk, type ConflictFilter } from './walk.ts';
 
 export interface CursorPlace extends ConflictPlace {
   readonly loserStamp: number;
@@ -31,12 +31,14 @@ export interface ConflictSubscription {
   cancel(): void;
 }
 
+type ReadConflicts = (entries: readonly IndexedConflict[], done: (conflicts: readonly Conflict[]) => void) => void;
+
 /** Read and told at once. */
 const READ_ROWS = 256;
 
 export class ConflictTail implements ConflictSubscription {
-  readonly #journal: ConflictJournal;
   readonly #shards: () => Iterable<ShardJournal>;
+  readonly #read: ReadConflicts;
   readonly #filter: ConflictFilter;
   readonly #sink: ConflictSink;
   readonly #ended: () => void;
@@ -52,14 +54,14 @@ export class ConflictTail implements ConflictSubscription {
   #over = false;
 
   constructor(
-    journal: ConflictJournal,
     shards: () => Iterable<ShardJournal>,
+    read: ReadConflicts,
     { start, ...filter }: TailRequest,
     sink: ConflictSink,
     ended: () => void,
   ) {
-    this.#journal = journal;
     this.#shards = shards;
+    this.#read = read;
     this.#filter = { ...filter, sinceMs: 0, untilMs: Infinity };
     this.#sink = sink;
     this.#ended = ended;
@@ -93,7 +95,7 @@ export class ConflictTail implements ConflictSubscription {
       return;
     }
     this.#reading = true;
-    this.#journal.read(entries, (conflicts) => {
+    this.#read(entries, (conflicts) => {
       this.#reading = false;
       if (this.#over) return;
       for (const entry of entries) this.#places.set(entry.shard, placeOf(entry));

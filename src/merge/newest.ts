@@ -8,7 +8,7 @@ import type { RegisterLww } from './register-lww.ts';
 
 /** undefined: the type's states do not tell. 0: nothing is kept. */
 export function newestStampOf(type: MergeTypeName, state: AnyState | undefined): number | undefined {
-  if (type === 'register-lww') return (state as RegisterLww | undefined)?.version.stamp ?? 0;
+  if (type === 'register-lww') return (state as RegisterLww | undefined)?.stamp ?? 0;
   if (type !== 'map-lww') return undefined;
   const map = state as MapLww | undefined;
   let newest = map?.floor?.stamp ?? 0;

@@ -425,7 +425,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
-      for (const read of this.#stableReads) read.landed(runner, landed);
+      if (this.#stableReads.size > 0) {
+        const changed = new Set(landed.changes.map(({ slot }) => slot.key));
+        for (const read of this.#stableReads) read.landed(runner, changed, landed.batches);
+      }
       this.#feed.landed();
       this.#reads.check(this.#monotonicMs());
     }
@@ -1000,7 +1003,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const key = stateKey(first.collection, first.key);
       runner.cache.load([{ key, type: first.collection.type }], () => {
         // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
-        const state = latest(runner.cache.slot(key, first.collection.type));
+        const state = latest(runner.cache.slotAt(key, first.collection.type));
         const overtaken = conflicts.filter((conflict) => !winnerStands(conflict, state));
         if (overtaken.length > 0 && !request.force) done(winnerGone(overtaken));
         else this.#restore(request, conflicts, done);

@@ -14,7 +14,8 @@ import type { LogPromise, LogState } from '../log/log.ts';
 import type { FeedSink, FeedSubscription, SubscribeRequest } from '../feed/types.ts';
 
 export type { Conflict } from '../conflicts/entry.ts';
-export type { ConflictPage, ConflictQuery, PagePlace } from '../conflicts/journal.ts';
+export type { ConflictPage, ConflictQuery } from '../conflicts/journal.ts';
+export type { PagePlace } from '../conflicts/walk.ts';
 export type {
   ConflictCursor,
   ConflictSink,

@@ -54,10 +54,10 @@ export class StableRead {
     }
   }
 
-  /** Something has landed in a shard. */
-  landed(runner: ShardRunner, { changes, batches }: Landed): void {
+  /** Batches have landed in a shard, and have changed these keys. */
+  landed(runner: ShardRunner, changed: ReadonlySet<StateKey>, batches: Landed['batches']): void {
     for (const key of this.#keys) {
-      if (key.runner !== runner || !changes.some(({ slot }) => slot.key === key.stateKey)) continue;
+      if (key.runner !== runner || !changed.has(key.stateKey)) continue;
       this.changes++;
       for (const { header } of batches) if (key.bound < header.lastStamp) key.bound = header.lastStamp;
     }

@@ -102,7 +102,7 @@ test('mistakes: a conflict that nobody has, a cursor for several regions, a curs
   expect((await run(everyone(), ['conflicts', 'restore', nobody], 5)).stderr).toContain('has no loser');
   const cursor = ['conflicts', 'tail', '--from', 'abcdefghijkl'];
   expect((await run(everyone(), cursor, 2)).stderr).toContain('a cursor is of one region');
-  expect((await run(addressOf('us-west'), cursor, 2)).stderr).toContain('no cursor of a stream of conflicts');
+  expect((await run(addressOf('us-west'), cursor, 6)).stderr).toContain('no cursor of a stream of conflicts');
 });
 
 test('get with a level: as of when, or a refusal that names who is behind', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { restoringIntent, winnerStands } from '../../src/conflicts/restore.ts';
 import type { Conflict } from '../../src/conflicts/entry.ts';
 import type { AnyState } from '../../src/merge/merge.ts';
+import { RegisterLww } from '../../src/merge/register-lww.ts';
 import { SHARDS, verdict, version } from './support.ts';
 
 const register: Conflict = { ...verdict(7), atMs: 1, shard: SHARDS[0]! };
@@ -14,7 +15,7 @@ const { winner } = register;
 const newer = version(9, winner.origin, winner.stamp + 1);
 
 describe('does the winner stand?', () => {
-  const lww = (at: typeof winner): AnyState => ({ version: at, value: undefined, expiresAtMs: undefined });
+  const lww = (at: typeof winner): AnyState => new RegisterLww(at, undefined, undefined);
   const map = (floor: typeof winner | undefined, city: typeof winner | undefined): AnyState => ({
     floor,
     fields: new Map(city === undefined ? [] : [['city', { version: city, value: undefined, expiresAtMs: undefined }]]),

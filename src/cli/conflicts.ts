@@ -64,11 +64,7 @@ A conflict stands in the journal of the region that wrote the loser: ask every r
     .command('restore')
     .description('write what was lost again, unless something has been written since the winner')
     .argument('<conflict>', 'as list prints it', loserOf)
-    .option(
-      '--field <name>',
-      'map-lww: only this field; repeatable',
-      (name: string, before: readonly string[] = []) => [...before, name],
-    )
+    .option('--field <name>', 'map-lww: only this field; repeatable', collect)
     .option('--force', 'also when something else has been written since')
     .addHelpText(
       'after',
@@ -177,4 +173,8 @@ async function atItsRegion<T>(
     }
   }
   throw last;
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }

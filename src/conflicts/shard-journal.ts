@@ -4,7 +4,8 @@
 // Exactly once, without looking anything up: an entry's row moves in the same step as the cursor of the store, and a restart judges
 // again exactly what stands in the log behind that cursor. A store that proves nothing is emptied, and all of the log is judged again.
 //
-// Bound: the node's journal (journal.ts) drops the oldest entry of all shards when there are too many.
+// Bound: the node's journal (journal.ts) drops the oldest entry of all shards when there are too many; one that has not reached the
+// store goes without ever having been there.
 
 import type { ShardId } from '../record/ids.ts';
 import type { LandedConflict } from '../shard/engine.ts';
@@ -77,6 +78,11 @@ export class ShardJournal {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Rows that wait for the store's next step. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   get oldest(): IndexedConflict | undefined {

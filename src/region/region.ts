@@ -16,13 +16,7 @@ import type { FeedSink, FeedSubscription, SubscribeRequest } from '../feed/types
 export type { Conflict } from '../conflicts/entry.ts';
 export type { ConflictPage, ConflictQuery } from '../conflicts/journal.ts';
 export type { PagePlace } from '../conflicts/walk.ts';
-export type {
-  ConflictCursor,
-  ConflictSink,
-  ConflictSubscription,
-  CursorPlace,
-  TailRequest,
-} from '../conflicts/tail.ts';
+export type { ConflictCursor, ConflictSink, ConflictSubscription, TailRequest } from '../conflicts/tail.ts';
 export type { FeedCursor, FeedEvent, FeedSink, FeedStart, FeedSubscription, SubscribeRequest } from '../feed/types.ts';
 
 /** Checked by the owner against what it has sequenced, durable or not, within this region only. */

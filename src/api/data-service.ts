@@ -27,6 +27,7 @@ const SERVICE = 'causeway.v1.Data';
 const COLLECTIONS_MAX = 256;
 /** Of a scan that asks for none. */
 const PAGE_SIZE_DEFAULT = 100;
+const MAX_STALE_MS_MAX = 3_600_000;
 
 type Unary<Req> = ServerUnaryCall<Req | MalformedMessage, Buffer>;
 type Callback = sendUnaryData<Buffer>;
@@ -238,11 +239,12 @@ function encodeScanResponse(env: ServiceEnv, request: ScanRequest__Output, resul
     nextPageToken: pageToken(request, result.next),
     session: sessionToMessage(result.session, env.clusterId),
     stale: result.stale,
+    asOfStamp: result.asOfStamp ?? 0,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }
 
-type Freshness = Pick<ReadRequest__Output, 'consistency' | 'session' | 'allowStale'>;
+type Freshness = Pick<ReadRequest__Output, 'consistency' | 'session' | 'allowStale' | 'maxStaleMs'>;
 
 function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
   // An enum value that this version does not know decodes to its number.
@@ -258,6 +260,16 @@ function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
         session: sessionFromMessage(request.session, env.clusterId),
         allowStale: request.allowStale,
       };
+    case 'CONSISTENCY_BOUNDED':
+      if (!(request.maxStaleMs >= 1 && request.maxStaleMs <= MAX_STALE_MS_MAX)) {
+        throw new CausewayError(
+          'INVALID_ARGUMENT',
+          `a bounded read has max_stale_ms from 1 to ${MAX_STALE_MS_MAX}; got ${request.maxStaleMs}`,
+        );
+      }
+      return { kind: 'bounded', maxStaleMs: request.maxStaleMs };
+    case 'CONSISTENCY_STABLE':
+      return { kind: 'stable' };
     default:
       throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`);
   }
@@ -274,6 +286,7 @@ function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
     views: result.views.map(viewMessage),
     session: sessionToMessage(result.session, env.clusterId),
     stale: result.stale,
+    asOfStamp: result.asOfStamp ?? 0,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }

@@ -7,7 +7,7 @@ import { collectionType, keysMissing, noteStale, withClient } from './nodes.ts';
 import { addReadFlags, readOptions, type ReadFlags } from './read-flags.ts';
 import { table, type Terminal } from './terminal.ts';
 import { viewDocument } from './view-words.ts';
-import { allKeyNames, printable, type KeyName } from './words.ts';
+import { allKeyNames, printable, timeOfStamp, type KeyName } from './words.ts';
 
 interface Flags extends ReadFlags {
   readonly raw?: true;
@@ -29,6 +29,10 @@ export const addGet: AddCommand = (program, act) => {
         ['causeway get demo/profiles/anna demo/profiles/bob', 'several keys'],
         ['causeway get demo/profiles/anna --session "$TOKEN"', 'read your own write, in any region'],
         ['causeway get demo/profiles/anna --session-file ~/.causeway-session', 'the same, carried by a file'],
+        [
+          'causeway get demo/profiles/anna --consistency bounded:2s',
+          'at most two seconds behind any region, or a refusal',
+        ],
         ['causeway get demo/files/logo.png --raw > logo.png', 'bytes'],
       )}
 Exits 5 when a key has no value.
@@ -46,11 +50,19 @@ async function get(context: Context, names: readonly KeyName[], flags: Flags): P
   return withClient(context, namespace, flags, async (client) => {
     const type = await collectionType(client, collection);
     const keys = names.map(({ key }) => key);
-    const { views, stale } = await client.read(collection, keys, readOptions(flags));
+    const { views, stale, asOfStamp } = await client.read(collection, keys, readOptions(flags));
     const missing = keys.filter((_, i) => views[i] === undefined);
     if (terminal.json) {
       const values = keys.map((key, i) => ({ key, ...viewDocument(views[i]) }));
-      const head = { namespace, collection, type, region: client.endpoint()?.region, stale, session: client.session() };
+      const head = {
+        namespace,
+        collection,
+        type,
+        region: client.endpoint()?.region,
+        stale,
+        ...asOfDocument(asOfStamp),
+        session: client.session(),
+      };
       terminal.document(names.length === 1 ? { ...head, ...values[0] } : { ...head, values });
       return missing.length === 0 ? EXIT_CODES.ok : EXIT_CODES.notFound;
     }
@@ -102,4 +114,9 @@ function show(view: View, terminal: Terminal, raw: boolean): void {
       return;
     }
   }
+}
+
+/** bounded: every write up to there is in the answer; stable: none after it either. */
+function asOfDocument(stamp: number | undefined): object {
+  return stamp === undefined ? {} : { asOfStamp: stamp, asOf: timeOfStamp(stamp) };
 }

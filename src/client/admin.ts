@@ -3,14 +3,31 @@
 import { messageType, objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import type { ConflictsResponse__Output } from '../proto/generated/causeway/v1/ConflictsResponse.ts';
 import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
+import type { GetConflictResponse__Output } from '../proto/generated/causeway/v1/GetConflictResponse.ts';
+import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
+import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
 import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
+import {
+  conflictOf,
+  listRequest,
+  pageOf,
+  restoredOf,
+  watchConflicts,
+  type ConflictBatch,
+  type ConflictFilter,
+  type LoserName,
+  type NodeConflict,
+  type NodeConflictPage,
+  type NodeRestored,
+  type WatchConflictsOptions,
+} from './conflicts.ts';
 import { Endpoint } from './endpoints.ts';
-import type { CallOptions, MergeType, Topology, Version } from './types.ts';
-import { mergeTypeOf, topologyOf, versionOf } from './views.ts';
+import type { CallOptions, MergeType, Topology } from './types.ts';
+import { mergeTypeOf, topologyOf } from './views.ts';
 
 export interface NodePing {
   readonly region: string;
@@ -103,18 +120,6 @@ export interface NodeDigest {
   readonly vector: Readonly<Record<string, number>>;
 }
 
-export interface NodeConflict {
-  readonly atMs: number;
-  readonly shard: string;
-  readonly collection: NodeCollection;
-  readonly key: string;
-  readonly field: string | undefined;
-  readonly loser: Version;
-  /** undefined: a delete. */
-  readonly loserValue: Uint8Array | undefined;
-  readonly winner: Version;
-}
-
 export interface AdminOptions {
   /** Default 5000. */
   readonly deadlineMs?: number;
@@ -168,21 +173,37 @@ export class AdminClient {
   async conflicts(filter: { namespace?: string; limit?: number } = {}, options?: CallOptions): Promise<NodeConflict[]> {
     const request = { namespace: filter.namespace ?? '', limit: filter.limit ?? 0 };
     const { conflicts } = await this.#ask<ConflictsResponse__Output>('Conflicts', request, options);
-    return conflicts.map((conflict) => ({
-      atMs: conflict.atMs,
-      shard: conflict.shard,
-      collection: {
-        namespace: conflict.namespace,
-        name: conflict.collection?.name ?? '',
-        id: conflict.collection?.id ?? 0,
-        type: mergeTypeOf(conflict.collection?.mergeType ?? 0),
-      },
-      key: conflict.key,
-      field: conflict.field === '' ? undefined : conflict.field,
-      loser: versionOf(conflict.loser),
-      loserValue: conflict.loserValue,
-      winner: versionOf(conflict.winner),
-    }));
+    return conflicts.map(conflictOf);
+  }
+
+  /** A page of the region's conflict journal. */
+  async listConflicts(filter: ConflictFilter = {}, options?: CallOptions): Promise<NodeConflictPage> {
+    return pageOf(await this.#ask<ListConflictsResponse__Output>('ListConflicts', listRequest(filter), options));
+  }
+
+  /** What one write has lost: one entry, or one per field of a map. KEY_NOT_FOUND when the journal does not have it. */
+  async conflictsOf({ shard, origin, seq }: LoserName, options?: CallOptions): Promise<NodeConflict[]> {
+    const request = { shard, loser: { origin, seq } };
+    const { conflicts } = await this.#ask<GetConflictResponse__Output>('GetConflict', request, options);
+    return conflicts.map(conflictOf);
+  }
+
+  /** Writes it again, if nothing has been written since the winner, or `force`. */
+  async restoreConflict(
+    { shard, origin, seq }: LoserName,
+    how: { readonly fields?: readonly string[]; readonly force?: boolean } = {},
+    options?: CallOptions,
+  ): Promise<NodeRestored> {
+    const { fields = [], force = false } = how;
+    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
+    const request = { shard, loser: { origin, seq }, fields: [...fields], force, deadlineMs };
+    return restoredOf(await this.#ask<RestoreConflictResponse__Output>('RestoreConflict', request, options));
+  }
+
+  /** The journal as it grows. One node's, and nothing is tried again: go on from the last cursor. */
+  async *watchConflicts(options: WatchConflictsOptions = {}): AsyncGenerator<ConflictBatch, void, undefined> {
+    await this.#endpoint.connected(this.#limits(undefined), this.#connectTimeoutMs);
+    yield* watchConflicts(this.#endpoint, options);
   }
 
   /** What it serves. '' = every namespace. */

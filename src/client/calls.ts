@@ -15,6 +15,7 @@ import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
 import type {
   CallOptions,
+  Consistency,
   Durability,
   Op,
   ReadOptions,
@@ -50,7 +51,7 @@ export interface CallDefaults {
   readonly namespace: string;
   readonly deadlineMs: number;
   readonly durability: Durability;
-  readonly consistency: 'local' | 'causal';
+  readonly consistency: Consistency;
   readonly moveIndeterminate: boolean;
 }
 
@@ -58,6 +59,8 @@ export interface ReadAnswer {
   /** One per key, undefined = absent. */
   readonly views: readonly (View | undefined)[];
   readonly stale: boolean;
+  /** `maxStaleMs`: every write at or below this stamp is in the answer. `stable`: every one, and none above. */
+  readonly asOfStamp: number | undefined;
 }
 
 /** One page of a scan. */
@@ -67,6 +70,8 @@ export interface ScanAnswer {
   /** Empty: that was the last page. */
   readonly nextPageToken: string;
   readonly stale: boolean;
+  /** As of a read; `stable`: each page is a cut of its own. */
+  readonly asOfStamp: number | undefined;
 }
 
 /** What one op still has to go through. */
@@ -201,7 +206,11 @@ export class Calls {
 
   async read(collection: string, keys: readonly string[], options: ReadOptions = {}): Promise<ReadAnswer> {
     const response = await this.#query(READ_METHOD, options, { collection, keys });
-    return { views: response.views.map((view) => viewOf(view as unknown as DecodedView)), stale: response.stale };
+    return {
+      views: response.views.map((view) => viewOf(view as unknown as DecodedView)),
+      stale: response.stale,
+      asOfStamp: response.asOfStamp === 0 ? undefined : response.asOfStamp,
+    };
   }
 
   /** One page; `deadlineMs` is its own. */
@@ -217,7 +226,12 @@ export class Calls {
       // A view of a kind that this client does not know is left out, as a read leaves it out.
       if (seen !== undefined) entries.push({ key, view: seen });
     }
-    return { entries, nextPageToken: response.nextPageToken, stale: response.stale };
+    return {
+      entries,
+      nextPageToken: response.nextPageToken,
+      stale: response.stale,
+      asOfStamp: response.asOfStamp === 0 ? undefined : response.asOfStamp,
+    };
   }
 
   /** A call that changes nothing: tried again, here or in another region, until its deadline. */
@@ -235,7 +249,7 @@ export class Calls {
         const request = {
           ...what,
           namespace: this.#defaults.namespace,
-          consistency: causal ? 2 : 1,
+          ...levelOf(consistency, causal),
           ...(causal ? { session: messageType('causeway.v1.SessionToken').decode(this.#session.encode()) } : {}),
           allowStale: options.allowStale ?? false,
           deadlineMs: this.#leftMs(limits),
@@ -318,6 +332,13 @@ export class Calls {
       signal?.addEventListener('abort', done, { once: true });
     });
   }
+}
+
+/** Numbers of causeway.v1.Consistency. A session that has seen nothing asks for nothing. */
+function levelOf(consistency: Consistency, causal: boolean): { consistency: number; maxStaleMs?: number } {
+  if (consistency === 'stable') return { consistency: 4 };
+  if (typeof consistency === 'object') return { consistency: 3, maxStaleMs: consistency.maxStaleMs };
+  return { consistency: causal ? 2 : 1 };
 }
 
 /** A producer's id: 48 random bits, not 0. */

@@ -12,6 +12,7 @@ import { Session } from './session.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
 import type {
   CallOptions,
+  Consistency,
   Durability,
   Op,
   ReadOptions,
@@ -33,7 +34,7 @@ export interface ConnectOptions {
   /** Of writes that name none. Default 'local'. */
   readonly durability?: Durability;
   /** Of reads that name none. Default 'local'. */
-  readonly consistency?: 'local' | 'causal';
+  readonly consistency?: Consistency;
   /** A session that another client exported. */
   readonly session?: string;
   /**

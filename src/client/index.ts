@@ -2,6 +2,16 @@
 
 export { adminClient, type AdminClient } from './admin.ts';
 export type * from './admin.ts';
+export type {
+  ConflictBatch,
+  ConflictFilter,
+  ConflictScope,
+  LoserName,
+  NodeConflict,
+  NodeConflictPage,
+  NodeRestored,
+  WatchConflictsOptions,
+} from './conflicts.ts';
 export { bytes, json, text, type Codec } from './codecs.ts';
 export { Causeway, connect, type ConnectOptions } from './connect.ts';
 export type { ReadAnswer, ScanAnswer } from './calls.ts';

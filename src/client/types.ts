@@ -103,9 +103,20 @@ export interface WriteOptions extends CallOptions {
   readonly returnValue?: boolean | undefined;
 }
 
+/** How fresh a read is; docs/CONSISTENCY.md says what each survives. */
+export type Consistency =
+  /** What the region has. */
+  | 'local'
+  /** At least what this client has read and written, wherever that was. */
+  | 'causal'
+  /** Everything that another region wrote more than so many milliseconds ago, 1 to 3,600,000; else CONSISTENCY_NOT_REACHED at the deadline. */
+  | { readonly maxStaleMs: number }
+  /** One cut through all keys of the read that no later write can change; else CONSISTENCY_NOT_REACHED at the deadline. */
+  | 'stable';
+
 export interface ReadOptions extends CallOptions {
-  /** `causal`: at least what this client has read and written, wherever that was. Default: that of connect(). */
-  readonly consistency?: 'local' | 'causal' | undefined;
+  /** Default: that of connect(). */
+  readonly consistency?: Consistency | undefined;
   /** causal: at the deadline, answer with what is there, marked stale. */
   readonly allowStale?: boolean | undefined;
 }

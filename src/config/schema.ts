@@ -26,6 +26,7 @@ export const optionFacts = z.registry<OptionFacts>();
 const KIB = 1024;
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
+const DAY_MS = 24 * 3600 * 1000;
 
 /** A whole number; the sentence about its range is made here, so that it cannot differ from the range. */
 function whole(min: number, max: number, fallback: number, facts: Omit<OptionFacts, 'expected'>) {
@@ -189,9 +190,17 @@ const limits = z
       is: 'Changed keys that the store does not have yet, all shards. Beyond: writes are refused as OVERLOADED.',
       cost: 'Memory: those keys cannot leave it.',
     }),
-    conflictsMax: whole(0, 1_000_000, DEFAULT_LIMITS.conflictsMax, {
-      is: 'Conflicts kept for reading. Beyond: oldest first.',
-      cost: 'Memory, both values of each conflict.',
+    conflictsMax: whole(0, 10_000_000, DEFAULT_LIMITS.conflictsMax, {
+      is: 'Conflicts kept in the journal. Beyond: oldest first, and readers are told that some went. 0 keeps none.',
+      cost: 'About 100 bytes of memory each, and their bytes in the store.',
+    }),
+    conflictsBytesMax: whole(MIB, 64 * GIB, DEFAULT_LIMITS.conflictsBytesMax, {
+      is: 'Bytes of the conflicts in the journal, lost values included. Beyond: oldest first, as above.',
+      cost: 'Room in the store; at a start so much is read.',
+    }),
+    conflictsKeepMs: whole(1000, 366 * DAY_MS, DEFAULT_LIMITS.conflictsKeepMs, {
+      is: 'How long a conflict stays in the journal, in milliseconds.',
+      cost: 'A longer time keeps more of them, up to the two bounds above.',
     }),
     linkWindowBytes: whole(2 * MIB, 256 * MIB, DEFAULT_LIMITS.linkWindowBytes, {
       is: 'Per link, bytes of batches under way. Beyond: the sender waits, the log keeps the rest.',

@@ -24,11 +24,14 @@ export interface ScanPage {
   readonly next: string | undefined;
 }
 
-export interface ScanRange {
+export interface KeyRange {
   readonly collection: CollectionRef;
   /** From ≤ key < to; undefined: to the end of the collection. */
   readonly from: string;
   readonly to: string | undefined;
+}
+
+export interface ScanRange extends KeyRange {
   readonly limit: number;
   readonly bytesMax: number;
   readonly nowMs: number;

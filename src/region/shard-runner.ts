@@ -6,6 +6,7 @@
 
 import { CausewayError } from '../errors/errors.ts';
 import { msOfStamp, type Hlc } from '../clock/hlc.ts';
+import { ShardJournal } from '../conflicts/shard-journal.ts';
 import type { StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
 import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
@@ -17,10 +18,10 @@ import type { ShardBeat } from '../shard/beat.ts';
 import {
   ShardEngine,
   type Append,
-  type ConflictVerdict,
   type EngineOp,
   type Inspection,
   type Landed,
+  type LandedConflict,
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
@@ -39,7 +40,8 @@ import type { WriteCall } from './write-call.ts';
 export interface RunnerEvents {
   /** The durable, landed front moved. */
   landed(runner: ShardRunner, landed: Landed): void;
-  conflict(runner: ShardRunner, verdict: ConflictVerdict): void;
+  /** Verdicts that stand in the journal now. `replayed`: they were given before, as far as this process can know. */
+  judged(runner: ShardRunner, verdicts: readonly LandedConflict[], replayed: boolean): void;
   /** Rows wait for the store. */
   dirty(runner: ShardRunner): void;
   /** The open batch waits to be sealed: sealNow() is called in the node's next round. */
@@ -81,6 +83,7 @@ export class ShardRunner {
   readonly members: readonly RegionId[];
   readonly engine: ShardEngine;
   readonly cache: StateCache;
+  readonly journal: ShardJournal;
   readonly #settings: NodeSettings;
   readonly #ports: NodePorts;
   readonly #events: RunnerEvents;
@@ -103,6 +106,7 @@ export class ShardRunner {
   #unstoredBytes = 0;
   #storeWriting = false;
   #collecting = false;
+  #floor = 0;
   /** Since when something is known to be missing and nothing was taken, by the monotonic clock. */
   #behindSinceMs: number | undefined;
   #askAfterMs = ASK_AGAIN_AFTER_MS;
@@ -149,6 +153,7 @@ export class ShardRunner {
       ports.store,
       settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
     );
+    this.journal = new ShardJournal(shard, ports.store);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
     this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
       durable: (offset) => this.#durable(offset),
@@ -224,8 +229,15 @@ export class ShardRunner {
           store.reset(this.shard, begin);
           return;
         }
-        this.engine.restore(meta);
-        this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+        this.journal.load((error) => {
+          if (error !== undefined) {
+            this.journal.reset();
+            store.reset(this.shard, begin);
+            return;
+          }
+          this.engine.restore(meta);
+          this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+        });
       });
     };
     begin();
@@ -236,6 +248,7 @@ export class ShardRunner {
     const { log, system } = this.#ports;
     if (offset > log.tail(this.shard)) {
       this.#recovered = true;
+      this.journal.complete();
       this.#checkTarget();
       done();
       return;
@@ -273,8 +286,16 @@ export class ShardRunner {
     }
     const landed = this.engine.replay(entry.offset, entry.kind, entry.bytes, this.cache);
     this.cache.apply(landed.changes);
-    for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
+    // The log says about when: a lease stands in it every second or so.
+    const atMs = Math.min(this.#nowMs(), msOfStamp(this.engine.recoveredBound));
+    if (landed.conflicts.length > 0) this.#judged(landed.conflicts, atMs, true);
     if (landed.changes.length > 0) this.#events.dirty(this);
+  }
+
+  /** Before anything else may happen to the shard: verdicts go into the store with the states that they are about, or not at all. */
+  #judged(verdicts: readonly LandedConflict[], atMs: number, replayed: boolean): void {
+    for (const verdict of verdicts) this.journal.add(verdict, atMs);
+    this.#events.judged(this, verdicts, replayed);
   }
 
   /** I6: from now on this node sequences, above everything that the log and (`above`) the members know of us. */
@@ -568,7 +589,7 @@ export class ShardRunner {
       this.#unstoredBytes += bytes;
     }
     this.#checkTarget();
-    for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
+    if (landed.conflicts.length > 0) this.#judged(landed.conflicts, this.#nowMs(), false);
     let done = 0;
     while (done < this.#parts.length && this.#parts[done]!.offset !== undefined && this.#parts[done]!.offset! <= offset)
       done++;
@@ -628,6 +649,8 @@ export class ShardRunner {
     if (this.#stopped || this.#storeWriting || !this.#recovered) return undefined;
     const toCursor = this.engine.offset;
     const rows = this.cache.takeDirty();
+    const journalRows = this.journal.takeRows();
+    if (GUARDS.journalRows) for (const row of journalRows) rows.push([row[0], row[1]]);
     if (rows.length === 0 && toCursor === this.#storeCursor) return undefined;
     rows.push([META_ROW, encodeMeta(this.engine.meta())]);
     this.#storeWriting = true;
@@ -639,12 +662,14 @@ export class ShardRunner {
     this.#storeWriting = false;
     this.#storeCursor = toCursor;
     this.cache.written();
+    this.journal.written();
   }
 
   /** The store could not write: its rows come again with the next step. */
   stepFailed(step: StoreStep): void {
     this.#storeWriting = false;
     this.cache.putBack(step.rows);
+    this.journal.putBack();
   }
 
   stepRefused(message: string): void {
@@ -693,10 +718,17 @@ export class ShardRunner {
   /** Collects what nobody can lose to any more. */
   collect(nowMs: number): void {
     if (this.#stopped || !this.#recovered || this.#collecting) return;
-    const floor = this.engine.stableFloor(nowMs);
+    const floor = this.stableFloor(nowMs);
     if (floor <= 0 || floor === Infinity) return;
     this.#collecting = true;
     this.#collectFrom(DUE_ROW, DUE_ROW + (floor + 1).toString(16).padStart(14, '0'), floor);
+  }
+
+  /** Nothing with a stamp at or below this can still come. What was once so stays so, also when an origin is heard of that has yet to
+   *  say where it begins: it begins above. */
+  stableFloor(nowMs: number): number {
+    this.#floor = Math.max(this.#floor, this.engine.stableFloor(nowMs));
+    return this.#floor;
   }
 
   /** COLLECT_KEYS_MAX at a time, with room for others in between. */

@@ -104,12 +104,23 @@ export interface ConflictVerdict {
   readonly field: string | undefined;
   readonly loser: Version;
   readonly loserValue: Uint8Array | undefined;
+  readonly loserExpiresAtMs: number | undefined;
   readonly winner: Version;
+  /** The winner left nothing: it deleted the key, or removed the field. */
+  readonly winnerDeletes: boolean;
+}
+
+/** A verdict and its place in the shard's log, which is the same whenever the log is read again. */
+export interface LandedConflict extends ConflictVerdict {
+  /** Of the winner's batch. */
+  readonly offset: number;
+  /** Among the verdicts of that batch, from 0. */
+  readonly index: number;
 }
 
 export interface Landed {
   readonly changes: readonly StateChange[];
-  readonly conflicts: readonly ConflictVerdict[];
+  readonly conflicts: readonly LandedConflict[];
   /** Headers of the batches that landed, in log order. */
   readonly batches: readonly { readonly header: BatchHeader; readonly offset: number; readonly own: boolean }[];
 }
@@ -224,6 +235,18 @@ export class ShardEngine {
   /** Does a lease stand in the log? Whoever appended it had asked the members before, if it had to. */
   get leased(): boolean {
     return this.#leased;
+  }
+
+  /** The highest stamp or bound that the log showed before an origin of ours was opened: about when its last entry was made. */
+  get recoveredBound(): number {
+    return this.#bound;
+  }
+
+  /** The highest stamp of an op that has landed. */
+  get landedStamp(): number {
+    let stamp = 0;
+    for (const origin of this.origins.all()) stamp = Math.max(stamp, origin.stamp);
+    return stamp;
   }
 
   get idempotencySize(): number {
@@ -637,14 +660,19 @@ export class ShardEngine {
     for (const lost of displaced) {
       const { loser, field } = lost;
       if (originRegion(loser.origin) !== this.settings.region || context.seen(loser)) continue;
-      const { value } = lost;
+      const { value, expiresAtMs } = lost;
+      const winner = mergeOf(op.collection!.type).describe(op.payload);
       conflicts.push({
         collection: op.collection!,
         key: op.key,
         field,
         loser: { origin: loser.origin, seq: loser.seq, stamp: loser.stamp },
         loserValue: value,
+        loserExpiresAtMs: expiresAtMs,
         winner: context.version,
+        winnerDeletes:
+          winner.kind === 'delete' ||
+          (winner.kind === 'map-update' && field !== undefined && winner.remove.includes(field)),
       });
     }
   }
@@ -682,7 +710,7 @@ export class ShardEngine {
   /** The log is durable up to `offset`: what was speculative there becomes the state. */
   landed(offset: number): Landed {
     const changes: StateChange[] = [];
-    const conflicts: ConflictVerdict[] = [];
+    const conflicts: LandedConflict[] = [];
     const batches: { header: BatchHeader; offset: number; own: boolean }[] = [];
     while (this.#inFlight.length > 0 && this.#inFlight[0]!.lastOffset <= offset) {
       const item = this.#inFlight.shift()!;
@@ -700,7 +728,7 @@ export class ShardEngine {
         changes.push(effect);
         if (slot.newest === effect) slot.newest = undefined;
       }
-      conflicts.push(...item.conflicts);
+      item.conflicts.forEach((verdict, index) => conflicts.push({ ...verdict, offset: item.lastOffset, index }));
       batches.push({ header: item.header, offset: item.lastOffset, own: item.own });
     }
     if (batches.length > 0) this.reports.advance(this.origins.durable);

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { msOfStamp } from '../../src/clock/hlc.ts';
 import type { CausewayError } from '../../src/errors/errors.ts';
 import type { ScanRequest, ScanResult, SessionToken } from '../../src/region/region.ts';
 import { outcome, Pending, put, TestCluster, type TestRegion } from '../support/node-kit.ts';
@@ -52,6 +53,9 @@ function all(region: TestRegion, more: Partial<ScanRequest> = {}): { texts: stri
 const inOrder = (texts: readonly string[]): string[] =>
   texts.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
+const keys = (prefix: string, n: number): string[] =>
+  Array.from({ length: n }, (_, i) => `${prefix}${String(i).padStart(2, '0')}`);
+
 async function write(cluster: TestCluster, region: TestRegion, keys: readonly string[]): Promise<void> {
   const pending = region.write(keys.map((key) => put(key, 'v')));
   await cluster.run(50);
@@ -62,16 +66,16 @@ describe('scan', () => {
   test('goes through a prefix in the order of bytes, over all shards, page by page', async () => {
     const cluster = await TestCluster.started({ shards: 8 });
     const eu = cluster.region('eu');
-    const keys = [...Array.from({ length: 57 }, (_, i) => `user/${i}`), 'user', 'users', 'user0', 'a', 'zz'];
-    await write(cluster, eu, keys);
+    const names = [...Array.from({ length: 57 }, (_, i) => `user/${i}`), 'user', 'users', 'user0', 'a', 'zz'];
+    await write(cluster, eu, names);
     await write(cluster, eu, ['user/1']);
-    const wanted = inOrder(keys.filter((key) => key.startsWith('user/'))).map((key) => `${key}=v`);
+    const wanted = inOrder(names.filter((key) => key.startsWith('user/'))).map((key) => `${key}=v`);
     for (const limit of [1, 2, 7, 56, 57, 100]) {
       const { texts, pages } = all(eu, { prefix: 'user/', limit });
       expect(texts).toEqual(wanted);
       expect(pages).toBeLessThanOrEqual(Math.ceil(57 / limit) + 1);
     }
-    expect(all(eu).texts).toEqual(inOrder(keys).map((key) => `${key}=v`));
+    expect(all(eu).texts).toEqual(inOrder(names).map((key) => `${key}=v`));
     expect(page(eu, { prefix: 'nothing' })).toMatchObject({ entries: [], next: undefined, stale: false });
   });
 
@@ -214,5 +218,82 @@ describe('scan', () => {
     expect(ask(eu, { collection: 'nowhere' }).value).toMatchObject({ code: 'UNKNOWN_COLLECTION' });
     eu.ownership.set(cluster.shards[1]!, false);
     expect(ask(eu).value).toMatchObject({ code: 'UNAVAILABLE', outcome: 'not-applied' });
+  });
+});
+
+describe('the levels of a read', () => {
+  const three = (): Promise<TestCluster> => TestCluster.started({ regions: ['ap', 'eu', 'us'], shards: 4 });
+  const code = (pending: Pending<ScanResult | CausewayError>): string | undefined =>
+    pending.value instanceof Error ? pending.value.code : undefined;
+  const away = (cluster: TestCluster, isAway: boolean): void => {
+    for (const other of ['ap', 'eu']) cluster.cut(other, 'us', isAway);
+  };
+
+  test('bounded: answers when every shard has promises that are young enough, and names who is away', async () => {
+    const cluster = await three();
+    const eu = cluster.region('eu');
+    cluster.region('us').write(keys('k', 12).map((key) => put(key, 'us')));
+    await cluster.run(1000);
+    const young = page(eu, { consistency: { kind: 'bounded', maxStaleMs: 500 } });
+    expect(textsOf(young)).toHaveLength(12);
+    expect(eu.clock.nowMs() - msOfStamp(young.asOfStamp!)).toBeLessThanOrEqual(500);
+    away(cluster, true);
+    await cluster.run(2000);
+    const refused = ask(eu, { consistency: { kind: 'bounded', maxStaleMs: 1000 }, deadlineMs: 500 });
+    await cluster.run(1000);
+    expect(refused.value).toMatchObject({ code: 'CONSISTENCY_NOT_REACHED', details: { region: 'us' } });
+  });
+
+  test('stable: a page is one cut through all shards, held up by what changes its range and by nothing else', async () => {
+    const cluster = await three();
+    const eu = cluster.region('eu');
+    eu.write(keys('old', 12).map((key) => put(key, 'v')));
+    await cluster.run(3000);
+    away(cluster, true);
+    await cluster.run(2000);
+    // Nothing has landed since the last cut.
+    const before = page(eu, { consistency: { kind: 'stable' } });
+    expect(textsOf(before)).toHaveLength(12);
+    await write(cluster, eu, ['old03', 'new']);
+    const refused = ask(eu, { consistency: { kind: 'stable' }, deadlineMs: 500 });
+    const patient = ask(eu, { consistency: { kind: 'stable' }, deadlineMs: 60_000 });
+    await cluster.run(1000);
+    expect(code(refused)).toBe('CONSISTENCY_NOT_REACHED');
+    expect((refused.value as CausewayError).message).toMatch(/shard 1\/\d has changed since the last cut .* behind us/);
+    expect(patient.answers).toEqual([]);
+    away(cluster, false);
+    await cluster.run(6000);
+    expect(textsOf(patient.value as ScanResult)).toHaveLength(13);
+    const { asOfStamp } = patient.value as ScanResult;
+    expect(asOfStamp).toBeGreaterThan(before.asOfStamp!);
+  });
+
+  test('stable: a range that is written faster than the cut follows is refused; one beside it is not', async () => {
+    const cluster = await three();
+    const eu = cluster.region('eu');
+    eu.write(keys('calm', 12).map((key) => put(key, 'v')));
+    await cluster.run(3000);
+    let busy: ReturnType<typeof ask> | undefined;
+    let calm: ReturnType<typeof ask> | undefined;
+    for (let i = 0; i < 60; i++) {
+      eu.write(keys('busy', 12).map((key) => put(key, String(i))));
+      await cluster.run(50);
+      busy ??= ask(eu, { prefix: 'busy', consistency: { kind: 'stable' }, deadlineMs: 2500 });
+      calm ??= ask(eu, { prefix: 'calm', consistency: { kind: 'stable' }, deadlineMs: 2500 });
+    }
+    expect(code(busy!)).toBe('CONSISTENCY_NOT_REACHED');
+    expect(textsOf(calm!.value as ScanResult)).toHaveLength(12);
+  });
+
+  test('stable: what has expired since the cut is still shown as of it', async () => {
+    const cluster = await three();
+    const eu = cluster.region('eu');
+    const expiresAtMs = eu.clock.nowMs() + 4000;
+    eu.write(put('k', '', { intent: { kind: 'put', value: Buffer.from('v'), expiresAtMs } }));
+    await cluster.run(3000);
+    away(cluster, true);
+    await cluster.run(3000);
+    expect(textsOf(page(eu))).toEqual([]);
+    expect(textsOf(page(eu, { consistency: { kind: 'stable' } }))).toEqual(['k=v']);
   });
 });

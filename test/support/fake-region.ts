@@ -8,6 +8,7 @@ import {
   originId,
   regionId,
   shardId,
+  type Dot,
   type OriginId,
   type RegionId,
   type ShardId,
@@ -16,6 +17,10 @@ import {
 import type { CollectionRef, MergeTypeName } from '../../src/record/op.ts';
 import type {
   Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
   FeedCursor,
   FeedEvent,
   FeedSink,
@@ -24,10 +29,13 @@ import type {
   ReadResult,
   Region,
   RegionStatus,
+  Restored,
+  RestoreRequest,
   ScanRequest,
   ScanResult,
   ShardDigest,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
@@ -95,6 +103,7 @@ export class FakeRegion implements Region {
   /** Ops that took effect, in order. */
   readonly applied: WriteOp[] = [];
   conflictList: Conflict[] = [];
+  readonly restores: RestoreRequest[] = [];
 
   constructor(options: FakeRegionOptions) {
     this.id = regionId(options.name);
@@ -311,8 +320,37 @@ export class FakeRegion implements Region {
     };
   }
 
-  conflicts(): readonly Conflict[] {
-    return this.conflictList;
+  /** Of conflictList, newest first whatever is asked for; a page token is a place in it. */
+  conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    const { namespace, limit, after } = query;
+    const wanted = this.conflictList
+      .filter(({ collection }) => namespace === '' || collection.namespace === namespace)
+      .toReversed()
+      .filter(({ offset }) => after === undefined || offset < after.offset);
+    const conflicts = wanted.slice(0, limit);
+    const next = wanted.length > limit ? conflicts.at(-1) : undefined;
+    done({ conflicts, next, total: this.conflictList.length, dropped: 0, droppedUntilMs: 0 });
+  }
+
+  conflictsOf(_shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
+    done(this.conflictList.filter((conflict) => conflict.loser.seq === loser.seq));
+  }
+
+  /** The list as it is now, and then silence. */
+  watchConflicts(_request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    const last = this.conflictList.at(-1);
+    if (last !== undefined) {
+      const { offset, index, loser } = last;
+      sink.conflicts(this.conflictList, new Map([[last.shard, { offset, index, loserStamp: loser.stamp }]]), false);
+    }
+    return { resume: () => undefined, cancel: () => undefined };
+  }
+
+  restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    this.restores.push(request);
+    const conflicts = this.conflictList.filter(({ loser }) => loser.seq === request.loser.seq);
+    if (conflicts.length === 0) done(new CausewayError('KEY_NOT_FOUND', 'no such loser'));
+    else done({ conflicts, version: { origin: this.origin, seq: 9, stamp: 9 } });
   }
 
   ready(): boolean {

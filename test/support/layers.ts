@@ -24,7 +24,7 @@ export const RULES: LayerRules = {
     // A node. It sees engines through their ports only; compose.ts hands them in.
     replication: ['shard', 'record', 'clock', 'errors', 'system', 'log/log.ts'],
     feed: ['record', 'merge', 'clock', 'shard', 'errors', 'system', 'log/log.ts'],
-    conflicts: ['record', 'merge', 'shard', 'errors', 'log/log.ts'],
+    conflicts: ['record', 'merge', 'shard', 'errors', 'store/store.ts'],
     region: [
       'record',
       'clock',

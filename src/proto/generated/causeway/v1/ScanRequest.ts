@@ -13,6 +13,7 @@ export interface ScanRequest {
   'session'?: (_causeway_v1_SessionToken | null);
   'allowStale'?: (boolean);
   'deadlineMs'?: (number);
+  'maxStaleMs'?: (number);
 }
 
 export interface ScanRequest__Output {
@@ -25,4 +26,5 @@ export interface ScanRequest__Output {
   'session': (_causeway_v1_SessionToken__Output | null);
   'allowStale': (boolean);
   'deadlineMs': (number);
+  'maxStaleMs': (number);
 }

@@ -50,7 +50,10 @@ export function adminService(env: ServiceEnv): {
     const { node, version, nowMs } = region.status();
     return { region: region.id, node, version, nowMs, ready: region.ready() && !env.load.draining };
   });
-  method('Status', () => statusMessage(region.status()));
+  method('Status', () => ({
+    ...statusMessage(region.status()),
+    certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({ use, part, subject, notAfterMs })),
+  }));
   method<DigestsRequest__Output>('Digests', ({ asOfMs: asked }) => {
     const nowMs = env.system.clock.nowMs();
     const asOfMs = asked === 0 ? nowMs : asked;

@@ -31,6 +31,10 @@ export interface ApiServerOptions {
   /** Stands in session tokens and cursors, so that another cluster's are refused. */
   readonly clusterId?: string;
   readonly access?: Access;
+  /** Without TLS when absent. */
+  readonly credentials?: ServerCredentials | undefined;
+  /** For `status`. */
+  readonly certificates?: ServiceEnv['certificates'];
 }
 
 const DRAIN_POLL_MS = 5;
@@ -55,6 +59,7 @@ export class ApiServer {
       catalog: new Catalog(options.region, options.system),
       clusterId: options.clusterId ?? '',
       load: new Load(limits),
+      certificates: options.certificates ?? (() => []),
     };
     // What grpc-js has to say comes back as an error as well, and is said there better; GRPC_VERBOSITY turns it on again.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
@@ -68,9 +73,9 @@ export class ApiServer {
 
   /** Throws CausewayError CONFIG_INVALID when the address cannot be listened on. */
   start(): Promise<{ readonly port: number }> {
-    const { listen, region } = this.#options;
+    const { listen, region, credentials = ServerCredentials.createInsecure() } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+      this.#server.bindAsync(listen, credentials, (error, port) => {
         if (error !== null) {
           reject(listenError(listen, error));
           return;
@@ -106,13 +111,15 @@ export class ApiServer {
     if (!this.#started) return Promise.resolve();
     this.#started = false;
     return new Promise((resolve) => {
-      // Waits for calls that are open, of health watchers too: not for ever.
-      const cut = timers.after(STOP_GRACE_MS, () => this.#server.forceShutdown());
-      this.#server.tryShutdown(() => {
+      const done = (): void => {
         cut.cancel();
         this.#server.forceShutdown();
         resolve();
-      });
+      };
+      // Waits for calls that are open, of health watchers too: not for ever. And grpc-js itself waits for ever for a connection
+      // that never got as far as HTTP/2, such as a TLS client's at a listener without TLS.
+      const cut = timers.after(STOP_GRACE_MS, done);
+      this.#server.tryShutdown(done);
     });
   }
 

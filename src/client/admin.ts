@@ -9,6 +9,7 @@ import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
 import { Endpoint } from './endpoints.ts';
+import { openTls, type ClientTls, type TlsOptions } from './tls.ts';
 import type { CallOptions, MergeType, Topology, Version } from './types.ts';
 import { mergeTypeOf, topologyOf, versionOf } from './views.ts';
 
@@ -92,6 +93,17 @@ export interface NodeStatus {
     readonly commits: number;
   };
   readonly alarms: readonly { readonly sinceMs: number; readonly code: string; readonly message: string }[];
+  /** What its TLS shows and trusts; empty without TLS. */
+  readonly certificates: readonly NodeCertificate[];
+}
+
+export interface NodeCertificate {
+  /** Where its file stands in the configuration: `listeners.clients`, `listeners.peers`, `links`. */
+  readonly use: string;
+  /** `cert` or `ca`. */
+  readonly part: string;
+  readonly subject: string;
+  readonly notAfterMs: number;
 }
 
 export interface NodeDigest {
@@ -120,6 +132,8 @@ export interface AdminOptions {
   readonly deadlineMs?: number;
   /** Default 1000. */
   readonly connectTimeoutMs?: number;
+  /** TLS; without it the connection is not encrypted. */
+  readonly tls?: TlsOptions;
   readonly system?: System;
 }
 
@@ -130,6 +144,7 @@ export function adminClient(endpoint: string, options: AdminOptions = {}): Admin
 
 export class AdminClient {
   readonly #endpoint: Endpoint;
+  readonly #tls: ClientTls | undefined;
   readonly #system: System;
   readonly #deadlineMs: number;
   readonly #connectTimeoutMs: number;
@@ -139,7 +154,8 @@ export class AdminClient {
       throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${endpoint}'`);
     }
     this.#system = options.system ?? realSystem();
-    this.#endpoint = new Endpoint(endpoint, 0, this.#system);
+    this.#tls = openTls(options.tls, this.#system);
+    this.#endpoint = new Endpoint(endpoint, 0, this.#system, this.#tls);
     this.#deadlineMs = options.deadlineMs ?? 5000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 1000;
   }
@@ -194,6 +210,7 @@ export class AdminClient {
 
   close(): void {
     this.#endpoint.close();
+    this.#tls?.close();
   }
 
   #limits(options: CallOptions | undefined): { endMs: number; signal: AbortSignal | undefined } {
@@ -262,6 +279,7 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
     keys: message.keys,
     counters,
     alarms: message.alarms,
+    certificates: message.certificates,
   };
 }
 

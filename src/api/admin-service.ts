@@ -61,6 +61,7 @@ export function adminService(env: ServiceEnv): {
       throw new CausewayError(
         'INVALID_ARGUMENT',
         `as_of_ms lies within the last minute; ${asOfMs} is ${nowMs - asOfMs} ms ago`,
+        { details: { field: 'as_of_ms' } },
       );
     }
     return { digests: region.digests(asOfMs).map(digestMessage) };

@@ -257,15 +257,10 @@ test('a channel takes new files for its next connection', async () => {
     new Promise((resolve, reject) => {
       const same = (bytes: Buffer): Buffer => bytes;
       const deadline = Date.now() + 20_000;
+      const waiting = new Metadata({ waitForReady: true });
       const path = '/causeway.v1.Data/GetTopology';
-      channel.makeUnaryRequest(
-        path,
-        same,
-        same,
-        Buffer.alloc(0),
-        new Metadata(),
-        { deadline, waitForReady: true },
-        (error, answer) => (error === null ? resolve(answer!) : reject(error)),
+      channel.makeUnaryRequest(path, same, same, Buffer.alloc(0), waiting, { deadline }, (error, answer) =>
+        error === null ? resolve(answer!) : reject(error),
       );
     });
   await ask();

@@ -1,4 +1,4 @@
-// The listener for clients: Data, Admin and health on one port, hardened by hand, because grpc-js has no bounds by default
+// The listener for clients: Data, Admin, health and reflection on one port, hardened by hand, because grpc-js has no bounds by default
 // (I12; DESIGN 14).
 // Life: start() binds; drain() refuses what is new, ends streams when what they hold is answered, and waits for it; stop()
 // closes connections. The region belongs to whoever made it.
@@ -20,6 +20,7 @@ import { dataService } from './data-service.ts';
 import { Load, type ServiceEnv } from './env.ts';
 import { Health } from './health.ts';
 import { ALLOW_ALL, type Access } from './identity.ts';
+import { reflectionServices } from './reflection.ts';
 import { DEFAULT_API_LIMITS, transportBytesMax, type ApiLimits } from './limits.ts';
 
 export interface ApiServerOptions {
@@ -37,6 +38,7 @@ export interface ApiServerOptions {
   readonly certificates?: ServiceEnv['certificates'];
 }
 
+const SERVICES = ['causeway.v1.Data', 'causeway.v1.Admin'];
 const DRAIN_POLL_MS = 5;
 /** After drain(): how long connections may take to say goodbye before they are cut. */
 const STOP_GRACE_MS = 500;
@@ -67,7 +69,10 @@ export class ApiServer {
     for (const service of [dataService(this.#env), adminService(this.#env)]) {
       this.#server.addService(service.definition as unknown as ServiceDefinition, service.implementation);
     }
-    this.#health = new Health(['causeway.v1.Data', 'causeway.v1.Admin']);
+    for (const { definition, implementation } of reflectionServices(this.#env, SERVICES)) {
+      this.#server.addService(definition, implementation);
+    }
+    this.#health = new Health(SERVICES);
     this.#health.addTo(this.#server);
   }
 

@@ -52,8 +52,11 @@ export function toStatus(error: CausewayError): Pick<StatusObject, 'code' | 'det
   const metadata = new Metadata();
   const type = messageType('causeway.v1.ErrorDetail');
   metadata.set(ERROR_METADATA_KEY, type.encode(errorDetail(error) as object as never).finish() as Buffer);
-  // Clients of other libraries honour this one by themselves; -1 tells them not to retry.
-  metadata.set('grpc-retry-pushback-ms', error.retriable ? String(Math.round(error.retryAfterMs ?? 0)) : '-1');
+  // Clients with a retry policy honour this one by themselves: -1 tells them not to, nothing leaves it to their own back-off.
+  if (!error.retriable) metadata.set('grpc-retry-pushback-ms', '-1');
+  else if (error.retryAfterMs !== undefined) {
+    metadata.set('grpc-retry-pushback-ms', String(Math.max(0, Math.round(error.retryAfterMs))));
+  }
   const hint = error.hint === undefined ? '' : ` (${error.hint})`;
   const details = short(`${error.code}: ${error.message}${hint}`, STATUS_TEXT_BYTES_MAX);
   metadata.set(STATUS_DETAILS_KEY, encodeRpcStatus(rpcStatus(error, details)));

@@ -137,7 +137,7 @@ export interface AdminOptions {
   readonly system?: System;
 }
 
-/** Talks to one node; nothing is retried. Errors are CausewayError. */
+/** Talks to one node; only what gRPC's service config says is tried again, briefly. Errors are CausewayError. */
 export function adminClient(endpoint: string, options: AdminOptions = {}): AdminClient {
   return new AdminClient(endpoint, options);
 }
@@ -155,7 +155,7 @@ export class AdminClient {
     }
     this.#system = options.system ?? realSystem();
     this.#tls = openTls(options.tls, this.#system);
-    this.#endpoint = new Endpoint(endpoint, 0, this.#system, this.#tls);
+    this.#endpoint = new Endpoint(endpoint, 0, this.#system, this.#tls, true);
     this.#deadlineMs = options.deadlineMs ?? 5000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 1000;
   }

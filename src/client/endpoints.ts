@@ -16,6 +16,7 @@ import type { GetTopologyRequest } from '../proto/generated/causeway/v1/GetTopol
 import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import { fromServiceError } from './status.ts';
+import { SERVICE_CONFIG } from './service-config.ts';
 import { handshakeHint, type ClientTls } from './tls.ts';
 
 /** Of a channel. A read of 1000 large values fits; more is asked for in pieces. */
@@ -90,7 +91,8 @@ export class Endpoint {
   clockOffsetMs = 0;
   #learning: Promise<void> | undefined;
 
-  constructor(address: string, index: number, system: System, tls?: ClientTls) {
+  /** `readsOnly`: nothing is written over it, so gRPC may try again by itself. */
+  constructor(address: string, index: number, system: System, tls?: ClientTls, readsOnly = false) {
     this.address = address;
     this.index = index;
     this.#system = system;
@@ -98,6 +100,7 @@ export class Endpoint {
     const secured = tls?.channel(address);
     this.client = new Client(address, secured?.credentials ?? credentials.createInsecure(), {
       ...CHANNEL_OPTIONS,
+      ...(readsOnly ? { 'grpc.enable_retries': 1, 'grpc.service_config': JSON.stringify(SERVICE_CONFIG) } : {}),
       ...secured?.options,
     });
   }

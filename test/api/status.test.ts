@@ -87,6 +87,13 @@ describe('google.rpc details, for libraries that know nothing of ours', () => {
     expect(details(new CausewayError('INTERNAL', 'x', { retryAfterMs: 1250 })).retryDelayMs).toBeUndefined();
   });
 
+  test('pushback: when, never, or as the client likes', () => {
+    const pushback = (error: CausewayError): unknown[] => overTheWire(error).metadata.get('grpc-retry-pushback-ms');
+    expect(pushback(new CausewayError('OVERLOADED', 'x', { retryAfterMs: 49.6 }))).toEqual(['50']);
+    expect(pushback(new CausewayError('NOT_READY', 'x'))).toEqual([]);
+    expect(pushback(new CausewayError('INTERNAL', 'x'))).toEqual(['-1']);
+  });
+
   test('which field of the request is at fault', () => {
     const raised = checkName('namespace', '-x')!;
     expect(details(raised).fieldViolations).toEqual([{ field: 'namespace', description: raised.message }]);

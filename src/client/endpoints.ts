@@ -14,16 +14,18 @@ import { CausewayError, type ErrorCode } from '../errors/errors.ts';
 import { objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import type { GetTopologyRequest } from '../proto/generated/causeway/v1/GetTopologyRequest.ts';
 import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
+import { handshakeHint } from '../security/handshake.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import { fromServiceError } from './status.ts';
 import { SERVICE_CONFIG } from './service-config.ts';
-import { handshakeHint, type ClientTls } from './tls.ts';
+import type { ClientTls } from './tls.ts';
 
 /** Of a channel. A read of 1000 large values fits; more is asked for in pieces. */
 const RECEIVE_BYTES_MAX = 64 * 1024 * 1024;
 const PROBE_TIMEOUT_MS = 1000;
 /** For a call that is only to say why there is no connection. */
-const WHY_NOT_MS = 200;
+const WHY_NOT_MS = 1000;
+const HEALTH_PATH = '/grpc.health.v1.Health/Check';
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;
 /** The answer should come from the node, so the wire's deadline is later than the one that the node is told. */
@@ -144,26 +146,17 @@ export class Endpoint {
     });
   }
 
-  /** A channel does not say why it has no connection; a call over it does, at once. */
+  /** A channel does not say why it has no connection; a call over it does, at once, unless it is one that gRPC tries again. */
   #whyNot(): Promise<string> {
     const deadline = this.#system.clock.nowMs() + WHY_NOT_MS;
+    const same = (bytes: Buffer): Buffer => bytes;
     return new Promise((resolve) => {
-      const { path, requestSerialize, responseDeserialize } = TOPOLOGY_METHOD();
-      const request = { namespace: '' };
-      this.client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        new Metadata(),
-        { deadline },
-        (error) => {
-          const cause = /Last error: (?<cause>.*?)[.\s]*(?:Resolution note:.*)?$/s.exec(error?.details ?? '')?.groups?.[
-            'cause'
-          ];
-          resolve(cause === undefined ? 'no connection could be made' : `no connection could be made: ${cause}`);
-        },
-      );
+      this.client.makeUnaryRequest(HEALTH_PATH, same, same, Buffer.alloc(0), new Metadata(), { deadline }, (error) => {
+        const cause = /Last error: (?<cause>.*?)[.\s]*(?:Resolution note:.*)?$/s.exec(error?.details ?? '')?.groups?.[
+          'cause'
+        ];
+        resolve(cause === undefined ? 'no connection could be made' : `no connection could be made: ${cause}`);
+      });
     });
   }
 

@@ -27,6 +27,7 @@ import { createServer, type AddressInfo, type Server as TcpServer, type Socket }
 import { CausewayError } from '../errors/errors.ts';
 import { isFor, sansOf } from '../security/certificates.ts';
 import { channelTls } from '../security/grpc-credentials.ts';
+import { handshakeHint } from '../security/handshake.ts';
 import type { ReloadingTls } from '../security/reloading.ts';
 import type { System } from '../system/system.ts';
 import { decodeDown, decodeUp, DOWN_BYTES_MAX, encodeDown, encodeUp, UP_BYTES_MAX } from './grpc-codec.ts';
@@ -226,7 +227,7 @@ export class GrpcTransport implements Transport {
     // 'status' says the same and comes always; without a listener an error event would stop the process.
     call.on('error', () => undefined);
     call.on('status', (result: StatusObject) => {
-      stream.over(describeStatus(address, result));
+      stream.over(describeStatus(address, result, this.#options.tls?.links !== undefined));
       client.close();
     });
     return stream;
@@ -390,12 +391,13 @@ function messageOf(error: unknown): string {
   return String(error);
 }
 
-function describeStatus(address: string, { code, details }: StatusObject): string {
+function describeStatus(address: string, { code, details }: StatusObject, withTls: boolean): string {
   if (code === status.OK) return `${address} has ended the stream`;
   if (code === status.UNIMPLEMENTED) {
     return `${address} speaks gRPC but not ${SERVICE}; dial the address where that region listens for peers, not for clients`;
   }
-  return `${status[code]}: ${details}`.slice(0, REASON_CHARS_MAX);
+  const hint = code === status.UNAVAILABLE ? handshakeHint(details, withTls) : undefined;
+  return `${status[code]}: ${details}${hint === undefined ? '' : ` (${hint})`}`.slice(0, REASON_CHARS_MAX);
 }
 
 /** `host:port`, IPv6 in brackets; an empty host is every interface. */

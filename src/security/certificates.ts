@@ -109,6 +109,15 @@ export function readTls(sources: TlsSources, expect: TlsExpectations): TlsReadin
   };
 }
 
+/** Whether what the sources hold now is this, byte for byte. Much cheaper than judging it again: bundles of CAs are long. */
+export function isUnchanged(sources: TlsSources, material: TlsMaterial): boolean {
+  return (['cert', 'key', 'ca'] as const).every((part) => {
+    const bytes = readPem(part, sources[part], []);
+    const before = material[part];
+    return bytes === undefined || before === undefined ? bytes === before : bytes.equals(before);
+  });
+}
+
 /** Whether the certificate (its SANs) is for one of these names or IP addresses. */
 export function isFor(certificate: X509Certificate, names: readonly string[]): boolean {
   return names.some((name) =>

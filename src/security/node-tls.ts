@@ -79,7 +79,8 @@ export class NodeTls {
             names: own.cert === undefined || !hasPeers ? [] : this.namesOf(config.region),
             signedByCa: false,
           });
-    if (problems.length > 0) throw configInvalid(problems, 'TLS');
+    if (problems.length > 0)
+      throw configInvalid(problems, 'TLS', '`causeway config check --files` looks again without starting anything.');
     this.links = links;
   }
 

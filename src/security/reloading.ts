@@ -7,6 +7,7 @@
 import type { System, TimerHandle } from '../system/system.ts';
 import {
   isPem,
+  isUnchanged,
   readTls,
   type CertificateFacts,
   type TlsExpectations,
@@ -87,21 +88,24 @@ export class ReloadingTls {
 
   /** Reads the files now. */
   look(): void {
-    const reading = readTls(this.#sources, { ...this.#options.expect, nowMs: this.#options.system.clock.nowMs() });
-    if (sameMaterial(reading.material, this.#reading.material)) {
-      // An old problem that is no more, or one that comes with time (expiry), which has its own words.
-      this.#unusable = '';
-    } else if (reading.problems.length > 0) {
-      const text = JSON.stringify(reading.problems);
-      if (text !== this.#unusable) this.#options.notice?.({ kind: 'unusable', problems: reading.problems });
-      this.#unusable = text;
-    } else {
-      this.#unusable = '';
-      this.#reading = reading;
-      this.#options.notice?.({ kind: 'reloaded', certificates: reading.certificates });
-      for (const listener of [...this.#listeners]) listener(reading.material);
-    }
+    if (isUnchanged(this.#sources, this.#reading.material)) this.#unusable = '';
+    else this.#exchange();
     this.#warn();
+  }
+
+  #exchange(): void {
+    const { expect, notice, system } = this.#options;
+    const reading = readTls(this.#sources, { ...expect, nowMs: system.clock.nowMs() });
+    if (reading.problems.length > 0) {
+      const text = JSON.stringify(reading.problems);
+      if (text !== this.#unusable) notice?.({ kind: 'unusable', problems: reading.problems });
+      this.#unusable = text;
+      return;
+    }
+    this.#unusable = '';
+    this.#reading = reading;
+    notice?.({ kind: 'reloaded', certificates: reading.certificates });
+    for (const listener of [...this.#listeners]) listener(reading.material);
   }
 
   #warn(): void {
@@ -116,11 +120,4 @@ export class ReloadingTls {
       notice?.({ kind: 'expiring', certificate, daysLeft: Math.floor(leftMs / DAY_MS) });
     }
   }
-}
-
-function sameMaterial(a: TlsMaterial, b: TlsMaterial): boolean {
-  return (['cert', 'key', 'ca'] as const).every((part) => {
-    const [one, other] = [a[part], b[part]];
-    return one === undefined || other === undefined ? one === other : one.equals(other);
-  });
 }

@@ -100,7 +100,7 @@ async function node(tls?: { cert: string; key: string; ca: string }) {
 }
 
 async function example(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { stdout } = await run(python, [join(EXAMPLE, 'example.py'), '--gen', gen, ...args], { timeout: 60_000 });
+  const { stdout } = await run(python, [join(EXAMPLE, 'example.py'), '--gen', gen, ...args], { timeout: 110_000 });
   return stdout
     .trim()
     .split('\n')
@@ -140,7 +140,7 @@ test('the same over mutual TLS; without a certificate it does not get in', async
   const tls = ['--endpoint', clients, '--ca', ca.cert];
   const steps = await example(...tls, '--cert', mine.cert, '--cert-key', mine.key, 'anna', '1');
   expect(steps.map(({ step }) => step)).toEqual(['connected', 'written', 'read', 'changed', 'refused']);
-  await expect(example(...tls, 'anna', '2')).rejects.toMatchObject({
+  await expect(example(...tls, '--deadline', '3', 'anna', '2')).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringContaining('"step": "failed"') as string,
   });

@@ -134,4 +134,22 @@ describe('a link with TLS', () => {
     expect(await dial(address, opened(stranger, ca), SERVER_NAMES['us'], 'eu').until(1)).toMatchObject([/UNAVAILABLE/]);
     expect(streams).toEqual([]);
   });
+
+  test('says what is the matter when one side has TLS and the other has not', async () => {
+    const pki = new Pki();
+    const { ca, us } = pairs(pki);
+    const { address } = await source(opened(us, ca));
+    const plain = new GrpcTransport({ system });
+    started.push(plain);
+    const ear = new Ear<Down>();
+    plain.dial(address, ear);
+    expect((await ear.until(1))[0]).toMatch(/if the other side has TLS, say so/);
+
+    const without = new GrpcTransport({ listen: '127.0.0.1:0', system });
+    started.push(without);
+    without.onAccept(() => new Ear<Up>());
+    const { port } = await without.start();
+    const [reason] = await dial(`127.0.0.1:${port}`, opened(us, ca), SERVER_NAMES['us'], 'eu').until(1);
+    expect(reason).toMatch(/has no TLS on this port/);
+  });
 });

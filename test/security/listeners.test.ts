@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Client, Metadata, ServerCredentials } from '@grpc/grpc-js';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ApiServer } from '../../src/api/server.ts';
 import type { Access, Identity } from '../../src/api/identity.ts';
 import { ALLOW_ALL } from '../../src/api/identity.ts';
@@ -14,6 +14,9 @@ import { ReloadingTls } from '../../src/security/reloading.ts';
 import { cleanup, serve, system } from '../support/api.ts';
 import { FakeRegion } from '../support/fake-region.ts';
 import { Pki, type Pair } from '../support/pki.ts';
+
+// The machine may be busy: time is no measure of anything here.
+vi.setConfig({ testTimeout: 120_000 });
 
 interface Secured {
   readonly address: string;
@@ -64,7 +67,8 @@ function client(address: string, tls?: TlsOptions): Causeway {
   const made = connect({
     endpoints: [address],
     namespace: 'app',
-    deadlineMs: 2000,
+    deadlineMs: 60_000,
+    connectTimeoutMs: 60_000,
     ...(tls === undefined ? {} : { tls }),
   });
   cleanup(() => made.close());
@@ -74,8 +78,8 @@ function client(address: string, tls?: TlsOptions): Causeway {
 /** What a person is told who cannot connect. */
 async function refused(address: string, tls?: TlsOptions): Promise<CausewayError> {
   const admin = adminClient(address, {
-    deadlineMs: 10_000,
-    connectTimeoutMs: 10_000,
+    deadlineMs: 60_000,
+    connectTimeoutMs: 60_000,
     ...(tls === undefined ? {} : { tls }),
   });
   cleanup(() => admin.close());
@@ -228,12 +232,12 @@ test('certificates and CAs are exchanged under running calls without a failed ca
     }
   };
 
-  await until(5);
+  await until(3);
   pki.install('node', pki.issue(newCa));
   tls.look();
-  await until(5);
+  await until(3);
   pki.install('client', pki.issue(newCa, { commonName: 'client' }));
-  await until(5);
+  await until(3);
   running = false;
   await traffic;
 
@@ -256,7 +260,7 @@ test('a channel takes new files for its next connection', async () => {
   const ask = (): Promise<Buffer> =>
     new Promise((resolve, reject) => {
       const same = (bytes: Buffer): Buffer => bytes;
-      const deadline = Date.now() + 20_000;
+      const deadline = Date.now() + 60_000;
       const waiting = new Metadata({ waitForReady: true });
       const path = '/causeway.v1.Data/GetTopology';
       channel.makeUnaryRequest(path, same, same, Buffer.alloc(0), waiting, { deadline }, (error, answer) =>

@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { freePorts } from '../../demo/ports.ts';
 import { adminClient, connect } from '../../src/client/index.ts';
 import { composeNode, type RunningNode } from '../../src/compose.ts';
@@ -11,6 +11,9 @@ import { configFrom } from '../../src/config/load.ts';
 import type { CausewayError } from '../../src/errors/errors.ts';
 import { cli } from '../support/cli.ts';
 import { Pki, type Pair } from '../support/pki.ts';
+
+// The machine may be busy: time is no measure of anything here.
+vi.setConfig({ testTimeout: 120_000 });
 
 interface Tls extends Pair {
   readonly ca: string;
@@ -68,14 +71,20 @@ test('two regions and their clients, all with certificates: a write arrives in t
   );
   const tls = { ca: ca.cert, ...pki.issue(clientsCa, { commonName: 'shop', names: [] }) };
   const [eu, us] = nodes.map((node) => {
-    const client = connect({ endpoints: [node.clients], namespace: 'demo', deadlineMs: 20_000, tls });
+    const client = connect({
+      endpoints: [node.clients],
+      namespace: 'demo',
+      deadlineMs: 60_000,
+      connectTimeoutMs: 60_000,
+      tls,
+    });
     onTestFinished(() => client.close());
     return client;
   });
   await eu!.register('profiles').set('anna', { city: 'Oslo' }, { durability: { regions: 1 } });
   expect((await us!.register('profiles').get('anna'))?.value).toEqual({ city: 'Oslo' });
 
-  const admin = adminClient(nodes[0]!.clients, { tls });
+  const admin = adminClient(nodes[0]!.clients, { tls, deadlineMs: 60_000, connectTimeoutMs: 60_000 });
   onTestFinished(() => admin.close());
   const { certificates, peers } = await admin.status();
   expect(peers).toMatchObject([{ region: 'us', link: { kind: 'up' } }]);
@@ -102,11 +111,19 @@ test('the command line has flags and variables for it', async () => {
   });
   expect(byVariables).toMatchObject({ code: 0, stdout: 'ok profiles/anna\n' });
 
+  const check = ['config', 'check', '--region', 'eu', '--data-dir', pki.directory, '--set', 'clusterId=c'];
+  const named = (name: string): string[] => ['--set', `listeners.clients.tls.${name}`];
+  const files = [...named(`cert=${mine.cert}`), ...named(`key=${ca.key}`), ...named(`ca=${ca.cert}`)];
+  expect((await cli([...check, ...files])).code).toBe(0);
+  const looked = await cli([...check, ...files, '--files']);
+  expect(looked.code).toBe(3);
+  expect(looked.stderr).toContain(`listeners.clients.tls.key: expected the private key of ${mine.cert} (CN=operator)`);
+
   // Mistakes: files that are none, all of them; and no certificate where one is asked for.
   const wrong = await cli([...at, '--ca', pki.path('none'), '--cert', mine.cert, 'status']);
   expect(wrong.code).toBe(3);
   expect(wrong.stderr).toMatch(/ca: expected .*there is no such file[^]*key: expected a key with the cert; got none/);
-  const without = await cli([...at, '--ca', ca.cert, '--timeout', '5s', 'status']);
+  const without = await cli([...at, '--ca', ca.cert, '--timeout', '30s', 'status']);
   expect(without.code).toBe(4);
   expect(without.stderr).toContain('the node asks for a certificate: give cert and key');
 });
@@ -136,6 +153,7 @@ test('every mistake in every file is told at once, before anything is written', 
     'listeners.peers.tls.ca',
   ]);
   expect(error!.message).toContain("expected a certificate for '127.0.0.1' (subject alternative name)");
+  expect(error!.hint).toContain('causeway config check --files');
   expect(() => readFileSync(join(config!.dataDir, 'LOCK'))).toThrow(/ENOENT/);
 });
 
@@ -147,7 +165,7 @@ test('a node goes on with the files it has when new ones are wrong, and takes th
   const node = await started(config!);
   const tls = { ca: ca.cert, ...pki.issue(ca) };
   const subject = async (): Promise<string> => {
-    const admin = adminClient(node.clients, { tls, deadlineMs: 20_000 });
+    const admin = adminClient(node.clients, { tls, deadlineMs: 60_000, connectTimeoutMs: 60_000 });
     const status = await admin.status();
     admin.close();
     return status.certificates[0]!.subject;

@@ -53,9 +53,10 @@ export const RULES: LayerRules = {
       'system',
       'security/reloading.ts',
       'security/certificates.ts',
+      'security/handshake.ts',
       'security/grpc-credentials.ts',
     ],
-    cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'system'],
+    cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'security/node-tls.ts', 'system'],
     'compose.ts': ['*'],
   },
 

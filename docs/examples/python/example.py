@@ -15,7 +15,6 @@ import time
 import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
-DEADLINE_S = 10
 
 
 def arguments():
@@ -24,6 +23,7 @@ def arguments():
     parser.add_argument("--namespace", default="demo")
     parser.add_argument("--collection", default="profiles")
     parser.add_argument("--gen", default="gen", help="where generate.sh has put its files")
+    parser.add_argument("--deadline", type=float, default=10, help="seconds for each call")
     parser.add_argument("--ca", help="with TLS: the CA that signs the nodes' certificates")
     parser.add_argument("--cert", help="with mutual TLS: the certificate to show, and --cert-key")
     parser.add_argument("--cert-key")
@@ -68,7 +68,7 @@ def write(data, key, value):
     )
     for attempt in range(5):
         try:
-            response = data.Write(request, timeout=DEADLINE_S)
+            response = data.Write(request, timeout=ARGS.deadline)
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.UNAVAILABLE or attempt == 4:
                 raise
@@ -91,7 +91,7 @@ def read(data, key, session):
         consistency=data_pb2.CONSISTENCY_CAUSAL,
         session=session,
     )
-    return data.Read(request, timeout=DEADLINE_S).views[0].register
+    return data.Read(request, timeout=ARGS.deadline).views[0].register
 
 
 def events(responses):
@@ -114,7 +114,7 @@ def explain(error):
 def main():
     with channel() as to_node:
         data = data_pb2_grpc.DataStub(to_node)
-        topology = data.GetTopology(data_pb2.GetTopologyRequest(), timeout=DEADLINE_S, wait_for_ready=True)
+        topology = data.GetTopology(data_pb2.GetTopologyRequest(), timeout=ARGS.deadline, wait_for_ready=True)
         say("connected", region=topology.region, version=topology.version)
 
         changes = data.Subscribe(
@@ -140,7 +140,7 @@ def main():
         try:
             data.Read(
                 data_pb2.ReadRequest(namespace=ARGS.namespace, collection="no-such-collection", keys=["x"]),
-                timeout=DEADLINE_S,
+                timeout=ARGS.deadline,
             )
         except grpc.RpcError as error:
             say("refused", **explain(error))

@@ -15,6 +15,7 @@ import { SingleOwnership } from './ownership/single.ts';
 import { RegionNode } from './region/node.ts';
 import type { Region } from './region/region.ts';
 import { GrpcTransport } from './replication/grpc-transport.ts';
+import { NodeTls } from './security/node-tls.ts';
 import { LmdbStore } from './store/lmdb.ts';
 import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
@@ -64,6 +65,8 @@ export async function composeNode(config: Config, system: System = realSystem())
   };
 
   try {
+    // First: whoever starts a node for the first time mends all files at once.
+    const tls = new NodeTls(config, system, (level, message) => log[level](message));
     makeDataDirectory(config.dataDir);
     const segmentLog = new SegmentLog({
       directory: config.dataDir,
@@ -77,7 +80,16 @@ export async function composeNode(config: Config, system: System = realSystem())
       // The node opens the log first; a store made from another log, or before it was damaged, proves nothing.
       logIdentity: () => segmentLog.identity,
     });
-    const transport = new GrpcTransport({ listen: config.listeners.peers.address, system });
+    const transport = new GrpcTransport({
+      listen: config.listeners.peers.address,
+      system,
+      tls: {
+        server: tls.listener('peers')?.credentials,
+        links: tls.links,
+        serverNameAt: (address) => tls.serverNameAt(address),
+        namesOf: (region) => tls.namesOf(region),
+      },
+    });
     const node = new RegionNode(toNodeSettings(config), {
       log: segmentLog,
       store,
@@ -92,8 +104,12 @@ export async function composeNode(config: Config, system: System = realSystem())
       system,
       limits: { opsPerRequestMax: config.limits.opsPerRequestMax },
       clusterId: config.clusterId,
+      credentials: tls.listener('clients')?.credentials,
+      certificates: () => tls.certificates(),
     });
 
+    started.push({ what: 'the look-out for new certificates', stop: () => tls.stop() });
+    tls.start();
     // Listeners first: a port that is taken is found before anything is written, and `status` answers during a long replay.
     // Until the node has opened its log, clients are told NOT_READY and peers are asked to come again.
     started.push({ what: 'the listener for peers', stop: () => transport.stop() });

@@ -91,7 +91,10 @@ export function adminService(env: ServiceEnv): {
     const { node, version, nowMs } = region.status();
     return { region: region.id, node, version, nowMs, ready: region.ready() && !env.load.draining };
   });
-  method('Status', () => statusMessage(region.status()));
+  method('Status', () => ({
+    ...statusMessage(region.status()),
+    certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({ use, part, subject, notAfterMs })),
+  }));
   method<DigestsRequest__Output>('Digests', ({ asOfMs: asked }) => {
     const nowMs = env.system.clock.nowMs();
     const asOfMs = asked === 0 ? nowMs : asked;
@@ -99,6 +102,7 @@ export function adminService(env: ServiceEnv): {
       throw new CausewayError(
         'INVALID_ARGUMENT',
         `as_of_ms lies within the last minute; ${asOfMs} is ${nowMs - asOfMs} ms ago`,
+        { details: { field: 'as_of_ms' } },
       );
     }
     return { digests: region.digests(asOfMs).map(digestMessage) };

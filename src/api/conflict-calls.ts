@@ -46,7 +46,9 @@ export function queryOf(request: ListConflictsRequest__Output): ConflictQuery {
   const { namespace, collection, keyPrefix, sinceMs, untilMs, pageSize, pageToken } = request;
   checkScope(namespace, collection);
   if (untilMs !== 0 && untilMs <= sinceMs) {
-    throw new CausewayError('INVALID_ARGUMENT', `until_ms (${untilMs}) is after since_ms (${sinceMs})`);
+    throw new CausewayError('INVALID_ARGUMENT', `until_ms (${untilMs}) is after since_ms (${sinceMs})`, {
+      details: { field: 'until_ms' },
+    });
   }
   return {
     namespace,
@@ -82,10 +84,14 @@ export function pageMessage(page: ConflictPage, region: string, bytesMax: number
 /** Throws CausewayError INVALID_ARGUMENT. */
 export function loserOf(shard: string, loser: { origin: string; seq: number } | null): { shard: ShardId; loser: Dot } {
   if (!isShard(shard)) {
-    throw new CausewayError('INVALID_ARGUMENT', `a shard is placement/index, e.g. 1/3; got '${shard}'`);
+    throw new CausewayError('INVALID_ARGUMENT', `a shard is placement/index, e.g. 1/3; got '${shard}'`, {
+      details: { field: 'shard' },
+    });
   }
   if (loser === null || !isOriginId(loser.origin) || !(loser.seq >= 1)) {
-    throw new CausewayError('INVALID_ARGUMENT', 'a loser is named by its origin (region~incarnation) and its seq');
+    throw new CausewayError('INVALID_ARGUMENT', 'a loser is named by its origin (region~incarnation) and its seq', {
+      details: { field: 'loser' },
+    });
   }
   return { shard, loser: { origin: loser.origin, seq: loser.seq } };
 }
@@ -139,6 +145,7 @@ function placeOfToken(token: string): PagePlace {
     }
   }
   throw new CausewayError('INVALID_ARGUMENT', 'this is no page_token of a list of conflicts', {
+    details: { field: 'page_token' },
     hint: 'use it exactly as it was given, or leave it out to begin again',
   });
 }

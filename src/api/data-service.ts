@@ -162,12 +162,13 @@ function read(
   authorize(env, call, 'read', namespace);
   const unknown = env.catalog.checkNamespace(namespace) ?? env.catalog.checkCollection(namespace, collection);
   if (unknown !== undefined) throw unknown;
-  if (keys.length === 0) throw new CausewayError('INVALID_ARGUMENT', 'a read names at least one key');
+  if (keys.length === 0)
+    throw new CausewayError('INVALID_ARGUMENT', 'a read names at least one key', { details: { field: 'keys' } });
   if (keys.length > env.limits.keysPerReadMax) {
     throw tooLarge('a read', 'keys', env.limits.keysPerReadMax, keys.length, 'send several reads');
   }
   for (const key of keys) {
-    const keyError = checkKey(key);
+    const keyError = checkKey(key, 'keys');
     if (keyError !== undefined) throw keyError;
   }
   const refusal = env.load.refusal(0);
@@ -254,7 +255,10 @@ function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
     case 'CONSISTENCY_LOCAL':
       return { kind: 'local' };
     case 'CONSISTENCY_CAUSAL':
-      if (request.session === null) throw new CausewayError('INVALID_ARGUMENT', 'a causal read needs a session token');
+      if (request.session === null)
+        throw new CausewayError('INVALID_ARGUMENT', 'a causal read needs a session token', {
+          details: { field: 'session' },
+        });
       return {
         kind: 'causal',
         session: sessionFromMessage(request.session, env.clusterId),
@@ -265,13 +269,16 @@ function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
         throw new CausewayError(
           'INVALID_ARGUMENT',
           `a bounded read has max_stale_ms from 1 to ${MAX_STALE_MS_MAX}; got ${request.maxStaleMs}`,
+          { details: { field: 'max_stale_ms' } },
         );
       }
       return { kind: 'bounded', maxStaleMs: request.maxStaleMs };
     case 'CONSISTENCY_STABLE':
       return { kind: 'stable' };
     default:
-      throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`);
+      throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`, {
+        details: { field: 'consistency' },
+      });
   }
 }
 
@@ -304,7 +311,7 @@ function subscribe(env: ServiceEnv, call: FeedCall & { request: SubscribeRequest
     let unknown = env.catalog.checkNamespace(namespace);
     for (const collection of collections) unknown ??= env.catalog.checkCollection(namespace, collection);
     if (unknown !== undefined) throw unknown;
-    const prefixError = keyPrefix === '' ? undefined : checkKey(keyPrefix);
+    const prefixError = keyPrefix === '' ? undefined : checkKey(keyPrefix, 'key_prefix');
     if (prefixError !== undefined) throw prefixError;
     const refusal = env.load.refusal(0);
     if (refusal !== undefined) throw refusal;
@@ -326,7 +333,9 @@ function formOf(request: SubscribeRequest__Output): 'op' | 'value' {
   const { form } = request as { form: string | number };
   if (form === 'FEED_FORM_UNSPECIFIED' || form === 'FEED_FORM_OP') return 'op';
   if (form === 'FEED_FORM_VALUE') return 'value';
-  throw new CausewayError('INVALID_ARGUMENT', `feed form ${form} is not known to this node`);
+  throw new CausewayError('INVALID_ARGUMENT', `feed form ${form} is not known to this node`, {
+    details: { field: 'form' },
+  });
 }
 
 function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart {
@@ -335,7 +344,9 @@ function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart 
       return { kind: 'beginning' };
     case 'fromTimeMs':
       if (!Number.isSafeInteger(request.fromTimeMs))
-        throw new CausewayError('INVALID_ARGUMENT', 'from_time_ms is in Unix ms');
+        throw new CausewayError('INVALID_ARGUMENT', 'from_time_ms is in Unix ms', {
+          details: { field: 'from_time_ms' },
+        });
       return { kind: 'time', unixMs: request.fromTimeMs as number };
     case 'cursor':
       if (!request.cursor) throw new CausewayError('CURSOR_INVALID', 'the cursor is empty');

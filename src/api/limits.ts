@@ -88,9 +88,12 @@ export function effectiveDeadlineMs(asked: number, callDeadlineMs: number): numb
 /** What broken UTF-8 decodes to. */
 const REPLACEMENT = '\uFFFD';
 
-export function checkKey(key: string): CausewayError | undefined {
+/** `field`: where it stands in the request; errors name it. */
+export function checkKey(key: string, field = 'key'): CausewayError | undefined {
   if (key.length === 0) {
-    return new CausewayError('INVALID_ARGUMENT', 'a key has 1 to 1024 bytes of UTF-8; this one is empty');
+    return new CausewayError('INVALID_ARGUMENT', 'a key has 1 to 1024 bytes of UTF-8; this one is empty', {
+      details: { field },
+    });
   }
   // Three bytes at most for a UTF-16 unit: short keys need no count.
   if (key.length * 3 > KEY_BYTES_MAX) {
@@ -100,7 +103,7 @@ export function checkKey(key: string): CausewayError | undefined {
         'TOO_LARGE',
         `a key has at most ${KEY_BYTES_MAX} bytes of UTF-8; this one has ${bytes}`,
         {
-          details: { limit: KEY_BYTES_MAX, bytes },
+          details: { field, limit: KEY_BYTES_MAX, bytes },
         },
       );
     }
@@ -109,6 +112,7 @@ export function checkKey(key: string): CausewayError | undefined {
     return new CausewayError(
       'INVALID_ARGUMENT',
       'a key is well-formed UTF-8 without U+FFFD, which broken UTF-8 decodes to',
+      { details: { field } },
     );
   }
   return undefined;
@@ -122,12 +126,14 @@ export function checkName(what: string, name: string): CausewayError | undefined
     name === ''
       ? `the request names no ${what}`
       : `a ${what} has 1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-', not beginning with or ending in '.' or '-'; got '${shown}'`,
+    { details: { field: what } },
   );
 }
 
 export function tooLarge(what: string, unit: string, limit: number, came: number, hint?: string): CausewayError {
   return new CausewayError('TOO_LARGE', `${what} has at most ${limit} ${unit}; this one has ${came}`, {
-    details: { limit, came },
+    // Lists of a request are named in it as they are counted.
+    details: { limit, came, ...(unit === 'keys' || unit === 'collections' ? { field: unit } : {}) },
     ...(hint === undefined ? {} : { hint }),
   });
 }

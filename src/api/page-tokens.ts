@@ -29,15 +29,19 @@ export function keyOfPageToken(scope: ScanScope, token: string): string | undefi
   const parts = token.length > TOKEN_CHARACTERS_MAX ? undefined : parse(token);
   if (parts === undefined) {
     throw new CausewayError('INVALID_ARGUMENT', 'the page token is none that a node wrote', {
+      details: { field: 'page_token' },
       hint: 'use it exactly as it was given, or start from the beginning',
     });
   }
   const [format, hash, key] = parts;
   if (format !== FORMAT) {
-    throw new CausewayError('INVALID_ARGUMENT', `the page token is of format ${format}; this node knows ${FORMAT}`);
+    throw new CausewayError('INVALID_ARGUMENT', `the page token is of format ${format}; this node knows ${FORMAT}`, {
+      details: { field: 'page_token' },
+    });
   }
   if (hash !== hashOf(scope)) {
     throw new CausewayError('INVALID_ARGUMENT', 'the page token is of another namespace, collection or prefix', {
+      details: { field: 'page_token' },
       hint: 'ask for all pages of a scan with the same namespace, collection and prefix',
     });
   }

@@ -1,6 +1,6 @@
 // Connections of commands to nodes: made for one command, closed at its end, whatever happens.
 
-import { adminClient, connect, type AdminClient, type Causeway } from '../client/index.ts';
+import { adminClient, connect, type AdminClient, type Causeway, type TlsOptions } from '../client/index.ts';
 import type { MergeType } from '../client/types.ts';
 import { closest } from '../config/suggest.ts';
 import { CausewayError, isCausewayError } from '../errors/errors.ts';
@@ -14,7 +14,7 @@ export async function withAdmin<T>(
   endpoint: string,
   work: (admin: AdminClient) => Promise<T>,
 ): Promise<T> {
-  const admin = adminClient(endpoint, { deadlineMs: context.timeoutMs });
+  const admin = adminClient(endpoint, { deadlineMs: context.timeoutMs, ...tlsOf(context) });
   try {
     return await work(admin);
   } finally {
@@ -34,6 +34,7 @@ export async function withClient<T>(
     endpoints: context.endpoints,
     namespace,
     deadlineMs: context.timeoutMs,
+    ...tlsOf(context),
     ...(session === undefined ? {} : { session }),
   });
   try {
@@ -60,6 +61,10 @@ export function askEach<T>(context: Context, ask: (admin: AdminClient) => Promis
       }
     }),
   );
+}
+
+function tlsOf({ tls }: Context): { readonly tls?: TlsOptions } {
+  return tls === undefined ? {} : { tls };
 }
 
 /** The merge type of a collection, as the node knows it. Throws UNKNOWN_COLLECTION, as the node does for the namespace. */

@@ -26,6 +26,7 @@ import {
   type WatchConflictsOptions,
 } from './conflicts.ts';
 import { Endpoint } from './endpoints.ts';
+import { openTls, type ClientTls, type TlsOptions } from './tls.ts';
 import type { CallOptions, MergeType, Topology } from './types.ts';
 import { mergeTypeOf, topologyOf } from './views.ts';
 
@@ -109,6 +110,17 @@ export interface NodeStatus {
     readonly commits: number;
   };
   readonly alarms: readonly { readonly sinceMs: number; readonly code: string; readonly message: string }[];
+  /** What its TLS shows and trusts; empty without TLS. */
+  readonly certificates: readonly NodeCertificate[];
+}
+
+export interface NodeCertificate {
+  /** Where its file stands in the configuration: `listeners.clients`, `listeners.peers`, `links`. */
+  readonly use: string;
+  /** `cert` or `ca`. */
+  readonly part: string;
+  readonly subject: string;
+  readonly notAfterMs: number;
 }
 
 export interface NodeDigest {
@@ -125,16 +137,19 @@ export interface AdminOptions {
   readonly deadlineMs?: number;
   /** Default 1000. */
   readonly connectTimeoutMs?: number;
+  /** TLS; without it the connection is not encrypted. */
+  readonly tls?: TlsOptions;
   readonly system?: System;
 }
 
-/** Talks to one node; nothing is retried. Errors are CausewayError. */
+/** Talks to one node; only what gRPC's service config says is tried again, briefly. Errors are CausewayError. */
 export function adminClient(endpoint: string, options: AdminOptions = {}): AdminClient {
   return new AdminClient(endpoint, options);
 }
 
 export class AdminClient {
   readonly #endpoint: Endpoint;
+  readonly #tls: ClientTls | undefined;
   readonly #system: System;
   readonly #deadlineMs: number;
   readonly #connectTimeoutMs: number;
@@ -144,7 +159,8 @@ export class AdminClient {
       throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${endpoint}'`);
     }
     this.#system = options.system ?? realSystem();
-    this.#endpoint = new Endpoint(endpoint, 0, this.#system);
+    this.#tls = openTls(options.tls, this.#system);
+    this.#endpoint = new Endpoint(endpoint, 0, this.#system, this.#tls, true);
     this.#deadlineMs = options.deadlineMs ?? 5000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 1000;
   }
@@ -215,6 +231,7 @@ export class AdminClient {
 
   close(): void {
     this.#endpoint.close();
+    this.#tls?.close();
   }
 
   #limits(options: CallOptions | undefined): { endMs: number; signal: AbortSignal | undefined } {
@@ -283,6 +300,7 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
     keys: message.keys,
     counters,
     alarms: message.alarms,
+    certificates: message.certificates,
   };
 }
 

@@ -10,6 +10,7 @@ import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handle
 import { Producer, type ProducerOptions } from './producer.ts';
 import { Session } from './session.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
+import { openTls, type TlsOptions } from './tls.ts';
 import type {
   CallOptions,
   Consistency,
@@ -27,6 +28,8 @@ export interface ConnectOptions {
   /** `host:port`, the home region's first. The first that is ready is used; the client comes back when an earlier one is again. */
   readonly endpoints: readonly string[];
   readonly namespace: string;
+  /** TLS; without it connections are not encrypted. */
+  readonly tls?: TlsOptions;
   /** For a whole call, retries included. Default 5000; a node takes at most 60,000 per attempt. */
   readonly deadlineMs?: number;
   /** How long an endpoint may take to accept a connection before the next is tried. Default 1000. */
@@ -76,7 +79,13 @@ export class Causeway {
       moveIndeterminate: options.moveIndeterminate ?? false,
     };
     if (options.session !== undefined) this.#session.join(options.session);
-    this.#endpoints = new Endpoints(options.endpoints, this.#system, options.connectTimeoutMs ?? 1000);
+    const tls = openTls(options.tls, this.#system);
+    try {
+      this.#endpoints = new Endpoints(options.endpoints, this.#system, options.connectTimeoutMs ?? 1000, tls);
+    } catch (error) {
+      tls?.close();
+      throw error;
+    }
     this.#calls = new Calls(this.#endpoints, this.#system, this.#session, this.#defaults);
   }
 

@@ -39,5 +39,6 @@ export {
   type FeedStart,
   type SubscribeOptions,
 } from './subscribe.ts';
+export type { TlsOptions } from './tls.ts';
 export type * from './types.ts';
 export { CausewayError, isCausewayError, type ErrorCode, type Outcome } from '../errors/errors.ts';

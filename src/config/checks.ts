@@ -20,6 +20,7 @@ export function crossChecks(parts: Parts<ParsedConfig>): Finding[] {
     ...checkNamespaces(parts),
     ...checkCollections(parts),
     ...checkListeners(parts),
+    ...checkLinks(parts),
     ...checkTimes(parts),
     ...checkLimits(parts),
   ];
@@ -191,14 +192,15 @@ function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] 
     const address = listener?.address === undefined ? undefined : parseAddress(listener.address);
     if (address === undefined) continue;
     addresses.set(name, address);
-    if (!isLoopback(address.host) && listener?.insecure === false) {
+    if (!isLoopback(address.host) && listener?.insecure === false && listener.tls === undefined) {
       findings.push({
         at: ['listeners', name, 'address'],
-        expected: 'a loopback address (127.0.0.1, [::1] or localhost), because this version has no TLS',
-        got: shown(listener.address),
-        remedy: `If everyone who can reach it may read and write everything, say so with listeners.${name}.insecure: true.`,
+        expected: 'TLS on a listener beyond loopback (127.0.0.1, [::1] or localhost)',
+        got: `${shown(listener.address)} without it`,
+        remedy: `Give listeners.${name}.tls a cert, a key and a ca. If everyone who can reach it may read and write everything, say so with listeners.${name}.insecure: true.`,
       });
     }
+    findings.push(...checkListenerTls(name, listener));
   }
   const { clients, peers } = Object.fromEntries(addresses);
   if (clients !== undefined && peers !== undefined && collide(clients, peers)) {
@@ -215,6 +217,61 @@ function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] 
       expected: 'a fixed port, since other regions dial it',
       got: formatAddress(peers),
       remedy: 'Use the port that stands in the peers of this region under regions.',
+    });
+  }
+  return findings;
+}
+
+function checkListenerTls(
+  name: 'clients' | 'peers',
+  listener: NonNullable<Parts<ParsedConfig>['listeners']>['clients'],
+): Finding[] {
+  const { tls, insecure } = listener ?? {};
+  if (tls === undefined) return [];
+  const findings: Finding[] = [];
+  if (insecure === true) {
+    findings.push({
+      at: ['listeners', name, 'insecure'],
+      expected: 'no insecure: true beside tls',
+      got: 'both',
+      remedy: 'With tls nobody gets in without it: remove insecure.',
+    });
+  }
+  if (tls.clientCert === 'required' && tls.ca === undefined) {
+    findings.push({
+      at: ['listeners', name, 'tls'],
+      expected: 'ca, since those who connect must show a certificate (clientCert: required)',
+      got: 'none',
+      remedy: `Add the CA that signs their certificates, or say clientCert: none.`,
+    });
+  }
+  return findings;
+}
+
+function checkLinks({ links, listeners, regions }: Parts<ParsedConfig>): Finding[] {
+  const tls = links?.tls;
+  const findings: Finding[] = [];
+  if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
+    const lacks = tls.cert === undefined ? 'cert' : 'key';
+    findings.push({
+      at: ['links', 'tls'],
+      expected: 'cert and key, or neither',
+      got: `no ${lacks}`,
+      remedy: `Add ${lacks}, or remove the other.`,
+    });
+  }
+  // A region whose links are encrypted one way only is a mistake in waiting.
+  if (
+    tls !== undefined &&
+    listeners?.peers !== undefined &&
+    listeners.peers.tls === undefined &&
+    (regions?.length ?? 1) > 1
+  ) {
+    findings.push({
+      at: ['links', 'tls'],
+      expected: 'listeners.peers.tls as well',
+      got: 'TLS only where this node dials',
+      remedy: 'Other regions dial this one in the same way: give listeners.peers its own tls.',
     });
   }
   return findings;

@@ -65,24 +65,73 @@ export function grouped(value: number): string {
 }
 
 const REGION_EXPECTED = "1 to 32 of a-z, 0-9 and '-', not at an end";
+const SERVER_NAME_PATTERN = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?$/;
+const SERVER_NAME_EXPECTED = "a DNS name, for example 'eu-west.example.net'";
 const NAME_EXPECTED = "1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-', the last two not at an end";
 
 export const MERGE_TYPES = Object.keys(MERGE_TYPE_CODES) as [MergeTypeName, ...MergeTypeName[]];
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
+function pemFile(is: string) {
+  return z
+    .string()
+    .min(1)
+    .register(optionFacts, {
+      is: `${is} Relative in a file: to the file.`,
+      expected: 'a path of a file in PEM form',
+      defaultText: 'none',
+    });
+}
+
 function listener(fallback: string, who: string) {
   return z
     .strictObject({
       address: address(0, `Where ${who} reach this node. Port 0 takes any free one.`).default(fallback),
+      tls: z
+        .strictObject({
+          cert: pemFile("The listener's certificate, and behind it those that signed it. Required with tls."),
+          key: pemFile("The certificate's private key, without a passphrase. Required with tls."),
+          ca: pemFile('The CAs that sign the certificates of those who connect.').optional(),
+          clientCert: oneOf(['required', 'none'], {
+            is: 'Whether those who connect must show a certificate that `ca` has signed (mutual TLS).',
+            cost: 'none: anyone who can reach the port can read and write everything, over encrypted connections.',
+          }).default('required'),
+        })
+        .optional()
+        .register(optionFacts, {
+          is: 'TLS; the files are read again when they change.',
+          expected: 'a mapping with cert, key, ca and clientCert',
+        }),
       insecure: yesNo(false, {
-        is: 'Listen beyond loopback although connections are neither encrypted nor authenticated yet.',
+        is: 'Listen beyond loopback without TLS: connections are neither encrypted nor authenticated.',
         cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
       }),
     })
     .prefault({})
-    .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address and insecure' });
+    .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address, tls and insecure' });
 }
+
+const links = z
+  .strictObject({
+    tls: z
+      .strictObject({
+        ca: pemFile("The CAs that sign the other regions' certificates.").optional().register(optionFacts, {
+          is: "The CAs that sign the other regions' certificates.",
+          expected: 'a path of a file in PEM form',
+          defaultText: 'what Node trusts',
+        }),
+        cert: pemFile('The certificate to show, and behind it those that signed it.').optional(),
+        key: pemFile("The certificate's private key, without a passphrase.").optional(),
+      })
+      .optional()
+      .register(optionFacts, {
+        is: 'TLS towards other regions, when it needs other files than listeners.peers.tls.',
+        expected: 'a mapping with ca, cert and key',
+      }),
+  })
+  .prefault({})
+  .register(optionFacts, { is: 'How this node dials other regions.', expected: 'a mapping with tls' });
 
 const region = z
   .strictObject({
@@ -101,6 +150,11 @@ const region = z
         is: 'Where clients reach the region; for status and fail-over, not used to replicate.',
         expected: `a list of ${ADDRESS_EXPECTED}`,
       }),
+    serverName: named(SERVER_NAME_PATTERN, SERVER_NAME_EXPECTED, '').optional().register(optionFacts, {
+      is: "The name in the certificates of the region's nodes: checked when it is dialled, and when it dials.",
+      expected: SERVER_NAME_EXPECTED,
+      defaultText: 'the hosts of its peers',
+    }),
     coordinates: z
       .strictObject({
         lat: z.number().min(-90).max(90).register(optionFacts, {
@@ -262,6 +316,7 @@ export const configSchema = z
       })
       .prefault({})
       .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients and peers' }),
+    links,
     regions: z.array(region).min(1).optional().register(optionFacts, {
       is: 'All regions of the cluster, this one included; the same list everywhere.',
       expected: 'a list of at least one region',

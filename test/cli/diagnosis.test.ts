@@ -41,6 +41,7 @@ const WELL: NodeStatus = {
     commits: 0,
   },
   alarms: [],
+  certificates: [],
 };
 
 describe('doctor', () => {

@@ -234,7 +234,7 @@ describe('one wrong thing', () => {
     [
       'a listener that others can reach',
       { yaml: `${MINIMAL}listeners:\n  clients:\n    address: 0.0.0.0:7400\n` },
-      "node.yaml:6: listeners.clients.address: expected a loopback address (127.0.0.1, [::1] or localhost), because this version has no TLS; got '0.0.0.0:7400'. If everyone who can reach it may read and write everything, say so with listeners.clients.insecure: true.",
+      "node.yaml:6: listeners.clients.address: expected TLS on a listener beyond loopback (127.0.0.1, [::1] or localhost); got '0.0.0.0:7400' without it. Give listeners.clients.tls a cert, a key and a ca. If everyone who can reach it may read and write everything, say so with listeners.clients.insecure: true.",
     ],
     [
       'two listeners on one port',

@@ -11,7 +11,6 @@ import {
   type ServerOptions,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
-import { CausewayError } from '../errors/errors.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 import { adminService } from './admin-service.ts';
@@ -21,6 +20,7 @@ import { Load, type ServiceEnv } from './env.ts';
 import { Health } from './health.ts';
 import { ALLOW_ALL, type Access } from './identity.ts';
 import { DEFAULT_API_LIMITS, transportBytesMax, type ApiLimits } from './limits.ts';
+import { listenError } from './listen-error.ts';
 
 export interface ApiServerOptions {
   readonly region: Region;
@@ -64,6 +64,11 @@ export class ApiServer {
     }
     this.#health = new Health(['causeway.v1.Data', 'causeway.v1.Admin']);
     this.#health.addTo(this.#server);
+  }
+
+  /** What the services share; the HTTP listener is one more of them. */
+  get env(): ServiceEnv {
+    return this.#env;
   }
 
   /** Throws CausewayError CONFIG_INVALID when the address cannot be listened on. */
@@ -135,17 +140,4 @@ function serverOptions(limits: ApiLimits): ServerOptions {
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     'grpc-node.max_session_memory': limits.sessionMemoryMiB,
   };
-}
-
-function listenError(listen: string, error: Error): CausewayError {
-  const occupied = /EADDRINUSE/.test(error.message);
-  const forbidden = /EACCES/.test(error.message);
-  return new CausewayError('CONFIG_INVALID', `cannot listen on ${listen}: ${error.message}`, {
-    cause: error,
-    hint: occupied
-      ? 'another process has this port: stop it, or choose another port'
-      : forbidden
-        ? 'ports below 1024 need a privilege: choose another port'
-        : 'the address has the form host:port, and the host is one of this machine',
-  });
 }

@@ -70,6 +70,9 @@ export const MERGE_TYPES = Object.keys(MERGE_TYPE_CODES) as [MergeTypeName, ...M
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
+/** As the address of a listener that is not wanted. */
+export const HTTP_OFF = 'off';
+
 function listener(fallback: string, who: string) {
   return z
     .strictObject({
@@ -82,6 +85,31 @@ function listener(fallback: string, who: string) {
     .prefault({})
     .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address and insecure' });
 }
+
+const httpListener = z
+  .strictObject({
+    address: z
+      .string()
+      .refine((text) => text === HTTP_OFF || parseAddress(text) !== undefined)
+      .default(HTTP_OFF)
+      .register(optionFacts, {
+        is: 'Where HTTP clients, browsers and probes reach this node. Port 0 takes any free one.',
+        expected: `${HTTP_OFF}, or ${ADDRESS_EXPECTED}`,
+      }),
+    insecure: yesNo(false, {
+      is: 'Listen beyond loopback although connections are neither encrypted nor authenticated yet.',
+      cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
+    }),
+    cacheSeconds: whole(0, 86_400, 0, {
+      is: 'For how long caches between the node and a reader may answer a local read by themselves, where the reader does not say (maxAge). 0: they ask each time whether it is still so.',
+      cost: 'Adds up to as much to the staleness of every read, the own writes of who reads included, unless it sends its session.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'The listener for HTTP, with the probes.',
+    expected: 'a mapping with address, insecure and cacheSeconds',
+  });
 
 const region = z
   .strictObject({
@@ -250,9 +278,10 @@ export const configSchema = z
       .strictObject({
         clients: listener('127.0.0.1:7400', 'clients'),
         peers: listener('127.0.0.1:7401', 'peer regions'),
+        http: httpListener,
       })
       .prefault({})
-      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients and peers' }),
+      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients, peers and http' }),
     regions: z.array(region).min(1).optional().register(optionFacts, {
       is: 'All regions of the cluster, this one included; the same list everywhere.',
       expected: 'a list of at least one region',

@@ -11,7 +11,15 @@ import type { Log, LogRecovery } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
 import type { View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
-import { KEY_BYTES_MAX, originRegion, shardId, type OriginId, type RegionId, type ShardId } from '../record/ids.ts';
+import {
+  KEY_BYTES_MAX,
+  originRegion,
+  shardId,
+  shardParts,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+} from '../record/ids.ts';
 import { shardOf } from '../record/hash.ts';
 import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
@@ -48,8 +56,8 @@ import type {
 } from './region.ts';
 import { scanPage } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
-import { alarmsOf, peerStatus, shardStatus } from './status.ts';
 import { SealRounds } from './seal-rounds.ts';
+import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
 import { highestOf, WriteCall } from './write-call.ts';
 
@@ -932,6 +940,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         asOfMs,
         vector: new Map(engine.origins.durable),
       }));
+  }
+
+  stalenessMs(namespace: string): number | undefined {
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return undefined;
+    const runners = [...this.#runners.values()].filter(({ shard }) => shardParts(shard).placementId === placement.id);
+    return stalenessOf(placement.regions, this.region, runners, this.#nowMs());
   }
 
   conflicts(): readonly Conflict[] {

@@ -12,7 +12,7 @@ import { methodNotAllowed, unsupportedMedia } from './errors.ts';
 import { jsonText, type Exchange, type Headers, type Target } from './exchange.ts';
 import { cacheHeaders, sessionHeader, stalenessHeader } from './headers.ts';
 import type { Parameters } from './parameters.ts';
-import { entryFields, isJson } from './values.ts';
+import { entryFields, entryJson, isJson } from './values.ts';
 
 /** The collection that a path names. Throws CausewayError INVALID_ARGUMENT, UNKNOWN_COLLECTION, or what Access says. */
 export function typeOf(exchange: Exchange, { namespace, collection }: Target, action: 'read' | 'write'): MergeTypeName {
@@ -197,16 +197,18 @@ function preparedWrite(
   const session = parameters.session();
   const durability = parameters.durability();
   const deadlineMs = parameters.deadlineMs();
+  const valueBytesMax = parameters.flag('returnEntry') ? env.limits.writeValueBytesMax : undefined;
   const refusal = env.load.refusal(0);
   if (refusal !== undefined) throw refusal;
   return (intent) => {
     const op = { namespace, collection, key, intent, condition, idempotency, issuedAtMs, trace };
-    env.region.write({ ops: [op], durability, deadlineMs, session }, (results) =>
+    env.region.write({ ops: [op], durability, deadlineMs, session, valueBytesMax }, (results) =>
       exchange.attempt(() => {
         const result = results[0] as WriteResult;
         if (!result.ok) throw result.error;
-        const { shard, version, duplicate } = result;
+        const { shard, version, duplicate, after } = result;
         const text = versionText(version);
+        const entry = after === undefined ? '' : `,"entry":${entryJson(key, type, after.view)}`;
         const headers: Record<string, string> = {
           'Causeway-Version': text,
           ...sessionHeader(env, session, new Map([[shard, new Map([[version.origin, version.stamp]])]])),
@@ -214,7 +216,11 @@ function preparedWrite(
         // Only of this type is it known that the value is now exactly what was sent. Of a retry, it may have changed since.
         if (intent.kind === 'put' && type === 'register-lww' && !duplicate) headers['ETag'] = `"${text}"`;
         // A retry is answered as the first try was.
-        exchange.json(condition?.kind === 'absent' ? 201 : 200, JSON.stringify({ version: text, duplicate }), headers);
+        exchange.json(
+          condition?.kind === 'absent' ? 201 : 200,
+          `{"version":"${text}","duplicate":${duplicate}${entry}}`,
+          headers,
+        );
       }),
     );
   };

@@ -1,7 +1,7 @@
 // Every route: its path, its methods, and what its query may say. test/api/http/openapi.test.ts compares this table with docs/openapi.yaml, both ways.
 
 import { CausewayError } from '../../errors/errors.ts';
-import { describeNamespace, readKeys } from './collections.ts';
+import { describeNamespace, readCollection } from './collections.ts';
 import { HttpError, methodNotAllowed } from './errors.ts';
 import type { Exchange, Target } from './exchange.ts';
 import { changeKey, deleteKey, putKey, readKey } from './keys.ts';
@@ -11,9 +11,13 @@ import { wantsWatch, watch } from './watch.ts';
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
+type Handle = (exchange: Exchange, target: Target, parameters: Parameters) => void;
+
 export interface Operation {
   readonly query: readonly string[];
-  readonly handle: (exchange: Exchange, target: Target, parameters: Parameters) => void;
+  readonly handle: Handle;
+  /** It can be followed instead of read: with these. */
+  readonly watch?: readonly string[];
 }
 
 export interface Route {
@@ -23,7 +27,7 @@ export interface Route {
 }
 
 const READ = ['consistency', 'deadlineMs', 'allowStale', 'maxAge'];
-const WRITE = ['durability', 'deadlineMs'];
+const WRITE = ['durability', 'deadlineMs', 'returnEntry'];
 const WATCH = ['watch', 'from', 'cursor', 'form'];
 
 export const ROUTES: readonly Route[] = [
@@ -35,16 +39,22 @@ export const ROUTES: readonly Route[] = [
   { path: '/openapi.json', methods: { GET: { query: [], handle: (exchange) => serveOpenApi(exchange) } } },
   {
     path: '/v1/{namespace}',
-    methods: { GET: { query: [...WATCH, 'collection', 'prefix'], handle: orWatch(describeNamespace) } },
+    methods: { GET: { query: ['watch'], handle: describeNamespace, watch: [...WATCH, 'collection', 'prefix'] } },
   },
   {
     path: '/v1/{namespace}/{collection}',
-    methods: { GET: { query: [...READ, ...WATCH, 'key', 'prefix'], handle: orWatch(readKeys) } },
+    methods: {
+      GET: {
+        query: [...READ, 'watch', 'key', 'prefix', 'pageSize', 'pageToken'],
+        handle: readCollection,
+        watch: [...WATCH, 'prefix'],
+      },
+    },
   },
   {
     path: '/v1/{namespace}/{collection}/{key}',
     methods: {
-      GET: { query: [...READ, ...WATCH], handle: orWatch(readKey) },
+      GET: { query: [...READ, 'watch'], handle: readKey, watch: WATCH },
       PUT: { query: [...WRITE, 'ttlMs'], handle: putKey },
       POST: { query: [...WRITE, 'ttlMs'], handle: changeKey },
       DELETE: { query: WRITE, handle: deleteKey },
@@ -53,11 +63,6 @@ export const ROUTES: readonly Route[] = [
 ];
 
 const BY_PATH = new Map(ROUTES.map((route) => [route.path, route]));
-
-function orWatch(read: Operation['handle']): Operation['handle'] {
-  return (exchange, target, parameters) =>
-    wantsWatch(exchange, parameters) ? watch(exchange, target, parameters) : read(exchange, target, parameters);
-}
 
 /** Finds the route of a request and hands it over. Throws CausewayError, HttpError. */
 export function dispatch(exchange: Exchange): void {
@@ -81,8 +86,11 @@ export function dispatch(exchange: Exchange): void {
   if (operation === undefined)
     throw methodNotAllowed(`${route.path} does not take ${method}`, allowed, 'INVALID_ARGUMENT');
   const query = parseQuery(mark === -1 ? '' : local.slice(mark + 1));
-  checkKnown(query, operation.query);
-  operation.handle(exchange, target, new Parameters(exchange, query));
+  const parameters = new Parameters(exchange, query);
+  const watches = operation.watch !== undefined && wantsWatch(exchange, parameters);
+  checkKnown(query, watches ? operation.watch : operation.query);
+  if (watches) watch(exchange, target, parameters);
+  else operation.handle(exchange, target, parameters);
 }
 
 function routeOf(path: string): { route: Route; target: Target } {

@@ -137,7 +137,7 @@ function checkDocumented(method: string, path: string, { status, headers }: Answ
 }
 
 function documentedPath(path: string): string {
-  const [bare = ''] = path.split('?');
+  const [bare = ''] = path.replace(/^http:\/\/[^/]*/, '').split('?');
   if (!bare.startsWith('/v1/')) return bare;
   const depth = bare.split('/').length - 2;
   return ['/v1/{namespace}', '/v1/{namespace}/{collection}', '/v1/{namespace}/{collection}/{key}'][

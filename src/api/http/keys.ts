@@ -191,8 +191,7 @@ function preparedWrite(
   const { namespace, collection } = target;
   const key = checkedKey(target);
   const condition = writeCondition(type, exchange.header('If-Match'), exchange.header('If-None-Match'));
-  const idempotency = parameters.idempotency();
-  const issuedAtMs = parameters.issuedAtMs();
+  const retry = parameters.idempotency();
   const trace = parameters.trace();
   const session = parameters.session();
   const durability = parameters.durability();
@@ -201,7 +200,7 @@ function preparedWrite(
   const refusal = env.load.refusal(0);
   if (refusal !== undefined) throw refusal;
   return (intent) => {
-    const op = { namespace, collection, key, intent, condition, idempotency, issuedAtMs, trace };
+    const op = { namespace, collection, key, intent, condition, ...retry, trace };
     env.region.write({ ops: [op], durability, deadlineMs, session, valueBytesMax }, (results) =>
       exchange.attempt(() => {
         const result = results[0] as WriteResult;

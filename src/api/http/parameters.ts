@@ -21,6 +21,7 @@ const HEADER_OF: Readonly<Record<string, string>> = {
 };
 
 export const SESSION_HEADER = 'Causeway-Session';
+const ISSUED_HEADER = 'Causeway-Issued-At-Ms';
 const QUERY_PARAMETERS_MAX = 2000;
 const CACHE_SECONDS_MAX = 86_400;
 const TTL_MS_MAX = 100 * 366 * 86_400_000;
@@ -161,24 +162,34 @@ export class Parameters {
     return this.whole('maxAge', 0, CACHE_SECONDS_MAX) ?? this.#exchange.env.cacheSeconds;
   }
 
-  /** As it is, or as a quoted string (draft-ietf-httpapi-idempotency-key-header). */
-  idempotency(): Idempotency | undefined {
+  /**
+   * The key as it is, or as a quoted string (draft-ietf-httpapi-idempotency-key-header), with the time of the first try: what the node no longer
+   * remembers is judged by that, so it is the caller's to keep.
+   */
+  idempotency(): { readonly idempotency?: Idempotency; readonly issuedAtMs?: number } {
     const text = this.#exchange.header('Idempotency-Key');
-    if (text === undefined) return undefined;
+    const issued = this.#exchange.header(ISSUED_HEADER);
+    if (issued !== undefined && !/^[1-9]\d{0,14}$/.test(issued)) {
+      throw invalid(`${ISSUED_HEADER} is in Unix ms; got '${issued.slice(0, 80)}'`);
+    }
+    const issuedAtMs = issued === undefined ? {} : { issuedAtMs: Number(issued) };
+    if (text === undefined) return issuedAtMs;
     const key = text.replace(/^"(.*)"$/, '$1');
     if (key === '' || key.length > IDEMPOTENCY_KEY_BYTES_MAX || !/^[\x20-\x7e]+$/.test(key)) {
       throw invalid(
         `Idempotency-Key has 1 to ${IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters; got ${key.length}`,
       );
     }
-    return { kind: 'key', key };
-  }
-
-  issuedAtMs(): number | undefined {
-    const text = this.#exchange.header('Causeway-Issued-At-Ms');
-    if (text === undefined) return undefined;
-    if (!/^[1-9]\d{0,14}$/.test(text)) throw invalid(`Causeway-Issued-At-Ms is in Unix ms; got '${text.slice(0, 80)}'`);
-    return Number(text);
+    if (issued === undefined) {
+      throw new CausewayError(
+        'INVALID_ARGUMENT',
+        `Idempotency-Key needs ${ISSUED_HEADER}: when it was first tried, in Unix ms`,
+        {
+          hint: 'take the time once and send the same in retries: what is no longer remembered is judged by it',
+        },
+      );
+    }
+    return { idempotency: { kind: 'key', key }, ...issuedAtMs };
   }
 
   /** W3C trace context as the record has it; one that is malformed counts as absent, as its standard asks. */

@@ -302,8 +302,9 @@ test('a retry with its idempotency key is answered with the first result', async
   const { httpPort, region } = await serveHttp();
   const put = (headers: Record<string, string>): Promise<Answer> =>
     ask(httpPort, 'PUT', '/v1/app/profiles/anna', { body: '1', headers: { 'If-None-Match': '*', ...headers } });
-  const first = await put({ 'Idempotency-Key': 'order-1', 'Causeway-Issued-At-Ms': '1700000000000' });
-  const second = await put({ 'Idempotency-Key': '"order-1"' });
+  const issued = { 'Causeway-Issued-At-Ms': '1700000000000' };
+  const first = await put({ 'Idempotency-Key': 'order-1', ...issued });
+  const second = await put({ 'Idempotency-Key': '"order-1"', ...issued });
   expect(first.json()).toMatchObject({ duplicate: false });
   expect(second.json()).toEqual({ version: first.json<{ version: string }>().version, duplicate: true });
   expect([first.status, second.status]).toEqual([201, 201]);
@@ -314,7 +315,8 @@ test('a retry with its idempotency key is answered with the first result', async
     idempotency: { kind: 'key', key: 'order-1' },
     issuedAtMs: 1_700_000_000_000,
   });
-  expectError(await put({ 'Idempotency-Key': 'x'.repeat(129) }), 400, 'INVALID_ARGUMENT', /1 to 128/);
+  expectError(await put({ 'Idempotency-Key': 'x'.repeat(129), ...issued }), 400, 'INVALID_ARGUMENT', /1 to 128/);
+  expectError(await put({ 'Idempotency-Key': 'order-2' }), 400, 'INVALID_ARGUMENT', /needs Causeway-Issued-At-Ms/);
   expectError(await put({ 'Causeway-Issued-At-Ms': 'now' }), 400, 'INVALID_ARGUMENT', /Unix ms/);
 });
 

@@ -78,7 +78,7 @@ curl -sS --json '{"increment": 2}' "$HERE/$COUNTER" > "$WORK/answer"
 curl -sS --json '{"increment": 3}' -H "Idempotency-Key: third-$ME" -H "$ISSUED" "$HERE/$COUNTER" > "$WORK/answer"
 curl -sS --json '{"increment": 3}' -H "Idempotency-Key: third-$ME" -H "$ISSUED" "$HERE/$COUNTER" > "$WORK/answer"
 expect 'a retry counts once' '"duplicate":true' "$(cat "$WORK/answer")"
-curl -sS -D "$WORK/headers" --json '{"increment": 10}' "$THERE/$COUNTER?returnEntry" > "$WORK/answer"
+curl -sS -D "$WORK/headers" --json '{"increment": 10}' "$THERE/$COUNTER" > "$WORK/answer"
 expect 'counted in the other region' '"entry":{"key":"c-' "$(cat "$WORK/answer")"
 expect 'both count' '"value":"15"' \
   "$(curl -sS -H "Causeway-Session: $(header Causeway-Session)" "$HERE/$COUNTER?deadlineMs=60000")"

@@ -196,7 +196,9 @@ function preparedWrite(
   const session = parameters.session();
   const durability = parameters.durability();
   const deadlineMs = parameters.deadlineMs();
-  const valueBytesMax = parameters.flag('returnEntry') ? env.limits.writeValueBytesMax : undefined;
+  // A counter's always, as in the client library: it is small, and who counts wants to know.
+  const wantsValue = type === 'counter-pn' || parameters.flag('returnValue');
+  const valueBytesMax = wantsValue ? env.limits.writeValueBytesMax : undefined;
   const refusal = env.load.refusal(0);
   if (refusal !== undefined) throw refusal;
   return (intent) => {

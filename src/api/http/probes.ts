@@ -1,6 +1,6 @@
 // What orchestrators and load balancers ask, and the description of the whole interface.
-// Alive: this process turns its event loop. Ready: reads and writes are taken here, as in grpc.health.v1; a peer that is lost changes nothing about
-// that.
+// Alive: this process turns its event loop. Ready: requests are served here, as in grpc.health.v1. A peer that is lost changes nothing about that, nor
+// does a full disk or a clock that is off: reads go on.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

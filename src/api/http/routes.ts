@@ -27,7 +27,7 @@ export interface Route {
 }
 
 const READ = ['consistency', 'deadlineMs', 'allowStale', 'maxAge'];
-const WRITE = ['durability', 'deadlineMs', 'returnEntry'];
+const WRITE = ['durability', 'deadlineMs', 'returnValue'];
 const WATCH = ['watch', 'from', 'cursor', 'form'];
 
 export const ROUTES: readonly Route[] = [

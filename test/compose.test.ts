@@ -76,7 +76,7 @@ test('HTTP is off unless asked for; asked for, it goes with the node', async () 
   await node.drain();
   expect((await fetch(`${url}/readyz`)).status).toBe(503);
   await node.stop();
-  await expect(fetch(`${url}/livez`)).rejects.toThrow();
+  await expect(fetch(`${url}/livez`)).rejects.toThrow('fetch failed');
 });
 
 test.each(['clients', 'peers', 'http'] as const)(

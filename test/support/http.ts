@@ -2,7 +2,7 @@
 // Every answer is held to docs/openapi.yaml: a status or a media type that does not stand there fails the test.
 
 import { readFileSync } from 'node:fs';
-import { Agent, request as send, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as send, type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { HttpLimits } from '../../src/api/http/limits.ts';

@@ -180,7 +180,8 @@ export class Exchange implements IncomingCall {
   /** A connection that is closed upon unread bytes is reset, and the sender may never see the answer: so they are taken, within bounds. */
   #end(unread: boolean, body: Uint8Array | undefined): void {
     const { request, response } = this;
-    if (!unread || this.#expectsContinue) {
+    // Nothing more comes from who waits for us, or has closed its side.
+    if (!unread || this.#expectsContinue || request.socket.readableEnded) {
       response.end(body);
       return;
     }

@@ -120,8 +120,9 @@ export class HttpServer {
     const refusal = refusalOf(error, this.#env.http);
     const exchange = this.#exchanges.get(socket);
     if (exchange !== undefined && !exchange.response.writableEnded) {
-      // Half an answer is on its way: anything behind it would be taken for a part of it.
-      if (exchange.answered) socket.destroy();
+      // Half an answer is on its way, and anything behind it would be taken for a part of it; or the request is whole and being served, and what came
+      // behind it says nothing about what becomes of it.
+      if (exchange.answered || exchange.request.complete) socket.destroy();
       else exchange.fail(refusal);
       return;
     }

@@ -94,6 +94,18 @@ test('what is no HTTP is told so, in JSON', async () => {
   expect(JSON.parse(answer.split('\r\n\r\n')[1]!)).toMatchObject({ code: 'invalid_argument' });
 });
 
+test('garbage behind a write that is under way is no answer to it', async () => {
+  const { httpPort, region } = await serveHttp();
+  region.stall();
+  const head = 'PUT /v1/app/profiles/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1';
+  const broken = raw(httpPort, head);
+  await until(() => region.stalled === 1, 'the write is under way');
+  broken.socket.write('GARBAGE\r\n\r\n');
+  expect(await broken.ended).toBe('');
+  region.release();
+  expect((await ask(httpPort, 'GET', '/v1/app/profiles/x')).text).toBe('1');
+});
+
 test('bytes that are not ASCII in a URL', async () => {
   const { httpPort } = await serveHttp();
   const answer = await raw(

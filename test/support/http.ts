@@ -87,7 +87,15 @@ export function ask(port: number, method: string, path: string, asked: Asked = {
   return new Promise((resolve, reject) => {
     const { headers = {}, body, agent = false } = asked;
     const length = body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
-    const request = send({ port, host: '127.0.0.1', method, path, headers: { ...length, ...headers }, agent });
+    const request = send({
+      port,
+      host: '127.0.0.1',
+      method,
+      path,
+      headers: { ...length, ...headers },
+      agent,
+      maxHeaderSize: 128 * 1024,
+    });
     request.on('error', reject);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];

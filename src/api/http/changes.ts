@@ -111,6 +111,6 @@ function list(value: unknown, name: string): readonly unknown[] {
   throw new CausewayError('INVALID_ARGUMENT', `${name} is an array; got ${shown(value)}`);
 }
 
-export function noExpiry(why: string): CausewayError {
+function noExpiry(why: string): CausewayError {
   return new CausewayError('INVALID_ARGUMENT', `ttlMs does not go with this: ${why}`);
 }

@@ -13,7 +13,7 @@ import type { Headers, HttpEnv } from './exchange.ts';
 import { SESSION_HEADER } from './parameters.ts';
 
 /** Entries of a session that goes into a header: beyond, those with the lowest stamps go, because every region passed those first. The
- *  client library has the same bound. About 30 bytes each. */
+ *  client library has the same bound. About 45 characters each. */
 const SESSION_ENTRIES_MAX = 1024;
 
 /** How far this region may be behind; `unknown` while a region has not been heard of. I14: by watermarks. */

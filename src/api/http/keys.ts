@@ -6,7 +6,7 @@ import type { MergeTypeName } from '../../record/op.ts';
 import type { ReadResult, WriteResult } from '../../region/region.ts';
 import { authorize } from '../env.ts';
 import { checkKey, checkName } from '../limits.ts';
-import { changeOf, CHANGE_FORMS, noExpiry, takesChanges } from './changes.ts';
+import { changeOf, CHANGE_FORMS, takesChanges } from './changes.ts';
 import { entityTag, observedDots, readCondition, versionText, writeCondition } from './conditions.ts';
 import { methodNotAllowed, unsupportedMedia } from './errors.ts';
 import { jsonText, type Exchange, type Headers, type Target } from './exchange.ts';
@@ -163,7 +163,6 @@ export function changeKey(exchange: Exchange, target: Target, parameters: Parame
 
 export function deleteKey(exchange: Exchange, target: Target, parameters: Parameters): void {
   const type = typeOf(exchange, target, 'write');
-  if (parameters.has('ttlMs')) throw noExpiry('a delete does not expire');
   preparedWrite(exchange, target, parameters, type)({ kind: 'delete', ...observedOf(exchange, type) });
 }
 

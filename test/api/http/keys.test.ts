@@ -2,6 +2,8 @@
 
 import { expect, test } from 'vitest';
 import { CausewayError, type ErrorCode } from '../../../src/errors/errors.ts';
+import { sessionFromText, sessionToText } from '../../../src/api/tokens.ts';
+import { originId, regionId, shardId } from '../../../src/record/ids.ts';
 import { ask, serveHttp, type Answer } from '../../support/http.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
@@ -262,6 +264,18 @@ test('a session reads causally what it wrote, elsewhere too, and grows with what
   expect(east.region.writes[0]!.session!.size).toBeGreaterThan(0);
   const both = { 'Causeway-Session': write.headers['causeway-session'] as string };
   expectError(await ask(west.httpPort, 'GET', '/v1/app/profiles/bert', { headers: both }), 503, 'SESSION_BEHIND');
+});
+
+test('I12: a session has a bound; what goes is what every region passed first', async () => {
+  const { httpPort } = await serveHttp();
+  const stamps = new Map(Array.from({ length: 1100 }, (_, i) => [originId(regionId('eu'), i), 1000 + i]));
+  const session = sessionToText(new Map([[shardId(1, 0), stamps]]), 'test-cluster');
+  const answer = await ask(httpPort, 'GET', '/v1/app/profiles/anna?consistency=local', {
+    headers: { 'Causeway-Session': session },
+  });
+  const kept = sessionFromText(answer.headers['causeway-session'] as string, 'test-cluster').get(shardId(1, 0))!;
+  expect(kept.size).toBe(1024);
+  expect(Math.min(...kept.values())).toBe(1000 + 1100 - 1024);
 });
 
 test.each([

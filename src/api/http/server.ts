@@ -5,8 +5,17 @@
 // name this machine in Host (a page that re-binds its own name does not), changes must be requests that a browser asks about
 // first (PUT, DELETE, JSON), and no answer permits another origin.
 
-import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { isLoopback, parseAddress } from '../../config/address.ts';
 import { CausewayError } from '../../errors/errors.ts';
 import type { ServiceEnv } from '../env.ts';
@@ -23,6 +32,16 @@ export interface HttpServerOptions {
   readonly listen: string;
   readonly limits?: Partial<HttpLimits>;
   readonly cacheSeconds?: number;
+  /** Without TLS when absent. */
+  readonly tls?: HttpTls | undefined;
+}
+
+export interface HttpTls {
+  readonly context: SecureContextOptions;
+  /** Only whoever shows a certificate that the context's `ca` has signed gets a connection. */
+  readonly clientCertRequired: boolean;
+  /** New certificates: for new connections. */
+  onChange(listener: (context: SecureContextOptions) => void): void;
 }
 
 /** How often Node looks for requests that are late. */
@@ -32,17 +51,17 @@ const STOP_GRACE_MS = 500;
 export class HttpServer {
   readonly #listen: string;
   readonly #env: HttpEnv;
-  readonly #server: Server;
+  readonly #server: Server | SecureServer;
   readonly #loopback: boolean;
   /** What is being answered on a connection. */
   readonly #exchanges = new WeakMap<Socket, Exchange>();
 
-  constructor({ env, listen, limits, cacheSeconds = 0 }: HttpServerOptions) {
+  constructor({ env, listen, limits, cacheSeconds = 0, tls }: HttpServerOptions) {
     const http = { ...DEFAULT_HTTP_LIMITS, ...limits };
     this.#listen = listen;
     this.#env = { ...env, http, cacheSeconds };
     this.#loopback = isLoopback(parseAddress(listen)?.host ?? '');
-    this.#server = createServer({
+    const options = {
       maxHeaderSize: http.headerBytesMax,
       headersTimeout: http.headersTimeoutMs,
       requestTimeout: http.requestTimeoutMs,
@@ -51,7 +70,8 @@ export class HttpServer {
       // Dead peers of idle connections are found by the kernel.
       keepAlive: true,
       noDelay: true,
-    });
+    };
+    this.#server = tls === undefined ? createServer(options) : secureServer(options, tls);
     this.#server.maxConnections = http.connectionsMax;
     this.#server.timeout = http.idleMs;
     this.#server.on('request', (request, response) => this.#serve(request, response, false));
@@ -113,7 +133,8 @@ export class HttpServer {
 
   /** What is no HTTP, or came too late or too large: there may be no request to answer. */
   #broken(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // Without a handshake there is nothing to say it through.
+    if (error.code === 'ECONNRESET' || /^ERR_(SSL|TLS)/.test(error.code ?? '') || !socket.writable) {
       socket.destroy();
       return;
     }
@@ -136,6 +157,18 @@ export class HttpServer {
     ];
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
   }
+}
+
+function secureServer(options: ServerOptions & { readonly headersTimeout: number }, tls: HttpTls): SecureServer {
+  const server = createSecureServer({
+    ...options,
+    ...tls.context,
+    requestCert: tls.clientCertRequired,
+    rejectUnauthorized: tls.clientCertRequired,
+    handshakeTimeout: options.headersTimeout,
+  });
+  tls.onChange((context) => server.setSecureContext(context));
+  return server;
 }
 
 function refusalOf(error: NodeJS.ErrnoException, limits: HttpLimits): HttpError {

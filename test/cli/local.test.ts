@@ -157,7 +157,7 @@ describe('start', () => {
   });
 
   test('says what to try, and keeps the data where it is told to', async () => {
-    const [port = 0] = await freePorts(3);
+    const [port = 0] = await freePorts(1);
     const data = join(directory, 'kept');
     const playing = new RunningCli(['start', '--port', `${port}`, '--data', data]);
     await playing.until(({ stdout }) => stdout.includes('Ctrl-C ends it.'));

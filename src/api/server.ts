@@ -11,7 +11,6 @@ import {
   type ServerOptions,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
-import { CausewayError } from '../errors/errors.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 import { adminService } from './admin-service.ts';
@@ -22,6 +21,7 @@ import { Health } from './health.ts';
 import { ALLOW_ALL, type Access } from './identity.ts';
 import { reflectionServices } from './reflection.ts';
 import { DEFAULT_API_LIMITS, transportBytesMax, type ApiLimits } from './limits.ts';
+import { listenError } from './listen-error.ts';
 
 export interface ApiServerOptions {
   readonly region: Region;
@@ -74,6 +74,11 @@ export class ApiServer {
     }
     this.#health = new Health(SERVICES);
     this.#health.addTo(this.#server);
+  }
+
+  /** What the services share; the HTTP listener is one more of them. */
+  get env(): ServiceEnv {
+    return this.#env;
   }
 
   /** Throws CausewayError CONFIG_INVALID when the address cannot be listened on. */
@@ -147,17 +152,4 @@ function serverOptions(limits: ApiLimits): ServerOptions {
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     'grpc-node.max_session_memory': limits.sessionMemoryMiB,
   };
-}
-
-function listenError(listen: string, error: Error): CausewayError {
-  const occupied = /EADDRINUSE/.test(error.message);
-  const forbidden = /EACCES/.test(error.message);
-  return new CausewayError('CONFIG_INVALID', `cannot listen on ${listen}: ${error.message}`, {
-    cause: error,
-    hint: occupied
-      ? 'another process has this port: stop it, or choose another port'
-      : forbidden
-        ? 'ports below 1024 need a privilege: choose another port'
-        : 'the address has the form host:port, and the host is one of this machine',
-  });
 }

@@ -187,7 +187,7 @@ function checkCollections({ namespaces, collections }: Parts<ParsedConfig>): Fin
 function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] {
   const findings: Finding[] = [];
   const addresses = new Map<string, Address>();
-  for (const name of ['clients', 'peers'] as const) {
+  for (const name of ['clients', 'peers', 'http'] as const) {
     const listener = listeners?.[name];
     const address = listener?.address === undefined ? undefined : parseAddress(listener.address);
     if (address === undefined) continue;
@@ -202,13 +202,22 @@ function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] 
     }
     findings.push(...checkListenerTls(name, listener));
   }
-  const { clients, peers } = Object.fromEntries(addresses);
+  const { clients, peers, http } = Object.fromEntries(addresses);
   if (clients !== undefined && peers !== undefined && collide(clients, peers)) {
     findings.push({
       at: ['listeners', 'peers', 'address'],
       expected: 'another port than listeners.clients.address',
       got: formatAddress(peers),
       remedy: 'Clients and peers have listeners of their own: give one of them another port.',
+    });
+  }
+  for (const [name, other] of Object.entries({ clients, peers })) {
+    if (http === undefined || other === undefined || !collide(http, other)) continue;
+    findings.push({
+      at: ['listeners', 'http', 'address'],
+      expected: `another port than listeners.${name}.address`,
+      got: formatAddress(http),
+      remedy: 'HTTP has a listener of its own: give it another port, or set it to off.',
     });
   }
   if (peers?.port === 0 && regions !== undefined && regions.length > 1) {
@@ -223,8 +232,8 @@ function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] 
 }
 
 function checkListenerTls(
-  name: 'clients' | 'peers',
-  listener: NonNullable<Parts<ParsedConfig>['listeners']>['clients'],
+  name: 'clients' | 'peers' | 'http',
+  listener: NonNullable<Parts<ParsedConfig>['listeners']>['clients' | 'http'],
 ): Finding[] {
   const { tls, insecure } = listener ?? {};
   if (tls === undefined) return [];

@@ -84,33 +84,67 @@ function pemFile(is: string) {
     });
 }
 
+/** The address of a listener that is not wanted. */
+export const HTTP_OFF = 'off';
+
+function listenerTls() {
+  return z
+    .strictObject({
+      cert: pemFile("The listener's certificate, and behind it those that signed it. Required with tls."),
+      key: pemFile("The certificate's private key, without a passphrase. Required with tls."),
+      ca: pemFile('The CAs that sign the certificates of those who connect.').optional(),
+      clientCert: oneOf(['required', 'none'], {
+        is: 'Whether those who connect must show a certificate that `ca` has signed (mutual TLS).',
+        cost: 'none: anyone who can reach the port can read and write everything, over encrypted connections.',
+      }).default('required'),
+    })
+    .optional()
+    .register(optionFacts, {
+      is: 'TLS; the files are read again when they change.',
+      expected: 'a mapping with cert, key, ca and clientCert',
+    });
+}
+
+function insecure() {
+  return yesNo(false, {
+    is: 'Listen beyond loopback without TLS: connections are neither encrypted nor authenticated.',
+    cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
+  });
+}
+
 function listener(fallback: string, who: string) {
   return z
     .strictObject({
       address: address(0, `Where ${who} reach this node. Port 0 takes any free one.`).default(fallback),
-      tls: z
-        .strictObject({
-          cert: pemFile("The listener's certificate, and behind it those that signed it. Required with tls."),
-          key: pemFile("The certificate's private key, without a passphrase. Required with tls."),
-          ca: pemFile('The CAs that sign the certificates of those who connect.').optional(),
-          clientCert: oneOf(['required', 'none'], {
-            is: 'Whether those who connect must show a certificate that `ca` has signed (mutual TLS).',
-            cost: 'none: anyone who can reach the port can read and write everything, over encrypted connections.',
-          }).default('required'),
-        })
-        .optional()
-        .register(optionFacts, {
-          is: 'TLS; the files are read again when they change.',
-          expected: 'a mapping with cert, key, ca and clientCert',
-        }),
-      insecure: yesNo(false, {
-        is: 'Listen beyond loopback without TLS: connections are neither encrypted nor authenticated.',
-        cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
-      }),
+      tls: listenerTls(),
+      insecure: insecure(),
     })
     .prefault({})
     .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address, tls and insecure' });
 }
+
+const httpListener = z
+  .strictObject({
+    address: z
+      .string()
+      .refine((text) => text === HTTP_OFF || parseAddress(text) !== undefined)
+      .default(HTTP_OFF)
+      .register(optionFacts, {
+        is: 'Where HTTP clients, browsers and probes reach this node. Port 0 takes any free one.',
+        expected: `${HTTP_OFF}, or ${ADDRESS_EXPECTED}`,
+      }),
+    tls: listenerTls(),
+    insecure: insecure(),
+    cacheSeconds: whole(0, 86_400, 0, {
+      is: 'For how long caches between the node and a reader may answer a local read by themselves, where the reader does not say (maxAge). 0: they ask each time whether it is still so.',
+      cost: 'Adds up to as much to the staleness of every read, the own writes of who reads included, unless it sends its session.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'The listener for HTTP, with the probes.',
+    expected: 'a mapping with address, tls, insecure and cacheSeconds',
+  });
 
 const links = z
   .strictObject({
@@ -313,9 +347,10 @@ export const configSchema = z
       .strictObject({
         clients: listener('127.0.0.1:7400', 'clients'),
         peers: listener('127.0.0.1:7401', 'peer regions'),
+        http: httpListener,
       })
       .prefault({})
-      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients and peers' }),
+      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients, peers and http' }),
     links,
     regions: z.array(region).min(1).optional().register(optionFacts, {
       is: 'All regions of the cluster, this one included; the same list everywhere.',

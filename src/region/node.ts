@@ -18,6 +18,7 @@ import {
   KEY_BYTES_MAX,
   originRegion,
   shardId,
+  shardParts,
   type Dot,
   type OriginId,
   type RegionId,
@@ -69,8 +70,8 @@ import { scanPage, type KeyRange } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { StableRead, type Cut } from './stable-read.ts';
 import { StableScan } from './stable-scan.ts';
-import { alarmsOf, peerStatus, shardStatus } from './status.ts';
 import { SealRounds } from './seal-rounds.ts';
+import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
 import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
@@ -1078,6 +1079,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         asOfMs,
         vector: new Map(engine.origins.durable),
       }));
+  }
+
+  stalenessMs(namespace: string): number | undefined {
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return undefined;
+    const runners = [...this.#runners.values()].filter(({ shard }) => shardParts(shard).placementId === placement.id);
+    return stalenessOf(placement.regions, this.region, runners, this.#nowMs());
   }
 
   /** Of the shards that are served now: one that begins anew is not complete until its log has been read. */

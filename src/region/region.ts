@@ -232,6 +232,9 @@ export interface Region {
   /** A page of a collection's keys, each shard's part from one moment. */
   scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void;
   subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription;
+  /** I14: by watermarks, how old at most the newest change is that a local read of the namespace may lack; undefined while a region
+   *  that holds it has not been heard of. */
+  stalenessMs(namespace: string): number | undefined;
   /** Digests of all shards at one moment; `asOfMs` (within the last minute) decides which expiring parts count. */
   digests(asOfMs: number): readonly ShardDigest[];
   status(): RegionStatus;

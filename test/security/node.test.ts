@@ -1,6 +1,7 @@
 // Nodes with TLS from their configuration on: two regions, their clients, and what is said when files are wrong.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -95,6 +96,37 @@ test('two regions and their clients, all with certificates: a write arrives in t
     'listeners.peers ca CN=test-ca',
   ]);
   expect(certificates[0]!.notAfterMs).toBeGreaterThan(Date.now());
+});
+
+test('the HTTP listener has TLS by its configuration, as the others do', async () => {
+  const pki = new Pki();
+  const ca = pki.ca();
+  const clientsCa = pki.ca('clients');
+  const [given] = await configs(() => ({}));
+  const tls = { ...pki.issue(ca), ca: clientsCa.cert, clientCert: 'required' as const };
+  const http = { address: '127.0.0.1:0', insecure: false, cacheSeconds: 0, tls };
+  const node = await started({ ...given!, listeners: { ...given!.listeners, http } });
+  const get = (
+    who: { readonly cert: string; readonly key: string } | undefined,
+  ): Promise<number | string | undefined> =>
+    new Promise((resolve) => {
+      const pair = who === undefined ? {} : { cert: readFileSync(who.cert), key: readFileSync(who.key) };
+      const options = { agent: false, ca: readFileSync(ca.cert), servername: 'localhost', ...pair } as const;
+      const asked = request(`https://${node.http}/livez`, options, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      asked.on('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+      asked.end();
+    });
+  expect(await get(pki.issue(clientsCa, { commonName: 'shop', names: [] }))).toBe(200);
+  expect(await get(undefined)).toMatch(/^ERR_SSL|ECONNRESET/);
+  const admin = adminClient(node.clients, { deadlineMs: 60_000, connectTimeoutMs: 60_000 });
+  onTestFinished(() => admin.close());
+  expect((await admin.status()).certificates.map(({ use, part }) => `${use} ${part}`)).toEqual([
+    'listeners.http cert',
+    'listeners.http ca',
+  ]);
 });
 
 test('the command line has flags and variables for it', async () => {

@@ -254,6 +254,12 @@ export class FakeRegion implements Region {
     };
   }
 
+  staleness: number | undefined = 0;
+
+  stalenessMs(namespace: string): number | undefined {
+    return namespace === this.#namespace ? this.staleness : undefined;
+  }
+
   failSubscribers(error: CausewayError): void {
     for (const subscriber of this.#subscribers) subscriber.sink.failed(error);
   }

@@ -1,11 +1,12 @@
 // npm run check [-- names of steps]: everything that is checked before the tests run. --fix rewrites to the format instead.
 // All steps run even when one fails, so that one run shows all there is to mend.
 
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkContract } from './contract.mjs';
 import { lockFileProblems } from './lock-file.mjs';
+import { fetched, installed, node } from './tools.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -19,10 +20,7 @@ const STEPS_AT_ONCE = 2;
 const OXLINT = ['oxlint@1.94.0', 'oxlint-tsgolint@7.0.2007'];
 const KNIP = ['knip@6.44.2'];
 
-/**
- * @typedef {{ ok: boolean, output: string }} Result
- * @type {Record<string, { says: string, run: () => Promise<Result> }>}
- */
+/** @type {Record<string, { says: string, run: () => Promise<import('./tools.mjs').Result> }>} */
 const STEPS = {
   lint: {
     says: 'oxlint, with types',
@@ -39,6 +37,7 @@ const STEPS = {
     says: 'generated types match proto/',
     run: () => node([join(root, 'scripts/generate-proto-types.mjs'), '--check']),
   },
+  contract: { says: 'buf: lint, nothing breaks what was released, descriptors match proto/', run: checkContract },
   'lock-file': {
     says: 'package-lock.json names no registry',
     run: () => {
@@ -47,71 +46,6 @@ const STEPS = {
     },
   },
 };
-
-/**
- * A program of a package in node_modules.
- * @param {string} name
- * @param {string} program
- * @param {string[]} args
- */
-function installed(name, program, args) {
-  const manifestPath = join(root, 'node_modules', name, 'package.json');
-  const { bin } = JSON.parse(readFileSync(manifestPath, 'utf8'));
-  return node([join(dirname(manifestPath), typeof bin === 'string' ? bin : bin[program]), ...args]);
-}
-
-/**
- * A program of packages that npm fetches, or has fetched before.
- * @param {string[]} packages
- * @param {string[]} command
- * @returns {Promise<Result>}
- */
-async function fetched(packages, command) {
-  const args = [
-    'exec',
-    '--yes',
-    '--prefer-offline',
-    '--loglevel=error',
-    '--fetch-retries=1',
-    '--fetch-timeout=60000',
-    ...packages.map((name) => `--package=${name}`),
-    '--',
-    ...command,
-  ];
-  const npmCli = process.env['npm_execpath'];
-  const byPath = npmCli === undefined || !/\.c?js$/.test(npmCli) || !existsSync(npmCli);
-  const result = byPath ? await spawned('npm', args) : await node([npmCli, ...args]);
-  if (!result.ok && /npm error (code|network|errno)/.test(result.output)) {
-    result.output = `${packages.join(' and ')} could not be fetched, so this step did not run. It needs a package registry that this machine can reach, once.\n${result.output}`;
-  }
-  return result;
-}
-
-/** @param {string[]} args */
-function node(args) {
-  return spawned(process.execPath, args);
-}
-
-/**
- * @param {string} command
- * @param {string[]} args
- * @returns {Promise<Result>}
- */
-function spawned(command, args) {
-  return new Promise((resolve) => {
-    // Colour would be lost on most terminals' scrollback and in logs; positions in `file:line` form are what matters.
-    const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
-    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text) => (output += text));
-    child.stderr.setEncoding('utf8').on('data', (text) => (output += text));
-    child.on('error', (error) => resolve({ ok: false, output: `could not run ${command}: ${error.message}` }));
-    child.on('close', (code, signal) => {
-      if (signal !== null) output += `\nended by ${signal}`;
-      resolve({ ok: code === 0, output });
-    });
-  });
-}
 
 /** @param {string[]} names */
 async function check(names) {

@@ -1,4 +1,5 @@
-// Generates TypeScript types from proto/causeway/v1 into src/proto/generated; --check only says whether they are fresh.
+// Generates TypeScript types from proto/causeway/v1 into src/proto/generated, and the descriptor set for reflection (contract.mjs);
+// --check only says whether the types are fresh.
 // The types are committed, so that a build needs no generator and a review sees what a change of the protocol does.
 
 import { spawnSync } from 'node:child_process';
@@ -7,6 +8,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeDescriptors } from './contract.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const PROTO_ROOT = 'proto';
@@ -51,7 +53,7 @@ function contents(directory) {
   return files;
 }
 
-function main() {
+async function main() {
   const target = join(root, GENERATED);
   const fresh = mkdtempSync(join(tmpdir(), 'causeway-proto-'));
   try {
@@ -61,6 +63,8 @@ function main() {
       rmSync(target, { recursive: true, force: true });
       generate(target);
       console.log(`generated ${contents(target).size} files in ${GENERATED}`);
+      const { ok, output } = await writeDescriptors();
+      if (!ok) throw new Error(output);
       return;
     }
     generate(fresh);
@@ -81,7 +85,7 @@ function main() {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

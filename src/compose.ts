@@ -4,17 +4,20 @@
 
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { HttpServer, type HttpTls } from './api/http/server.ts';
 import { ApiServer } from './api/server.ts';
 import { formatAddress, parseAddress } from './config/address.ts';
 import { settingsHash } from './config/hash.ts';
 import { toNodeSettings } from './config/node-settings.ts';
-import type { Config } from './config/schema.ts';
+import { HTTP_OFF, type Config } from './config/schema.ts';
 import { CausewayError, toCausewayError } from './errors/errors.ts';
 import { SegmentLog } from './log/segment.ts';
 import { SingleOwnership } from './ownership/single.ts';
 import { RegionNode } from './region/node.ts';
 import type { Region } from './region/region.ts';
 import { GrpcTransport } from './replication/grpc-transport.ts';
+import { secureContextOf } from './security/grpc-credentials.ts';
+import { NodeTls, type ListenerTls } from './security/node-tls.ts';
 import { LmdbStore } from './store/lmdb.ts';
 import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
@@ -29,6 +32,8 @@ export interface RunningNode {
   /** As listened on: with the real port where the config says 0. */
   readonly clients: string;
   readonly peers: string;
+  /** undefined: not wanted. */
+  readonly http: string | undefined;
   readonly log: Logger;
   /** Resolves, with the reason, when the node cannot go on: its process must end at once, without stop(), so that nothing is
    *  written after what the log could not write. Never rejects. */
@@ -64,6 +69,8 @@ export async function composeNode(config: Config, system: System = realSystem())
   };
 
   try {
+    // First: whoever starts a node for the first time mends all files at once.
+    const tls = new NodeTls(config, system, (level, message) => log[level](message));
     makeDataDirectory(config.dataDir);
     const segmentLog = new SegmentLog({
       directory: config.dataDir,
@@ -77,7 +84,16 @@ export async function composeNode(config: Config, system: System = realSystem())
       // The node opens the log first; a store made from another log, or before it was damaged, proves nothing.
       logIdentity: () => segmentLog.identity,
     });
-    const transport = new GrpcTransport({ listen: config.listeners.peers.address, system });
+    const transport = new GrpcTransport({
+      listen: config.listeners.peers.address,
+      system,
+      tls: {
+        server: tls.listener('peers')?.credentials,
+        links: tls.links,
+        serverNameAt: (address) => tls.serverNameAt(address),
+        namesOf: (region) => tls.namesOf(region),
+      },
+    });
     const node = new RegionNode(toNodeSettings(config), {
       log: segmentLog,
       store,
@@ -92,8 +108,12 @@ export async function composeNode(config: Config, system: System = realSystem())
       system,
       limits: { opsPerRequestMax: config.limits.opsPerRequestMax },
       clusterId: config.clusterId,
+      credentials: tls.listener('clients')?.credentials,
+      certificates: () => tls.certificates(),
     });
 
+    started.push({ what: 'the look-out for new certificates', stop: () => tls.stop() });
+    tls.start();
     // Listeners first: a port that is taken is found before anything is written, and `status` answers during a long replay.
     // Until the node has opened its log, clients are told NOT_READY and peers are asked to come again.
     started.push({ what: 'the listener for peers', stop: () => transport.stop() });
@@ -102,7 +122,20 @@ export async function composeNode(config: Config, system: System = realSystem())
     const { port: clientsPort } = await api.start();
     const clients = withPort(config.listeners.clients.address, clientsPort);
     const peers = withPort(config.listeners.peers.address, peersPort);
-    log.info({ clients, peers, dataDir: config.dataDir, settingsHash: settingsHash(config) }, 'listening');
+    const { http: httpListener } = config.listeners;
+    let http: string | undefined;
+    if (httpListener.address !== HTTP_OFF) {
+      const { address, cacheSeconds } = httpListener;
+      const server = new HttpServer({
+        env: api.env,
+        listen: address,
+        cacheSeconds,
+        tls: httpTls(tls.listener('http')),
+      });
+      started.push({ what: 'the listener for HTTP', stop: () => server.stop() });
+      http = withPort(address, (await server.start()).port);
+    }
+    log.info({ clients, peers, http, dataDir: config.dataDir, settingsHash: settingsHash(config) }, 'listening');
     // A start that fails half-way holds the directory's lock all the same.
     started.push({ what: 'the node', stop: () => node.stop() });
     await node.start();
@@ -114,10 +147,12 @@ export async function composeNode(config: Config, system: System = realSystem())
       region: node,
       clients,
       peers,
+      http,
       log,
       failed,
       drain: async () => {
         log.info('draining');
+        // What the API holds counts HTTP's requests and watches too.
         for (const done of await Promise.allSettled([api.drain(), node.drain()])) {
           // E.g. a full disk, on which the store cannot say that it is whole: the next start reads the log instead.
           if (done.status === 'rejected')
@@ -174,6 +209,16 @@ function whyNotMade(directory: string, error: unknown): string {
 
 function nearestThere(directory: string): string {
   return existsSync(directory) || dirname(directory) === directory ? directory : nearestThere(dirname(directory));
+}
+
+function httpTls(listener: ListenerTls | undefined): HttpTls | undefined {
+  if (listener === undefined) return undefined;
+  const { tls, clientCertRequired } = listener;
+  return {
+    context: secureContextOf(tls.material),
+    clientCertRequired,
+    onChange: (changed) => void tls.onChange((material) => changed(secureContextOf(material))),
+  };
 }
 
 function withPort(address: string, port: number): string {

@@ -11,15 +11,19 @@ import { composeNode } from '../src/compose.ts';
 import { configFrom } from '../src/config/load.ts';
 import type { Config } from '../src/config/schema.ts';
 
-async function config(): Promise<Config> {
+async function config(also?: 'http'): Promise<Config> {
   const directory = mkdtempSync(join(tmpdir(), 'causeway-compose-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const [clients, peers] = await freePorts(2);
+  const [clients, peers, http] = await freePorts(3);
   return configFrom({
     clusterId: 'c',
     region: 'solo',
     dataDir: join(directory, 'data'),
-    listeners: { clients: { address: `127.0.0.1:${clients}` }, peers: { address: `127.0.0.1:${peers}` } },
+    listeners: {
+      clients: { address: `127.0.0.1:${clients}` },
+      peers: { address: `127.0.0.1:${peers}` },
+      ...(also === 'http' ? { http: { address: `127.0.0.1:${http}` } } : {}),
+    },
     namespaces: [{ name: 'demo' }],
     collections: [{ namespace: 'demo', name: 'profiles', type: 'register-lww' }],
     log: { level: 'silent' },
@@ -49,10 +53,36 @@ test('a node from a configuration: written, stopped, started again, read', async
   }
 });
 
-test.each(['clients', 'peers'] as const)(
+test('HTTP is off unless asked for; asked for, it goes with the node', async () => {
+  const given = await config();
+  const off = await composeNode(given);
+  expect(off.http).toBeUndefined();
+  await off.stop();
+  const { listeners } = given;
+  const http = { address: '127.0.0.1:0', insecure: false, cacheSeconds: 9 };
+  const node = await composeNode({ ...given, listeners: { ...listeners, http } });
+  const url = `http://${node.http}`;
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  const written = await fetch(`${url}/v1/demo/profiles/anna`, { method: 'PUT', body: '{"city":"Oslo"}' });
+  expect(written.status).toBe(200);
+  const client = connect({ endpoints: [node.clients], namespace: 'demo' });
+  expect((await client.register('profiles').get('anna'))?.value).toEqual({ city: 'Oslo' });
+  client.close();
+  const got = await fetch(`${url}/v1/demo/profiles/anna`);
+  expect({ cache: got.headers.get('cache-control'), staleness: got.headers.get('causeway-staleness-ms') }).toEqual({
+    cache: 'max-age=9',
+    staleness: '0',
+  });
+  await node.drain();
+  expect((await fetch(`${url}/readyz`)).status).toBe(503);
+  await node.stop();
+  await expect(fetch(`${url}/livez`)).rejects.toThrow('fetch failed');
+});
+
+test.each(['clients', 'peers', 'http'] as const)(
   'when the port for %s is taken, nothing is left: ports, lock, files',
   async (who) => {
-    const given = await config();
+    const given = await config('http');
     const holder = await listen(given.listeners[who].address);
     await expect(composeNode(given)).rejects.toMatchObject({
       code: 'CONFIG_INVALID',

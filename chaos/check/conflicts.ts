@@ -1,31 +1,54 @@
-// Verdicts that the regions gave, against those of the reference (DESIGN 6): none missed, none invented, one for a loser.
-// A region that restarts judges again what it replays; the loser's dot tells a repetition from a second verdict.
+// The conflict journals against the reference (DESIGN 6): none missed, none invented, one for a loser; after crashes, replays and moves to
+// another node as before. Two readers look: one that lists the journal now and then, and one per region that follows its stream with a
+// cursor through all of the region's lives, and must be told of every verdict exactly once.
 
+import type { CausewayError } from '../../src/errors/errors.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
 import type { RegionId, Version } from '../../src/record/ids.ts';
-import type { Conflict } from '../../src/region/region.ts';
+import type {
+  Conflict,
+  ConflictCursor,
+  ConflictPage,
+  ConflictSubscription,
+  PagePlace,
+} from '../../src/region/region.ts';
 import { keyName } from './history.ts';
 import { holds } from './violation.ts';
 import type { ViewCheck } from './views.ts';
-import type { Cluster, SimNode } from '../sim/cluster.ts';
+import type { Cluster, SimNode, SimRegion } from '../sim/cluster.ts';
+import type { Life } from '../sim/scheduler.ts';
 
 interface Verdict {
   readonly region: RegionId;
   readonly winner: Version;
 }
 
+/** Who follows a region's stream. */
+interface Follower {
+  readonly told: Map<string, Version>;
+  cursor: ConflictCursor | undefined;
+  life: Life | undefined;
+  subscription: ConflictSubscription | undefined;
+}
+
+const PAGE = 7;
+
 function dotText(version: Version): string {
   return `${version.origin}:${version.seq}`;
 }
 
+function verdictName({ shard, collection, key, field, loser }: Conflict): string {
+  return `${shard} ${keyName(collection.namespace, collection.name, key)} ${field ?? ''} ${dotText(loser)}`;
+}
+
 export class ConflictCheck {
   readonly #cluster: Cluster;
-  readonly #views: ViewCheck;
+  readonly #views: Pick<ViewCheck, 'conflictsOf'>;
   /** `shard name field loser` → the verdict. */
   readonly #verdicts = new Map<string, Verdict>();
-  readonly #seen = new WeakMap<Conflict, true>();
+  readonly #followers = new Map<SimRegion, Follower>();
 
-  constructor(cluster: Cluster, views: ViewCheck) {
+  constructor(cluster: Cluster, views: Pick<ViewCheck, 'conflictsOf'>) {
     this.#cluster = cluster;
     this.#views = views;
   }
@@ -35,69 +58,172 @@ export class ConflictCheck {
   }
 
   collectAll(): void {
-    for (const region of this.#cluster.regions)
+    for (const region of this.#cluster.regions) {
       for (const node of region.nodes) if (node.state === 'up') this.collect(node);
+      this.#follow(region);
+    }
   }
 
   collect(node: SimNode): void {
     if (node.node === undefined || node.state === 'starting') return;
-    const all = node.node.conflicts();
-    for (let i = all.length - 1; i >= 0; i--) {
-      const conflict = all[i]!;
-      if (this.#seen.has(conflict)) break;
-      this.#seen.set(conflict, true);
-      this.#add(node.region.id, conflict);
-    }
+    for (const conflict of journalOf(node) ?? []) this.#add(node.region, conflict);
   }
 
-  #add(region: RegionId, { shard, collection, key, field, loser, winner }: Conflict): void {
-    const name = `${shard} ${keyName(collection.namespace, collection.name, key)} ${field ?? ''} ${dotText(loser)}`;
+  #add(region: SimRegion, conflict: Conflict): void {
+    const { winner } = conflict;
+    const name = verdictName(conflict);
     const before = this.#verdicts.get(name);
     holds(
-      before === undefined || dotText(before.winner) === dotText(winner) || this.#cluster.region(region).rewound,
+      before === undefined || dotText(before.winner) === dotText(winner) || region.rewound,
       'conflict',
-      () => `${region}: ${name} was judged to lose to ${dotText(before!.winner)} and to ${dotText(winner)}`,
+      () => `${region.id}: ${name} was judged to lose to ${dotText(before!.winner)} and to ${dotText(winner)}`,
     );
-    this.#verdicts.set(name, { region, winner });
+    this.#verdicts.set(name, { region: region.id, winner });
+  }
+
+  /** Goes on with the same cursor at whichever process serves the region now. */
+  #follow(region: SimRegion): void {
+    const node = this.#cluster.nodeFor(region);
+    if (node?.node === undefined || node.state !== 'up') return;
+    let follower = this.#followers.get(region);
+    if (follower === undefined) {
+      follower = { told: new Map(), cursor: undefined, life: undefined, subscription: undefined };
+      this.#followers.set(region, follower);
+    }
+    if (follower.life === node.life) return;
+    if (follower.life?.alive === true) follower.subscription?.cancel();
+    const { told, cursor } = follower;
+    const { life } = node;
+    follower.life = life;
+    follower.subscription = node.node.watchConflicts(
+      { namespace: '', collection: '', keyPrefix: '', start: cursor ?? 'beginning' },
+      {
+        conflicts: (conflicts, moved, lost) => {
+          holds(
+            !lost || region.rewound,
+            'conflict',
+            () => `${node.name} says that conflicts were dropped behind a cursor of its own`,
+          );
+          for (const conflict of conflicts) {
+            const name = verdictName(conflict);
+            holds(
+              !told.has(name) || region.rewound,
+              'conflict',
+              () => `${node.name} told twice that ${name} lost to ${dotText(conflict.winner)}`,
+            );
+            told.set(name, conflict.winner);
+            this.#add(region, conflict);
+          }
+          follower.cursor = moved;
+          return true;
+        },
+        failed: () => {
+          if (follower.life === life) follower.life = undefined;
+        },
+      },
+    );
   }
 
   /** After everything healed. A region that lost its log has its ops back in another order, and is not asked. */
   final(): void {
-    const { history, regions, collections } = this.#cluster;
-    const types = new Map<string, MergeTypeName>(
-      collections.map(({ namespace, name, type }) => [`${namespace}/${name}`, type]),
-    );
-    const expected = new Set<string>();
+    const { regions } = this.#cluster;
+    const expected = new Map<RegionId, Map<string, Version>>();
+    for (const region of regions) expected.set(region.id, this.#expectedOf(region));
     for (const region of regions) {
-      for (const shard of region.shards) {
-        const log = history.log(region.id, shard);
-        for (const name of log.byKey.keys()) {
-          const type = types.get(name.slice(0, name.lastIndexOf('/')))!;
-          for (const { field, loser, winner } of this.#views.conflictsOf(log, type, name)) {
-            const verdict = `${shard} ${name} ${field ?? ''} ${dotText(loser)}`;
-            expected.add(verdict);
-            if (region.rewound) continue;
-            const given = this.#verdicts.get(verdict);
-            holds(
-              given !== undefined,
-              'conflict',
-              () => `${region.id}: ${verdict} lost to ${dotText(winner)}, which had not seen it, and nobody was told`,
-            );
-            holds(
-              dotText(given.winner) === dotText(winner),
-              'conflict',
-              () => `${region.id}: ${verdict} lost to ${dotText(winner)}; the verdict says ${dotText(given.winner)}`,
-            );
-          }
-        }
+      if (region.rewound) continue;
+      const node = this.#cluster.nodeFor(region);
+      const journal = node === undefined ? undefined : journalOf(node);
+      holds(journal !== undefined, 'liveness', () => `${region.id}: the conflict journal cannot be read`);
+      const kept = new Map<string, Version>();
+      for (const conflict of journal) {
+        const name = verdictName(conflict);
+        holds(!kept.has(name), 'conflict', () => `${region.id}: ${name} stands in the journal twice`);
+        kept.set(name, conflict.winner);
       }
+      const told = this.#followers.get(region)?.told ?? new Map<string, Version>();
+      this.#compare(region, expected.get(region.id)!, kept, 'its journal');
+      this.#compare(region, expected.get(region.id)!, told, 'its stream');
     }
+    const all = new Set([...expected.values()].flatMap((verdicts) => [...verdicts.keys()]));
     for (const [verdict, { region, winner }] of this.#verdicts) {
       holds(
-        expected.has(verdict) || this.#cluster.region(region).rewound,
+        all.has(verdict) || this.#cluster.region(region).rewound,
         'conflict',
         () => `${region}: a verdict that ${verdict} lost to ${dotText(winner)}, which is no conflict`,
       );
     }
   }
+
+  #expectedOf(region: SimRegion): Map<string, Version> {
+    const { history, collections } = this.#cluster;
+    const types = new Map<string, MergeTypeName>(
+      collections.map(({ namespace, name, type }) => [`${namespace}/${name}`, type]),
+    );
+    const expected = new Map<string, Version>();
+    for (const shard of region.shards) {
+      const log = history.log(region.id, shard);
+      for (const name of log.byKey.keys()) {
+        const type = types.get(name.slice(0, name.lastIndexOf('/')))!;
+        for (const { field, loser, winner } of this.#views.conflictsOf(log, type, name)) {
+          expected.set(`${shard} ${name} ${field ?? ''} ${dotText(loser)}`, winner);
+        }
+      }
+    }
+    return expected;
+  }
+
+  #compare(
+    region: SimRegion,
+    expected: ReadonlyMap<string, Version>,
+    given: ReadonlyMap<string, Version>,
+    where: string,
+  ): void {
+    for (const [verdict, winner] of expected) {
+      const there = given.get(verdict);
+      holds(
+        there !== undefined,
+        'conflict',
+        () =>
+          `${region.id}: ${verdict} lost to ${dotText(winner)}, which had not seen it, and ${where} does not say so`,
+      );
+      holds(
+        dotText(there) === dotText(winner),
+        'conflict',
+        () => `${region.id}: ${verdict} lost to ${dotText(winner)}; ${where} says ${dotText(there)}`,
+      );
+    }
+    for (const [verdict, winner] of given) {
+      holds(
+        expected.has(verdict),
+        'conflict',
+        () => `${region.id}: ${where} says that ${verdict} lost to ${dotText(winner)}, which is no conflict`,
+      );
+    }
+  }
+}
+
+/** All of it, page by page; undefined while the node is still reading its log. (Store reads are answered within the call.) */
+export function journalOf(node: SimNode): Conflict[] | undefined {
+  const all: Conflict[] = [];
+  let after: PagePlace | undefined;
+  do {
+    let page: ConflictPage | CausewayError | undefined;
+    node.node!.conflicts(
+      {
+        namespace: '',
+        collection: '',
+        keyPrefix: '',
+        sinceMs: 0,
+        untilMs: Infinity,
+        order: 'oldest',
+        limit: PAGE,
+        after,
+      },
+      (answer) => (page = answer),
+    );
+    if (page === undefined || page instanceof Error) return undefined;
+    all.push(...page.conflicts);
+    after = page.next;
+  } while (after !== undefined);
+  return all;
 }

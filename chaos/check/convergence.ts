@@ -12,6 +12,7 @@ import type { Cluster, SimNode } from '../sim/cluster.ts';
 import type { Workload } from '../sim/workload.ts';
 import type { ClientCheck } from './clients.ts';
 import type { ConflictCheck } from './conflicts.ts';
+import type { LevelCheck } from './levels.ts';
 import type { ViewCheck } from './views.ts';
 
 /** What is judged at the end: a run's cluster, its clients, and what its checks have gathered. */
@@ -20,6 +21,7 @@ export interface Settling {
   readonly workload: Workload | undefined;
   readonly clients: ClientCheck;
   readonly conflicts: ConflictCheck;
+  readonly levels: LevelCheck;
   readonly views: ViewCheck;
   until(what: string, ms: number, condition: () => boolean): Promise<void>;
 }
@@ -149,10 +151,11 @@ export class FinalCheck {
   }
 
   async check(): Promise<void> {
-    const { cluster, clients, conflicts, views } = this.#sim;
+    const { cluster, clients, conflicts, levels, views } = this.#sim;
     clients.final((shard) => cluster.members(shard));
     conflicts.collectAll();
     conflicts.final();
+    levels.final();
     const answers: { region: RegionId; name: string; text: string }[] = [];
     let open = 0;
     for (const node of this.#owners()) {

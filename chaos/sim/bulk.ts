@@ -107,6 +107,9 @@ function addStats(totals: Record<string, number>, stats: SimStats): void {
   add(totals, 'unknown', stats.unknown);
   add(totals, 'batches', stats.batches);
   add(totals, 'reads', stats.reads);
+  add(totals, 'boundedReads', stats.boundedReads);
+  add(totals, 'stableReads', stats.stableReads);
+  add(totals, 'roamedReads', stats.roamedReads);
   add(totals, 'feedEvents', stats.feedEvents);
   add(totals, 'conflicts', stats.conflicts);
   for (const [name, value] of Object.entries(stats.refusals)) add(totals, `refused ${name}`, value);

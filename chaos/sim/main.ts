@@ -217,7 +217,8 @@ function printReport(report: BulkReport, seconds: number, args: Args): void {
       `${(totals['virtualMs']! / 1000 / 3600).toFixed(1)} virtual hours, longest healing ${(report.settleMsMax / 1000).toFixed(1)} s`,
   );
   say(
-    `ops ${totals['ops']} (acknowledged ${totals['acked']}, unknown ${totals['unknown']}), batches ${totals['batches']}, reads ${totals['reads']}, ` +
+    `ops ${totals['ops']} (acknowledged ${totals['acked']}, unknown ${totals['unknown']}), batches ${totals['batches']}, reads ${totals['reads']} (bounded ${totals['boundedReads']}, stable ${totals['stableReads']}, ` +
+      `of sessions that moved ${totals['roamedReads']}), ` +
       `feed events ${totals['feedEvents']}, conflicts ${totals['conflicts']}, events ${totals['events']}`,
   );
   say(`refusals: ${group('refused ')}`);

@@ -8,6 +8,7 @@ import { GUARDS, type GuardName } from '../../src/shard/guards.ts';
 import { ClientCheck } from '../check/clients.ts';
 import { ConflictCheck } from '../check/conflicts.ts';
 import { DigestCheck, FinalCheck } from '../check/convergence.ts';
+import { LevelCheck } from '../check/levels.ts';
 import { LagCheck } from '../check/lag.ts';
 import { PromiseCheck } from '../check/promises.ts';
 import { ResidencyCheck } from '../check/residency.ts';
@@ -35,6 +36,9 @@ export interface SimStats {
   readonly unknown: number;
   readonly batches: number;
   readonly reads: number;
+  readonly boundedReads: number;
+  readonly roamedReads: number;
+  readonly stableReads: number;
   readonly feedEvents: number;
   readonly conflicts: number;
   readonly refusals: Readonly<Record<string, number>>;
@@ -72,6 +76,7 @@ export class Simulation {
   readonly cluster: Cluster;
   readonly clients: ClientCheck;
   readonly views: ViewCheck;
+  readonly levels: LevelCheck;
   readonly promises: PromiseCheck;
   readonly conflicts: ConflictCheck;
   readonly digests: DigestCheck;
@@ -89,6 +94,7 @@ export class Simulation {
     const { history } = cluster;
     this.clients = new ClientCheck(history);
     this.views = new ViewCheck(history, this.clients);
+    this.levels = new LevelCheck(history, this.views);
     this.promises = new PromiseCheck(history, (region) => cluster.region(region).rewound);
     this.conflicts = new ConflictCheck(cluster, this.views);
     this.digests = new DigestCheck(cluster);
@@ -251,6 +257,9 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
       unknown: [...sim.clients.ops.values()].filter((op) => op.unknown).length,
       batches: cluster.history.batches,
       reads: sim.views.reads,
+      boundedReads: sim.levels.bounded,
+      roamedReads: sim.workload?.roamedReads ?? 0,
+      stableReads: sim.levels.stable,
       feedEvents: sim.workload?.consumers.reduce((sum, { check }) => sum + check.events, 0) ?? 0,
       conflicts: sim.conflicts.count,
       refusals: Object.fromEntries(sim.workload?.refusals ?? []),

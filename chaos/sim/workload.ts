@@ -2,6 +2,7 @@
 // idempotency, session reads that roam between regions, and feeds whose cursors move.
 // A call that does not come back is "may have happened"; only the oracle (chaos/check) decides what that means.
 
+import { msOfStamp } from '../../src/clock/hlc.ts';
 import type { CausewayError } from '../../src/errors/errors.ts';
 import type { Intent, View } from '../../src/merge/types.ts';
 import type { OriginId, ShardId, Version } from '../../src/record/ids.ts';
@@ -20,6 +21,7 @@ import type {
 import type { ClientCheck, ClientOp } from '../check/clients.ts';
 import { FeedCheck } from '../check/feeds.ts';
 import { keyName, traceOfClientOp } from '../check/history.ts';
+import type { LevelCheck } from '../check/levels.ts';
 import type { ViewCheck } from '../check/views.ts';
 import { holds } from '../check/violation.ts';
 import { NAMESPACES, type Cluster, type SimNode, type SimRegion } from './cluster.ts';
@@ -46,6 +48,7 @@ function copyOf(session: Session): Session {
 export interface WorkloadChecks {
   readonly clients: ClientCheck;
   readonly views: ViewCheck;
+  readonly levels: LevelCheck;
 }
 
 export class Workload {
@@ -56,6 +59,8 @@ export class Workload {
   running = true;
   opIds = 0;
   callsOpen = 0;
+  /** Causal reads that were answered in another region than the one that the session was in before. */
+  roamedReads = 0;
   refusals = new Map<string, number>();
 
   constructor(cluster: Cluster, random: SeededRandom, checks: WorkloadChecks) {
@@ -153,6 +158,9 @@ class Client {
   /** Dots that the session read, for observed puts. */
   readonly #observed = new Map<string, Version[]>();
   readonly #seenVersions = new Map<string, Version>();
+  readonly #levels: SeededRandom;
+  /** Where the session was last answered. */
+  #wasIn: SimRegion | undefined;
 
   constructor(workload: Workload, home: SimRegion, random: SeededRandom) {
     this.workload = workload;
@@ -160,6 +168,7 @@ class Client {
     this.region = home;
     this.random = random;
     this.producer = random.uint48();
+    this.#levels = random.fork('levels');
   }
 
   start(): void {
@@ -198,7 +207,7 @@ class Client {
     const session = copyOf(this.#session);
     const causal = random.chance(0.5);
     const allowStale = random.chance(0.2);
-    const consistency: Consistency = causal ? { kind: 'causal', session, allowStale } : { kind: 'local' };
+    const consistency: Consistency = causal ? { kind: 'causal', session, allowStale } : this.#level();
     const deadlineMs = random.pick([50, 500, 2000]);
     const { generation } = region;
     const fromMs = region.clock.nowMs();
@@ -219,7 +228,7 @@ class Client {
             if (answer.code === 'SESSION_LOST') this.#session = new Map();
           } else if (generation === region.generation) {
             cluster.catchUp(region);
-            this.#readAnswer(collection, keys, answer, causal ? session : undefined, fromMs);
+            this.#readAnswer(collection, keys, answer, consistency, fromMs);
           }
         }
         this.#next();
@@ -231,20 +240,31 @@ class Client {
     collection: CollectionRef,
     keys: readonly string[],
     answer: ReadResult,
-    asked: Session | undefined,
+    consistency: Consistency,
     fromMs: number,
   ): void {
+    const asked = consistency.kind === 'causal' ? consistency.session : undefined;
     const { workload, region } = this;
     const { cluster, checks } = workload;
     const toMs = region.clock.nowMs();
     cluster.trace.add('read', region.id, collection.name, keys.join(','), answer.stale ? 'stale' : 'ok');
+    if (asked !== undefined && !answer.stale && asked.size > 0 && this.#wasIn !== region) workload.roamedReads++;
+    this.#wasIn = region;
     holds(asked !== undefined || !answer.stale, 'session', () => `${region.id}: a local read was called stale`);
     keys.forEach((key, i) => {
       const shard = cluster.shardOf(collection.namespace, collection.name, key);
       const token = answer.session.get(shard) ?? NO_TOKEN;
       const name = keyName(collection.namespace, collection.name, key);
       const view = answer.views[i];
-      checks.views.read(region.id, shard, collection.type, name, view, token, fromMs, toMs);
+      if (consistency.kind === 'bounded') {
+        checks.levels.readBounded(region.id, shard, answer.asOfStamp, consistency.maxStaleMs, toMs);
+      }
+      if (consistency.kind === 'stable') {
+        checks.levels.readStable(region.id, shard, collection.type, name, view, answer.asOfStamp);
+        // What expires is judged at the cut.
+        const cutMs = msOfStamp(answer.asOfStamp!);
+        checks.views.read(region.id, shard, collection.type, name, view, token, cutMs, cutMs);
+      } else checks.views.read(region.id, shard, collection.type, name, view, token, fromMs, toMs);
       if (asked !== undefined && !answer.stale)
         checks.views.causal(region.id, shard, asked.get(shard) ?? NO_TOKEN, token);
       if (view?.type === 'register-mv')
@@ -255,6 +275,12 @@ class Client {
       if (view?.type === 'register-lww') this.#seenVersions.set(name, view.version);
     });
     merge(this.#session, answer.session);
+  }
+
+  /** From numbers of their own, so that what else a seed does is what it did before there were levels. */
+  #level(): Consistency {
+    if (this.#levels.chance(0.3)) return { kind: 'bounded', maxStaleMs: this.#levels.pick([50, 500, 3000]) };
+    return this.#levels.chance(0.4) ? { kind: 'stable' } : { kind: 'local' };
   }
 
   #write(): void {
@@ -463,6 +489,7 @@ class Client {
   }
 
   #remember(op: ClientOp, version: Version): void {
+    this.#wasIn = this.region;
     merge(this.#session, new Map([[op.shard, new Map([[version.origin, version.stamp]])]]));
     if (op.type === 'register-lww') this.#seenVersions.set(op.name, version);
   }

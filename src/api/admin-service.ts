@@ -1,7 +1,7 @@
 // causeway.v1.Admin: what a node knows about itself, as it is.
 
 import type { sendUnaryData, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { CausewayError } from '../errors/errors.ts';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import {
   type MalformedMessage,
   messageType,
@@ -12,15 +12,35 @@ import {
 } from '../proto/load.ts';
 import type { ConflictsRequest__Output } from '../proto/generated/causeway/v1/ConflictsRequest.ts';
 import type { DigestsRequest__Output } from '../proto/generated/causeway/v1/DigestsRequest.ts';
-import type { Conflict, RegionStatus, ShardDigest } from '../region/region.ts';
-import { unary } from './data-service.ts';
+import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/GetConflictRequest.ts';
+import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v1/ListConflictsRequest.ts';
+import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
+import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
+import type { Dot, ShardId } from '../record/ids.ts';
+import type { ConflictQuery, RegionStatus, ShardDigest } from '../region/region.ts';
+import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
+import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
+import { unary, wellFormed } from './data-service.ts';
 import { authorize, type ServiceEnv } from './env.ts';
+import { effectiveDeadlineMs } from './limits.ts';
+import { toStatus } from './status.ts';
 import { collectionMessage } from './views.ts';
 
 const SERVICE = 'causeway.v1.Admin';
 /** DESIGN: digests are pinned to a moment within the last minute; a little more, for clocks that differ. */
 const DIGEST_AGE_MS_MAX = 60_000;
 const DIGEST_AHEAD_MS_MAX = 10_000;
+
+/** Of the old way to ask, which has no pages. */
+const CONFLICTS_MAX = 1000;
+const ALL_CONFLICTS = {
+  collection: '',
+  keyPrefix: '',
+  sinceMs: 0,
+  untilMs: Infinity,
+  order: 'newest',
+  after: undefined,
+} as const;
 
 type Call<Req> = ServerUnaryCall<Req | MalformedMessage, Buffer>;
 type Callback = sendUnaryData<Buffer>;
@@ -46,11 +66,35 @@ export function adminService(env: ServiceEnv): {
       });
   };
 
+  /** Answers when it can. */
+  const later = <Req>(
+    name: string,
+    answer: (request: Req, done: (answer: object | CausewayError) => void, call: Call<Req>) => void,
+  ): void => {
+    method<Req>(name, () => ({}));
+    implementation[name] = (call: Call<Req>, callback: Callback): void =>
+      unary(call, callback, (request) => {
+        authorize(env, call, 'operate', undefined);
+        const type = messageType(`causeway.v1.${name}Response`);
+        answer(
+          request,
+          (result) => {
+            if (result instanceof CausewayError) callback(toStatus(result));
+            else callback(null, type.encode(result as never).finish() as Buffer);
+          },
+          call,
+        );
+      });
+  };
+
   method('Ping', () => {
     const { node, version, nowMs } = region.status();
     return { region: region.id, node, version, nowMs, ready: region.ready() && !env.load.draining };
   });
-  method('Status', () => statusMessage(region.status()));
+  method('Status', () => ({
+    ...statusMessage(region.status()),
+    certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({ use, part, subject, notAfterMs })),
+  }));
   method<DigestsRequest__Output>('Digests', ({ asOfMs: asked }) => {
     const nowMs = env.system.clock.nowMs();
     const asOfMs = asked === 0 ? nowMs : asked;
@@ -58,15 +102,81 @@ export function adminService(env: ServiceEnv): {
       throw new CausewayError(
         'INVALID_ARGUMENT',
         `as_of_ms lies within the last minute; ${asOfMs} is ${nowMs - asOfMs} ms ago`,
+        { details: { field: 'as_of_ms' } },
       );
     }
     return { digests: region.digests(asOfMs).map(digestMessage) };
   });
-  method<ConflictsRequest__Output>('Conflicts', ({ namespace, limit }) => {
-    const all = region.conflicts();
-    const wanted = namespace === '' ? all : all.filter(({ collection }) => collection.namespace === namespace);
-    return { conflicts: (limit === 0 ? wanted : wanted.slice(-limit)).map(conflictMessage) };
+  later<ConflictsRequest__Output>('Conflicts', ({ namespace, limit }, done) => {
+    const pageSize = limit === 0 ? CONFLICTS_MAX : Math.min(limit, CONFLICTS_MAX);
+    const query: ConflictQuery = { ...ALL_CONFLICTS, namespace, limit: pageSize };
+    region.conflicts(query, (page) => {
+      if (page instanceof CausewayError) done(page);
+      else done({ conflicts: page.conflicts.toReversed().map(conflictMessage) });
+    });
   });
+  later<ListConflictsRequest__Output>('ListConflicts', (request, done) => {
+    region.conflicts(queryOf(request), (page) => {
+      done(page instanceof CausewayError ? page : pageMessage(page, region.id, env.limits.responseBytesMax));
+    });
+  });
+  later<GetConflictRequest__Output>('GetConflict', (request, done) => {
+    const { shard, loser } = loserOf(request.shard, request.loser);
+    region.conflictsOf(shard, loser, (conflicts) => {
+      if (conflicts instanceof CausewayError) done(conflicts);
+      else if (conflicts.length > 0) done({ conflicts: conflicts.map(conflictMessage), region: region.id });
+      else done(noSuchLoser(region.id, shard, loser));
+    });
+  });
+  later<RestoreConflictRequest__Output>('RestoreConflict', (request, done, call) => {
+    const { fields, force } = request;
+    const deadlineMs = effectiveDeadlineMs(request.deadlineMs, Infinity);
+    const named = loserOf(request.shard, request.loser);
+    region.conflictsOf(named.shard, named.loser, (conflicts) => {
+      if (conflicts instanceof CausewayError) {
+        done(conflicts);
+        return;
+      }
+      // A restore is a write to the namespace too.
+      const refusal =
+        conflicts[0] && env.access.check(env.access.identify(call), 'write', conflicts[0].collection.namespace);
+      if (refusal !== undefined) {
+        done(refusal);
+        return;
+      }
+      region.restoreConflict({ ...named, fields, force, deadlineMs }, (restored) => {
+        if (restored instanceof CausewayError) done(restored);
+        else {
+          const given = restored.conflicts.map(conflictMessage);
+          done({ conflicts: given, version: restored.version, region: region.id });
+        }
+      });
+    });
+  });
+
+  definition['WatchConflicts'] = wireMethod(SERVICE, 'WatchConflicts', {
+    request: objectCodec<object, object>('causeway.v1.WatchConflictsRequest'),
+    response: rawCodec,
+  });
+  implementation['WatchConflicts'] = (
+    call: ConflictCall & { request: WatchConflictsRequest__Output | MalformedMessage },
+  ): void => {
+    try {
+      const request = wellFormed(call.request);
+      authorize(env, call, 'operate', undefined);
+      const refusal = env.load.refusal(0);
+      if (refusal !== undefined) throw refusal;
+      if (env.load.streams >= env.limits.subscribersMax) {
+        throw new CausewayError('OVERLOADED', `the node has ${env.load.streams} streams, its limit`, {
+          retryAfterMs: 1000,
+        });
+      }
+      const tail = tailOf(request);
+      new ConflictStream(call, env).start(tail);
+    } catch (error) {
+      call.emit('error', toStatus(toCausewayError(error)));
+    }
+  };
 
   return {
     definition: definition as Record<string, WireMethod<never, Buffer>>,
@@ -130,16 +240,10 @@ function digestMessage(digest: ShardDigest): object {
   };
 }
 
-function conflictMessage(conflict: Conflict): object {
-  return {
-    atMs: conflict.atMs,
-    shard: conflict.shard,
-    namespace: conflict.collection.namespace,
-    collection: collectionMessage(conflict.collection),
-    key: conflict.key,
-    field: conflict.field ?? '',
-    loser: conflict.loser,
-    ...(conflict.loserValue === undefined ? {} : { loserValue: conflict.loserValue }),
-    winner: conflict.winner,
-  };
+function noSuchLoser(region: string, shard: ShardId, { origin, seq }: Dot): CausewayError {
+  return new CausewayError(
+    'KEY_NOT_FOUND',
+    `the conflict journal of ${region} has no loser ${origin}:${seq} in shard ${shard}`,
+    { hint: 'ask the region that wrote the loser; entries are dropped when they are old or too many' },
+  );
 }

@@ -5,23 +5,29 @@ import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { MalformedMessage, messageType, objectCodec, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import type { GetTopologyRequest__Output } from '../proto/generated/causeway/v1/GetTopologyRequest.ts';
 import type { ReadRequest__Output } from '../proto/generated/causeway/v1/ReadRequest.ts';
+import type { ScanRequest__Output } from '../proto/generated/causeway/v1/ScanRequest.ts';
 import type { SubscribeRequest__Output } from '../proto/generated/causeway/v1/SubscribeRequest.ts';
 import { WireWriter } from '../proto/wire.ts';
 import { KEY_BYTES_MAX } from '../record/ids.ts';
 import { LIMITS } from '../merge/types.ts';
-import type { Consistency, FeedStart, ReadResult } from '../region/region.ts';
+import { viewBytes } from '../merge/view-bytes.ts';
+import type { Consistency, FeedStart, ReadResult, ScanResult } from '../region/region.ts';
 import { authorize, type ServiceEnv } from './env.ts';
 import { FeedStream, type FeedCall } from './feed-stream.ts';
 import { checkKey, checkName, effectiveDeadlineMs, tooLarge, type ApiLimits } from './limits.ts';
+import { keyOfPageToken, pageToken } from './page-tokens.ts';
 import { toStatus } from './status.ts';
 import { cursorFromMessage, sessionFromMessage, sessionToMessage } from './tokens.ts';
-import { collectionMessage, viewBytes, viewMessage } from './views.ts';
+import { collectionMessage, viewMessage } from './views.ts';
 import { decodeWrite } from './write-decode.ts';
 import { encodeWriteResponse } from './write-encode.ts';
 import { WriteStream, type WriteStreamCall } from './write-stream.ts';
 
 const SERVICE = 'causeway.v1.Data';
 const COLLECTIONS_MAX = 256;
+/** Of a scan that asks for none. */
+const PAGE_SIZE_DEFAULT = 100;
+const MAX_STALE_MS_MAX = 3_600_000;
 
 type Unary<Req> = ServerUnaryCall<Req | MalformedMessage, Buffer>;
 type Callback = sendUnaryData<Buffer>;
@@ -35,12 +41,18 @@ function definition(limits: ApiLimits): Record<string, WireMethod<never, Buffer>
       response: rawCodec,
       requestBytesMax: limits.requestBytesMax,
     }),
+    WriteAtomic: wireMethod(SERVICE, 'WriteAtomic', {
+      request: rawCodec,
+      response: rawCodec,
+      requestBytesMax: limits.requestBytesMax,
+    }),
     WriteStream: wireMethod(SERVICE, 'WriteStream', {
       request: rawCodec,
       response: rawCodec,
       requestBytesMax: limits.streamMessageBytesMax,
     }),
     Read: wireMethod(SERVICE, 'Read', request<ReadRequest__Output>('ReadRequest') as never),
+    Scan: wireMethod(SERVICE, 'Scan', request<ScanRequest__Output>('ScanRequest') as never),
     Subscribe: wireMethod(SERVICE, 'Subscribe', request<SubscribeRequest__Output>('SubscribeRequest') as never),
     GetTopology: wireMethod(SERVICE, 'GetTopology', request<GetTopologyRequest__Output>('GetTopologyRequest') as never),
   };
@@ -55,13 +67,17 @@ export function dataService(env: ServiceEnv): {
     definition: definition(env.limits),
     implementation: {
       Write: (call: Unary<Buffer>, callback: Callback) =>
-        unary(call, callback, (bytes) => write(env, call, bytes, callback)),
+        unary(call, callback, (bytes) => write(env, call, bytes, false, callback)),
+      WriteAtomic: (call: Unary<Buffer>, callback: Callback) =>
+        unary(call, callback, (bytes) => write(env, call, bytes, true, callback)),
       WriteStream: (call: WriteStreamCall) => {
         // The stream keeps itself alive through its listeners.
         void new WriteStream(call, env);
       },
       Read: (call: Unary<ReadRequest__Output>, callback: Callback) =>
         unary(call, callback, (request) => read(env, call, request, callback)),
+      Scan: (call: Unary<ScanRequest__Output>, callback: Callback) =>
+        unary(call, callback, (request) => scan(env, call, request, callback)),
       Subscribe: (call: FeedCall & { request: SubscribeRequest__Output | MalformedMessage }) => subscribe(env, call),
       GetTopology: (call: Unary<GetTopologyRequest__Output>, callback: Callback) =>
         unary(call, callback, (request) => topology(env, call, request, callback)),
@@ -92,7 +108,7 @@ function callDeadlineMs(env: ServiceEnv, call: { getDeadline(): Date | number })
   return unixMs - env.system.clock.nowMs();
 }
 
-function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Callback): void {
+function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: boolean, callback: Callback): void {
   const refusal = env.load.refusal(bytes.length);
   if (refusal !== undefined) throw refusal;
   const request = decodeWrite(bytes, {
@@ -105,6 +121,9 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Ca
     },
     collectionError: (namespace, name) => env.catalog.checkCollection(namespace, name),
   });
+  // All or none: one op that cannot be taken is a request that cannot.
+  const [invalid] = request.invalid.values();
+  if (atomic && invalid !== undefined) throw invalid;
   const answer = (results: Parameters<typeof encodeWriteResponse>[2]): void => {
     const out = new WireWriter(256);
     encodeWriteResponse(out, request, results, env.clusterId);
@@ -121,6 +140,8 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, callback: Ca
       durability: request.durability,
       deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
       session: request.session,
+      atomic,
+      valueBytesMax: request.wantValues ? env.limits.writeValueBytesMax : undefined,
     },
     (results) => {
       env.load.release(bytes.length);
@@ -141,12 +162,13 @@ function read(
   authorize(env, call, 'read', namespace);
   const unknown = env.catalog.checkNamespace(namespace) ?? env.catalog.checkCollection(namespace, collection);
   if (unknown !== undefined) throw unknown;
-  if (keys.length === 0) throw new CausewayError('INVALID_ARGUMENT', 'a read names at least one key');
+  if (keys.length === 0)
+    throw new CausewayError('INVALID_ARGUMENT', 'a read names at least one key', { details: { field: 'keys' } });
   if (keys.length > env.limits.keysPerReadMax) {
     throw tooLarge('a read', 'keys', env.limits.keysPerReadMax, keys.length, 'send several reads');
   }
   for (const key of keys) {
-    const keyError = checkKey(key);
+    const keyError = checkKey(key, 'keys');
     if (keyError !== undefined) throw keyError;
   }
   const refusal = env.load.refusal(0);
@@ -174,7 +196,58 @@ function read(
   );
 }
 
-function consistencyOf(env: ServiceEnv, request: ReadRequest__Output): Consistency {
+function scan(
+  env: ServiceEnv,
+  call: Unary<ScanRequest__Output>,
+  request: ScanRequest__Output,
+  callback: Callback,
+): void {
+  const { namespace, collection, prefix } = request;
+  const nameError = checkName('namespace', namespace) ?? checkName('collection', collection);
+  if (nameError !== undefined) throw nameError;
+  authorize(env, call, 'read', namespace);
+  const unknown = env.catalog.checkNamespace(namespace) ?? env.catalog.checkCollection(namespace, collection);
+  if (unknown !== undefined) throw unknown;
+  const prefixError = prefix === '' ? undefined : checkKey(prefix);
+  if (prefixError !== undefined) throw prefixError;
+  const after = keyOfPageToken(request, request.pageToken);
+  const refusal = env.load.refusal(0);
+  if (refusal !== undefined) throw refusal;
+  const { scanPageSizeMax, scanPageBytesMax } = env.limits;
+
+  env.region.scan(
+    {
+      namespace,
+      collection,
+      prefix,
+      after,
+      limit: Math.min(request.pageSize === 0 ? PAGE_SIZE_DEFAULT : request.pageSize, scanPageSizeMax),
+      bytesMax: scanPageBytesMax,
+      consistency: consistencyOf(env, request),
+      deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
+    },
+    (result) => {
+      if (result instanceof CausewayError) callback(toStatus(result));
+      else callback(null, encodeScanResponse(env, request, result));
+    },
+  );
+}
+
+function encodeScanResponse(env: ServiceEnv, request: ScanRequest__Output, result: ScanResult): Buffer {
+  const type = messageType('causeway.v1.ScanResponse');
+  const message = {
+    entries: result.entries.map(({ key, view }) => ({ key, view: viewMessage(view) })),
+    nextPageToken: pageToken(request, result.next),
+    session: sessionToMessage(result.session, env.clusterId),
+    stale: result.stale,
+    asOfStamp: result.asOfStamp ?? 0,
+  };
+  return type.encode(message as object as never).finish() as Buffer;
+}
+
+type Freshness = Pick<ReadRequest__Output, 'consistency' | 'session' | 'allowStale' | 'maxStaleMs'>;
+
+function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
   // An enum value that this version does not know decodes to its number.
   const { consistency } = request as { consistency: string | number };
   switch (consistency) {
@@ -182,14 +255,30 @@ function consistencyOf(env: ServiceEnv, request: ReadRequest__Output): Consisten
     case 'CONSISTENCY_LOCAL':
       return { kind: 'local' };
     case 'CONSISTENCY_CAUSAL':
-      if (request.session === null) throw new CausewayError('INVALID_ARGUMENT', 'a causal read needs a session token');
+      if (request.session === null)
+        throw new CausewayError('INVALID_ARGUMENT', 'a causal read needs a session token', {
+          details: { field: 'session' },
+        });
       return {
         kind: 'causal',
         session: sessionFromMessage(request.session, env.clusterId),
         allowStale: request.allowStale,
       };
+    case 'CONSISTENCY_BOUNDED':
+      if (!(request.maxStaleMs >= 1 && request.maxStaleMs <= MAX_STALE_MS_MAX)) {
+        throw new CausewayError(
+          'INVALID_ARGUMENT',
+          `a bounded read has max_stale_ms from 1 to ${MAX_STALE_MS_MAX}; got ${request.maxStaleMs}`,
+          { details: { field: 'max_stale_ms' } },
+        );
+      }
+      return { kind: 'bounded', maxStaleMs: request.maxStaleMs };
+    case 'CONSISTENCY_STABLE':
+      return { kind: 'stable' };
     default:
-      throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`);
+      throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`, {
+        details: { field: 'consistency' },
+      });
   }
 }
 
@@ -204,6 +293,7 @@ function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
     views: result.views.map(viewMessage),
     session: sessionToMessage(result.session, env.clusterId),
     stale: result.stale,
+    asOfStamp: result.asOfStamp ?? 0,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }
@@ -221,7 +311,7 @@ function subscribe(env: ServiceEnv, call: FeedCall & { request: SubscribeRequest
     let unknown = env.catalog.checkNamespace(namespace);
     for (const collection of collections) unknown ??= env.catalog.checkCollection(namespace, collection);
     if (unknown !== undefined) throw unknown;
-    const prefixError = keyPrefix === '' ? undefined : checkKey(keyPrefix);
+    const prefixError = keyPrefix === '' ? undefined : checkKey(keyPrefix, 'key_prefix');
     if (prefixError !== undefined) throw prefixError;
     const refusal = env.load.refusal(0);
     if (refusal !== undefined) throw refusal;
@@ -243,7 +333,9 @@ function formOf(request: SubscribeRequest__Output): 'op' | 'value' {
   const { form } = request as { form: string | number };
   if (form === 'FEED_FORM_UNSPECIFIED' || form === 'FEED_FORM_OP') return 'op';
   if (form === 'FEED_FORM_VALUE') return 'value';
-  throw new CausewayError('INVALID_ARGUMENT', `feed form ${form} is not known to this node`);
+  throw new CausewayError('INVALID_ARGUMENT', `feed form ${form} is not known to this node`, {
+    details: { field: 'form' },
+  });
 }
 
 function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart {
@@ -252,7 +344,9 @@ function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart 
       return { kind: 'beginning' };
     case 'fromTimeMs':
       if (!Number.isSafeInteger(request.fromTimeMs))
-        throw new CausewayError('INVALID_ARGUMENT', 'from_time_ms is in Unix ms');
+        throw new CausewayError('INVALID_ARGUMENT', 'from_time_ms is in Unix ms', {
+          details: { field: 'from_time_ms' },
+        });
       return { kind: 'time', unixMs: request.fromTimeMs as number };
     case 'cursor':
       if (!request.cursor) throw new CausewayError('CURSOR_INVALID', 'the cursor is empty');
@@ -302,6 +396,7 @@ function topology(
       requestBytesMax: limits.requestBytesMax,
       streamMessageBytesMax: limits.streamMessageBytesMax,
       keysPerReadMax: limits.keysPerReadMax,
+      scanPageSizeMax: limits.scanPageSizeMax,
     },
     peers: status.peers.map((peer) => peer.region),
     nowMs: env.system.clock.nowMs(),

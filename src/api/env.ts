@@ -4,7 +4,7 @@ import { CausewayError } from '../errors/errors.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 import type { Catalog } from './catalog.ts';
-import type { Access, Action, IncomingCall } from './identity.ts';
+import type { Access, Action, Identity, IncomingCall } from './identity.ts';
 import type { ApiLimits } from './limits.ts';
 
 export interface ServiceEnv {
@@ -16,6 +16,16 @@ export interface ServiceEnv {
   /** Stands in tokens and cursors; empty: they are not tied to a cluster. */
   readonly clusterId: string;
   readonly load: Load;
+  /** What the node's TLS shows and trusts, and until when. */
+  readonly certificates: () => readonly CertificateStatus[];
+}
+
+export interface CertificateStatus {
+  /** Where in the configuration its file stands: `listeners.clients`, `listeners.peers`, `links`. */
+  readonly use: string;
+  readonly part: 'cert' | 'ca';
+  readonly subject: string;
+  readonly notAfterMs: number;
 }
 
 /** Why the node sheds: what all calls together hold. */
@@ -90,8 +100,16 @@ export function draining(): CausewayError {
   });
 }
 
+/** Made once per call: a stream asks with each of its messages. */
+const identities = new WeakMap<IncomingCall, Identity>();
+
 /** Throws CausewayError when the caller may not. */
 export function authorize(env: ServiceEnv, call: IncomingCall, action: Action, namespace: string | undefined): void {
-  const refusal = env.access.check(env.access.identify(call), action, namespace);
+  let identity = identities.get(call);
+  if (identity === undefined) {
+    identity = env.access.identify(call);
+    identities.set(call, identity);
+  }
+  const refusal = env.access.check(identity, action, namespace);
   if (refusal !== undefined) throw refusal;
 }

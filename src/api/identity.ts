@@ -1,13 +1,23 @@
-// Who calls, and whether they may: asked before every handler. Today everybody is anonymous and may do everything; mutual
-// TLS, tokens and scopes per namespace replace ALLOW_ALL without a change in any handler.
+// Who calls, and whether they may: asked before every handler. Today everybody who gets a connection may do everything; tokens
+// and scopes per namespace replace ALLOW_ALL without a change in any handler.
 
 import type { CausewayError } from '../errors/errors.ts';
 
-export interface Identity {
-  readonly kind: 'anonymous';
-  /** Address of the other side, for logs. */
-  readonly peer: string;
-}
+export type Identity =
+  | {
+      readonly kind: 'anonymous';
+      /** Address of the other side, for logs. */
+      readonly peer: string;
+    }
+  | {
+      /** Mutual TLS: a CA of the listener has signed what stands here. */
+      readonly kind: 'certificate';
+      readonly peer: string;
+      /** The subject's CN; empty without one. */
+      readonly commonName: string;
+      /** SAN entries as they are written: `DNS:shop.example.net`, `URI:spiffe://…`. */
+      readonly names: readonly string[];
+    };
 
 /** `topology`: learn what is served. `operate`: the Admin service. */
 export type Action = 'write' | 'read' | 'subscribe' | 'topology' | 'operate';
@@ -15,6 +25,13 @@ export type Action = 'write' | 'read' | 'subscribe' | 'topology' | 'operate';
 /** What of a call an identity is made from; grpc-js' server calls have it. */
 export interface IncomingCall {
   getPeer(): string;
+  getAuthContext(): {
+    /** Only when the listener's CA has signed it. */
+    readonly sslPeerCertificate?: {
+      readonly subject?: { readonly CN?: string | string[] };
+      readonly subjectaltname?: string;
+    };
+  };
 }
 
 export interface Access {
@@ -24,6 +41,13 @@ export interface Access {
 }
 
 export const ALLOW_ALL: Access = {
-  identify: (call) => ({ kind: 'anonymous', peer: call.getPeer() }),
+  identify: (call) => {
+    const peer = call.getPeer();
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    if (certificate === undefined) return { kind: 'anonymous', peer };
+    const { subject, subjectaltname } = certificate;
+    const names = subjectaltname === undefined || subjectaltname === '' ? [] : subjectaltname.split(', ');
+    return { kind: 'certificate', peer, commonName: [subject?.CN ?? ''].flat().join(', '), names };
+  },
   check: () => undefined,
 };

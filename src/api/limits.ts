@@ -20,6 +20,12 @@ export interface ApiLimits {
   readonly keysPerReadMax: number;
   /** Bytes of the answer to one read. Beyond: TOO_LARGE, asking for fewer keys. Default 32 MiB. */
   readonly responseBytesMax: number;
+  /** Entries of one page of a scan. Beyond: a page has so many. Default 1000. */
+  readonly scanPageSizeMax: number;
+  /** Bytes of values in one page of a scan. Beyond: the page ends. Default 3 MiB, since gRPC clients take 4 MiB unless told otherwise. */
+  readonly scanPageBytesMax: number;
+  /** Bytes of values in the answer to one write that wants them. Beyond: those of the later ops are left out. Default 3 MiB. */
+  readonly writeValueBytesMax: number;
   /** Bytes of events encoded for one subscriber and not taken by its connection. Beyond: its feed waits. Default 1 MiB. */
   readonly subscriberBufferBytesMax: number;
   /** Subscriptions at once. Beyond: OVERLOADED. Default 1000. */
@@ -50,6 +56,9 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   pendingBytesMax: 128 * MIB,
   keysPerReadMax: 1000,
   responseBytesMax: 32 * MIB,
+  scanPageSizeMax: 1000,
+  scanPageBytesMax: 3 * MIB,
+  writeValueBytesMax: 3 * MIB,
   subscriberBufferBytesMax: MIB,
   subscribersMax: 1000,
   streamsPerConnectionMax: 1000,
@@ -79,9 +88,12 @@ export function effectiveDeadlineMs(asked: number, callDeadlineMs: number): numb
 /** What broken UTF-8 decodes to. */
 const REPLACEMENT = '\uFFFD';
 
-export function checkKey(key: string): CausewayError | undefined {
+/** `field`: where it stands in the request; errors name it. */
+export function checkKey(key: string, field = 'key'): CausewayError | undefined {
   if (key.length === 0) {
-    return new CausewayError('INVALID_ARGUMENT', 'a key has 1 to 1024 bytes of UTF-8; this one is empty');
+    return new CausewayError('INVALID_ARGUMENT', 'a key has 1 to 1024 bytes of UTF-8; this one is empty', {
+      details: { field },
+    });
   }
   // Three bytes at most for a UTF-16 unit: short keys need no count.
   if (key.length * 3 > KEY_BYTES_MAX) {
@@ -91,7 +103,7 @@ export function checkKey(key: string): CausewayError | undefined {
         'TOO_LARGE',
         `a key has at most ${KEY_BYTES_MAX} bytes of UTF-8; this one has ${bytes}`,
         {
-          details: { limit: KEY_BYTES_MAX, bytes },
+          details: { field, limit: KEY_BYTES_MAX, bytes },
         },
       );
     }
@@ -100,6 +112,7 @@ export function checkKey(key: string): CausewayError | undefined {
     return new CausewayError(
       'INVALID_ARGUMENT',
       'a key is well-formed UTF-8 without U+FFFD, which broken UTF-8 decodes to',
+      { details: { field } },
     );
   }
   return undefined;
@@ -113,12 +126,14 @@ export function checkName(what: string, name: string): CausewayError | undefined
     name === ''
       ? `the request names no ${what}`
       : `a ${what} has 1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-', not beginning with or ending in '.' or '-'; got '${shown}'`,
+    { details: { field: what } },
   );
 }
 
 export function tooLarge(what: string, unit: string, limit: number, came: number, hint?: string): CausewayError {
   return new CausewayError('TOO_LARGE', `${what} has at most ${limit} ${unit}; this one has ${came}`, {
-    details: { limit, came },
+    // Lists of a request are named in it as they are counted.
+    details: { limit, came, ...(unit === 'keys' || unit === 'collections' ? { field: unit } : {}) },
     ...(hint === undefined ? {} : { hint }),
   });
 }

@@ -1,4 +1,4 @@
-// The listener for clients: Data, Admin and health on one port, hardened by hand, because grpc-js has no bounds by default
+// The listener for clients: Data, Admin, health and reflection on one port, hardened by hand, because grpc-js has no bounds by default
 // (I12; DESIGN 14).
 // Life: start() binds; drain() refuses what is new, ends streams when what they hold is answered, and waits for it; stop()
 // closes connections. The region belongs to whoever made it.
@@ -11,7 +11,6 @@ import {
   type ServerOptions,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
-import { CausewayError } from '../errors/errors.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 import { adminService } from './admin-service.ts';
@@ -20,7 +19,9 @@ import { dataService } from './data-service.ts';
 import { Load, type ServiceEnv } from './env.ts';
 import { Health } from './health.ts';
 import { ALLOW_ALL, type Access } from './identity.ts';
+import { reflectionServices } from './reflection.ts';
 import { DEFAULT_API_LIMITS, transportBytesMax, type ApiLimits } from './limits.ts';
+import { listenError } from './listen-error.ts';
 
 export interface ApiServerOptions {
   readonly region: Region;
@@ -31,8 +32,13 @@ export interface ApiServerOptions {
   /** Stands in session tokens and cursors, so that another cluster's are refused. */
   readonly clusterId?: string;
   readonly access?: Access;
+  /** Without TLS when absent. */
+  readonly credentials?: ServerCredentials | undefined;
+  /** For `status`. */
+  readonly certificates?: ServiceEnv['certificates'];
 }
 
+const SERVICES = ['causeway.v1.Data', 'causeway.v1.Admin'];
 const DRAIN_POLL_MS = 5;
 /** After drain(): how long connections may take to say goodbye before they are cut. */
 const STOP_GRACE_MS = 500;
@@ -55,6 +61,7 @@ export class ApiServer {
       catalog: new Catalog(options.region, options.system),
       clusterId: options.clusterId ?? '',
       load: new Load(limits),
+      certificates: options.certificates ?? (() => []),
     };
     // What grpc-js has to say comes back as an error as well, and is said there better; GRPC_VERBOSITY turns it on again.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
@@ -62,15 +69,23 @@ export class ApiServer {
     for (const service of [dataService(this.#env), adminService(this.#env)]) {
       this.#server.addService(service.definition as unknown as ServiceDefinition, service.implementation);
     }
-    this.#health = new Health(['causeway.v1.Data', 'causeway.v1.Admin']);
+    for (const { definition, implementation } of reflectionServices(this.#env, SERVICES)) {
+      this.#server.addService(definition, implementation);
+    }
+    this.#health = new Health(SERVICES);
     this.#health.addTo(this.#server);
+  }
+
+  /** What the services share; the HTTP listener is one more of them. */
+  get env(): ServiceEnv {
+    return this.#env;
   }
 
   /** Throws CausewayError CONFIG_INVALID when the address cannot be listened on. */
   start(): Promise<{ readonly port: number }> {
-    const { listen, region } = this.#options;
+    const { listen, region, credentials = ServerCredentials.createInsecure() } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+      this.#server.bindAsync(listen, credentials, (error, port) => {
         if (error !== null) {
           reject(listenError(listen, error));
           return;
@@ -106,13 +121,15 @@ export class ApiServer {
     if (!this.#started) return Promise.resolve();
     this.#started = false;
     return new Promise((resolve) => {
-      // Waits for calls that are open, of health watchers too: not for ever.
-      const cut = timers.after(STOP_GRACE_MS, () => this.#server.forceShutdown());
-      this.#server.tryShutdown(() => {
+      const done = (): void => {
         cut.cancel();
         this.#server.forceShutdown();
         resolve();
-      });
+      };
+      // Waits for calls that are open, of health watchers too: not for ever. And grpc-js itself waits for ever for a connection
+      // that never got as far as HTTP/2, such as a TLS client's at a listener without TLS.
+      const cut = timers.after(STOP_GRACE_MS, done);
+      this.#server.tryShutdown(done);
     });
   }
 
@@ -135,17 +152,4 @@ function serverOptions(limits: ApiLimits): ServerOptions {
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     'grpc-node.max_session_memory': limits.sessionMemoryMiB,
   };
-}
-
-function listenError(listen: string, error: Error): CausewayError {
-  const occupied = /EADDRINUSE/.test(error.message);
-  const forbidden = /EACCES/.test(error.message);
-  return new CausewayError('CONFIG_INVALID', `cannot listen on ${listen}: ${error.message}`, {
-    cause: error,
-    hint: occupied
-      ? 'another process has this port: stop it, or choose another port'
-      : forbidden
-        ? 'ports below 1024 need a privilege: choose another port'
-        : 'the address has the form host:port, and the host is one of this machine',
-  });
 }

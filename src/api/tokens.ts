@@ -16,6 +16,7 @@ import type {
   SessionToken as SessionMessage,
   SessionToken__Output,
 } from '../proto/generated/causeway/v1/SessionToken.ts';
+import { messageType } from '../proto/load.ts';
 import type { FeedCursor, SessionToken } from '../region/region.ts';
 
 export const TOKEN_FORMAT = 1;
@@ -104,4 +105,53 @@ export function sessionToMessage(session: SessionToken, clusterId: string): Sess
     shards.push({ placementId, shardIndex: index, entries });
   }
   return { version: TOKEN_FORMAT, clusterId, shards };
+}
+
+/** As HTTP headers and clients' strings carry it: base64url of the message. Throws CausewayError INVALID_ARGUMENT. */
+export function sessionFromText(text: string, clusterId: string): SessionToken {
+  const message = fromText('INVALID_ARGUMENT', 'session token', 'causeway.v1.SessionToken', text);
+  return sessionFromMessage(message as SessionToken__Output, clusterId);
+}
+
+export function sessionToText(session: SessionToken, clusterId: string): string {
+  return toText('causeway.v1.SessionToken', sessionToMessage(session, clusterId));
+}
+
+/** Throws CausewayError CURSOR_INVALID. */
+export function cursorFromText(text: string, namespace: string, clusterId: string): FeedCursor {
+  const message = fromText('CURSOR_INVALID', 'cursor', 'causeway.v1.Cursor', text);
+  return cursorFromMessage(message as Cursor__Output, namespace, clusterId);
+}
+
+export function cursorToText(cursor: FeedCursor, namespace: string, clusterId: string): string {
+  const shards = Array.from(cursor, ([shard, vector]) => {
+    const { placementId, index } = shardParts(shard);
+    const entries = Array.from(vector, ([origin, seq]) => ({
+      region: originRegion(origin),
+      incarnation: originIncarnation(origin),
+      seq,
+    }));
+    return { placementId, shardIndex: index, entries: entries.filter(({ seq }) => seq > 0) };
+  });
+  return toText('causeway.v1.Cursor', { version: TOKEN_FORMAT, clusterId, namespace, shards });
+}
+
+function toText(type: string, message: object): string {
+  const bytes = messageType(type)
+    .encode(message as never)
+    .finish();
+  return Buffer.from(bytes).toString('base64url');
+}
+
+function fromText(code: ErrorCode, what: string, type: string, text: string): unknown {
+  const hint = 'use it exactly as it was given';
+  if (text.length > (TOKEN_BYTES_MAX * 4) / 3 + 4) {
+    throw new CausewayError(code, `a ${what} has at most ${TOKEN_BYTES_MAX} bytes; this one has more`, { hint });
+  }
+  try {
+    if (!/^[A-Za-z0-9_-]+$/.test(text)) throw new RangeError('it is not base64url');
+    return messageType(type).decode(Buffer.from(text, 'base64url'));
+  } catch (error) {
+    throw new CausewayError(code, `this is no ${what}: ${(error as Error).message}`, { hint, cause: error });
+  }
 }

@@ -38,20 +38,3 @@ export function viewMessage(view: View | undefined): ViewMessage {
       return { map: { fields: [...view.fields] } };
   }
 }
-
-/** About how many bytes a view takes on the wire, before it is encoded. */
-export function viewBytes(view: View | undefined): number {
-  if (view === undefined) return 2;
-  switch (view.type) {
-    case 'register-lww':
-      return view.value.length + 64;
-    case 'register-mv':
-      return view.siblings.reduce((sum, { value }) => sum + value.length + 64, 0);
-    case 'counter-pn':
-      return 32;
-    case 'set-aw':
-      return view.elements.reduce((sum, element) => sum + element.length + 4, 0);
-    case 'map-lww':
-      return view.fields.reduce((sum, { field, value }) => sum + field.length + value.length + 72, 0);
-  }
-}

@@ -32,6 +32,7 @@ export interface DecodedWrite {
   readonly deadlineMs: number;
   readonly session: SessionToken | undefined;
   readonly wantVersions: boolean;
+  readonly wantValues: boolean;
 }
 
 /** What decoding needs to know of the node. */
@@ -148,6 +149,7 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
   let producer = 0;
   let issuedAtMs = 0;
   let wantVersions = false;
+  let wantValues = false;
 
   while (reader.pos < end) {
     const tag = reader.uint32();
@@ -194,13 +196,20 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
       case 80:
         wantVersions = reader.bool();
         break;
+      case 88:
+        wantValues = reader.bool();
+        break;
       default:
         reader.skipType(tag & 7);
     }
   }
   checkEnd(reader, end);
-  if (slots.length === 0) throw new CausewayError('INVALID_ARGUMENT', 'a write has at least one op');
-  if (producer > INCARNATION_MAX) throw new CausewayError('INVALID_ARGUMENT', 'producer_id has at most 48 bits');
+  if (slots.length === 0)
+    throw new CausewayError('INVALID_ARGUMENT', 'a write has at least one op', { details: { field: 'ops' } });
+  if (producer > INCARNATION_MAX)
+    throw new CausewayError('INVALID_ARGUMENT', 'producer_id has at most 48 bits', {
+      details: { field: 'producer_id' },
+    });
   const nameError = checkName('namespace', namespace);
   if (nameError !== undefined) throw nameError;
   context.admit(namespace);
@@ -253,6 +262,7 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
     deadlineMs,
     session,
     wantVersions,
+    wantValues,
   };
 }
 
@@ -263,13 +273,17 @@ function durabilityOf(kind: number, regions: number): Durability {
       return { kind: 'local' };
     case 2:
       if (regions < 1 || regions > 1000)
-        throw new CausewayError('INVALID_ARGUMENT', `durable_regions is 1 or more; got ${regions}`);
+        throw new CausewayError('INVALID_ARGUMENT', `durable_regions is 1 or more; got ${regions}`, {
+          details: { field: 'durable_regions' },
+        });
       return { kind: 'regions', n: regions };
     case 3:
       return { kind: 'applied' };
     default:
       // A newer client asks for a promise that this node does not know: never give less than was asked for.
-      throw new CausewayError('INVALID_ARGUMENT', `durability ${kind} is not known to this node`);
+      throw new CausewayError('INVALID_ARGUMENT', `durability ${kind} is not known to this node`, {
+        details: { field: 'durability' },
+      });
   }
 }
 

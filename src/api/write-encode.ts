@@ -8,6 +8,7 @@ import { originIncarnation, originRegion, shardParts, type OriginId, type ShardI
 import type { SessionToken, WriteResult } from '../region/region.ts';
 import { errorDetail } from './status.ts';
 import { TOKEN_FORMAT } from './tokens.ts';
+import { viewMessage } from './views.ts';
 import type { DecodedWrite } from './write-decode.ts';
 
 const FAILED = wireTag(1, WIRE_LEN);
@@ -21,6 +22,8 @@ const OP_SHARD = wireTag(8, WIRE_LEN);
 const OP_ORIGIN = wireTag(9, WIRE_LEN);
 const OP_SEQ = wireTag(10, WIRE_LEN);
 const OP_STAMP = wireTag(11, WIRE_LEN);
+const VALUED = wireTag(12, WIRE_LEN);
+const VALUES = wireTag(13, WIRE_LEN);
 
 /** Lengths of the packed arrays and of a session: up to 2 MiB. 10,000 stamps are 80 KiB. */
 const WIDTH = 3;
@@ -66,6 +69,18 @@ export function encodeWriteResponse(
   if (duplicates.length > 0) encodePacked(into, DUPLICATES, duplicates);
   if (reached.size > 0) encodeSession(into, reached, clusterId);
   if (request.wantVersions) encodeVersions(into, request, results);
+  if (request.wantValues) encodeValues(into, request, results);
+}
+
+function encodeValues(into: WireWriter, request: DecodedWrite, results: readonly WriteResult[]): void {
+  const type = messageType('causeway.v1.View');
+  const valued: number[] = [];
+  results.forEach((result, i) => {
+    if (!result.ok || result.after === undefined) return;
+    valued.push(request.positions?.[i] ?? i);
+    into.bytes(VALUES, type.encode(viewMessage(result.after.view) as object as never).finish());
+  });
+  if (valued.length > 0) encodePacked(into, VALUED, valued);
 }
 
 function encodeFailures(into: WireWriter, failed: number[], errors: readonly CausewayError[]): void {

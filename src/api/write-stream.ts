@@ -115,6 +115,7 @@ export class WriteStream implements Drainable {
         durability: write.durability,
         deadlineMs: effectiveDeadlineMs(write.deadlineMs, Infinity),
         session: write.session,
+        valueBytesMax: write.wantValues ? this.#env.limits.writeValueBytesMax : undefined,
       },
       (results) => this.#answer(write, results, requestId, epoch, bytes),
     );

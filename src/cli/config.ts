@@ -6,6 +6,7 @@ import { configJsonSchema, optionRows, optionsMarkdown } from '../config/describ
 import { settingsHash, settingsText } from '../config/hash.ts';
 import { originText } from '../config/load.ts';
 import { OPTIONS } from '../config/options.ts';
+import { NodeTls } from '../security/node-tls.ts';
 import { valueAt } from '../config/problems.ts';
 import { examples, type AddCommand } from './context.ts';
 import { addNodeFlags, configFromFlags, type NodeFlags } from './node-flags.ts';
@@ -26,16 +27,19 @@ export const addConfig: AddCommand = (program, act) => {
 
   addNodeFlags(config.command('check [file]'))
     .description('report every mistake; exit 0 when there is none, 3 otherwise')
+    .option('--files', 'read the certificates and keys that it names, too')
     .addHelpText(
       'after',
       examples(
         ['causeway config check examples/us-east.yaml', 'a file'],
         ['causeway config check node.yaml --set leaseMs=500', 'a file and what a flag would make of it'],
+        ['causeway config check node.yaml --files', 'and its certificates, where they are'],
       ),
     )
     .action(
       act((context, file: string | undefined, flags: NodeFlags) => {
         const loaded = configFromFlags(context, flags, file).config;
+        if (flags['files'] === true) void new NodeTls(loaded, context.system, () => {});
         const { region, regions, placements, collections } = loaded;
         const hash = settingsHash(loaded);
         if (context.terminal.json) context.terminal.document({ ok: true, settingsHash: hash });

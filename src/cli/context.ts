@@ -1,6 +1,7 @@
 // What every command gets: the global flags, read and checked, and where to print.
 
 import { CommanderError, InvalidArgumentError, Option, type Command } from 'commander';
+import type { TlsOptions } from '../client/index.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
 import { terminal, type Terminal } from './terminal.ts';
@@ -12,6 +13,8 @@ export interface Context {
   readonly endpoints: readonly string[];
   /** Whether somebody named them, by flag or variable. */
   readonly endpointsGiven: boolean;
+  /** undefined: without TLS. */
+  readonly tls: TlsOptions | undefined;
   readonly timeoutMs: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly system: System;
@@ -36,6 +39,11 @@ export function addGlobalOptions(program: Command): void {
         addresses,
       ),
     )
+    .option('--tls', 'connect with TLS; any of the next four says so too')
+    .option('--ca <file>', 'CAs that sign the certificates of nodes (default: what Node trusts); or CAUSEWAY_CA')
+    .option('--cert <file>', 'the certificate to show, where nodes ask for one; or CAUSEWAY_CERT')
+    .option('--key <file>', "the certificate's private key; or CAUSEWAY_KEY")
+    .option('--server-name <name>', 'the name in the certificates of nodes, if not their host; or CAUSEWAY_SERVER_NAME')
     .option('--json', 'one JSON document, or one per line; errors as JSON on stderr')
     .addOption(
       new Option('--timeout <duration>', 'give up after this long, e.g. 500ms, 5s, 2m')
@@ -48,6 +56,11 @@ export function addGlobalOptions(program: Command): void {
 interface GlobalOptions {
   readonly endpoint?: readonly string[];
   readonly json?: true;
+  readonly tls?: true;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverName?: string;
   readonly timeout: number;
   readonly color: boolean;
 }
@@ -66,10 +79,29 @@ export function contextOf(program: Command, env: Context['env']): Context {
     terminal: terminal({ json, color, env }),
     endpoints: endpoints ?? [ENDPOINT_DEFAULT],
     endpointsGiven: endpoints !== undefined,
+    tls: tlsOf(program.opts<GlobalOptions>(), env),
     timeoutMs: timeout,
     env,
     system: realSystem(),
   };
+}
+
+function tlsOf(given: GlobalOptions, env: Context['env']): TlsOptions | undefined {
+  const named = (flag: string | undefined, variable: string): string | undefined => {
+    const value = flag ?? env[variable];
+    return value === '' ? undefined : value;
+  };
+  const ca = named(given.ca, 'CAUSEWAY_CA');
+  const cert = named(given.cert, 'CAUSEWAY_CERT');
+  const key = named(given.key, 'CAUSEWAY_KEY');
+  const serverName = named(given.serverName, 'CAUSEWAY_SERVER_NAME');
+  const tls = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(serverName === undefined ? {} : { serverName }),
+  };
+  return given.tls === true || Object.keys(tls).length > 0 ? tls : undefined;
 }
 
 /** A mistake on the command line that commander cannot see by itself. */

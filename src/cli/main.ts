@@ -15,11 +15,23 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   serve: async () => (await import('./serve.ts')).addServe,
   put: async () => (await import('./put.ts')).addPut,
   get: async () => (await import('./get.ts')).addGet,
+  del: async () => (await import('./del.ts')).addDel,
+  incr: async () => (await import('./incr.ts')).addIncr,
+  set: async () => (await import('./set.ts')).addSet,
+  map: async () => (await import('./map.ts')).addMap,
+  scan: async () => (await import('./scan.ts')).addScan,
   watch: async () => (await import('./watch.ts')).addWatch,
+  export: async () => (await import('./export.ts')).addExport,
+  import: async () => (await import('./import.ts')).addImport,
+  conflicts: async () => (await import('./conflicts.ts')).addConflicts,
   status: async () => (await import('./status.ts')).addStatus,
+  lag: async () => (await import('./lag.ts')).addLag,
+  regions: async () => (await import('./regions.ts')).addRegions,
   verify: async () => (await import('./verify.ts')).addVerify,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
   config: async () => (await import('./config.ts')).addConfig,
   bench: async () => (await import('./bench.ts')).addBench,
+  completion: async () => (await import('./completion.ts')).addCompletion,
   version: async () => (await import('./version.ts')).addVersion,
 };
 
@@ -27,6 +39,7 @@ const EXAMPLES = examples(
   ['causeway start --regions 3', 'three regions on this machine, to try things'],
   ['causeway put demo/profiles/anna \'{"city":"Oslo"}\'', 'write'],
   ['causeway get demo/profiles/anna', 'read'],
+  ['causeway scan demo/profiles', 'list keys'],
   ['causeway watch demo', 'follow the changes of a namespace'],
   ['causeway status', 'what a node knows about itself and its peers'],
 );
@@ -38,7 +51,8 @@ Exit codes: 0 done, 2 wrong usage, 3 wrong configuration, 4 not reachable or not
 
 async function main(args: readonly string[]): Promise<number> {
   endQuietlyWithReader();
-  const asksAll = args[0] === '--help' || args[0] === '-h';
+  // Completion knows all commands.
+  const asksAll = ['--help', '-h', 'completion'].includes(args[0] ?? '');
   const named = asksAll ? undefined : args.find((arg) => Object.hasOwn(COMMANDS, arg));
   // Without a command that we know, all of them are needed: for the help, and to say what was meant.
   const names = named === undefined ? Object.keys(COMMANDS) : [named];

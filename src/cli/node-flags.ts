@@ -17,6 +17,7 @@ const SHORT_FORMS: readonly ShortForm[] = [
   { flag: 'data-dir', argument: 'path', path: 'dataDir', says: 'where log and store live' },
   { flag: 'clients', argument: 'host:port', path: 'listeners.clients.address', says: 'listen here for clients' },
   { flag: 'peers', argument: 'host:port', path: 'listeners.peers.address', says: 'listen here for peer regions' },
+  { flag: 'http', argument: 'host:port', path: 'listeners.http.address', says: 'listen here for HTTP (default: off)' },
   { flag: 'log-level', argument: 'level', path: 'log.level', says: 'trace, debug, info, warn, error, fatal or silent' },
   { flag: 'allow-fresh-start', path: 'allowFreshStart', says: 'take writes although no member could be asked' },
 ];

@@ -1,24 +1,14 @@
 // causeway put: one change of one key, whatever the merge type of its collection is.
 
 import { readFileSync } from 'node:fs';
-import type { Condition, Intent, Op } from '../client/types.ts';
-import { CausewayError, isCausewayError } from '../errors/errors.ts';
+import type { Condition, Intent, MergeType, Op } from '../client/types.ts';
+import { CausewayError } from '../errors/errors.ts';
 import { examples, usage, type AddCommand, type Context } from './context.ts';
 import { changeOf, type Change } from './intents.ts';
-import { collectionType, withClient } from './nodes.ts';
-import {
-  durability,
-  durationMs,
-  keyName,
-  span,
-  versionOf,
-  versionText,
-  type DurabilityWord,
-  type KeyName,
-  type VersionParts,
-} from './words.ts';
+import { durationMs, keyName, versionOf, type KeyName, type VersionParts } from './words.ts';
+import { addWriteFlags, change, type WriteFlags } from './write.ts';
 
-interface Flags {
+interface Flags extends WriteFlags {
   readonly add?: readonly string[];
   readonly remove?: readonly string[];
   readonly delete?: true;
@@ -27,17 +17,16 @@ interface Flags {
   readonly ifAbsent?: true;
   readonly ifExists?: true;
   readonly ifVersion?: VersionParts;
-  readonly durability: DurabilityWord;
-  readonly idempotencyKey?: string;
-  readonly session?: string;
 }
 
 export const addPut: AddCommand = (program, act) => {
-  program
-    .command('put')
-    .description('write a key: a value, a number to add, elements, fields, by the merge type of its collection')
-    .argument('<namespace/collection/key>', 'which key; it may have slashes of its own', keyName)
-    .argument('[values...]', "what to write; '-' reads the value from standard input")
+  addWriteFlags(
+    program
+      .command('put')
+      .description('write a key: a value, a number to add, elements, fields, by the merge type of its collection')
+      .argument('<namespace/collection/key>', 'which key; it may have slashes of its own', keyName)
+      .argument('[values...]', "what to write; '-' reads the value from standard input"),
+  )
     .option('--add <element>', 'set-aw: an element to add; repeatable', collect)
     .option('--remove <name>', 'set-aw: an element, map-lww: a field to remove; repeatable', collect)
     .option('--delete', 'the key reads as absent afterwards')
@@ -46,9 +35,6 @@ export const addPut: AddCommand = (program, act) => {
     .option('--if-absent', 'only if the key has no value in this region')
     .option('--if-exists', 'only if the key has a value in this region')
     .option('--if-version <version>', 'register-lww: only if this is the version, as get --json prints it', versionOf)
-    .option('--durability <level>', 'local, applied or regions:N', durability, 'local')
-    .option('--idempotency-key <key>', 'makes a repetition of this very command harmless')
-    .option('--session <token>', 'write after what this session has seen')
     .addHelpText(
       'after',
       examples(
@@ -65,45 +51,14 @@ export const addPut: AddCommand = (program, act) => {
 };
 
 async function put(context: Context, name: KeyName, values: readonly string[], flags: Flags): Promise<void> {
-  const { terminal, system } = context;
+  const { system } = context;
   const content = contentOf(values, flags);
   const words = content === undefined ? values : values.filter((value) => value !== '-');
-  await withClient(context, name.namespace, { session: flags.session }, async (client) => {
-    const type = await collectionType(client, name.collection);
-    const change = changeOf(type, `${name.namespace}/${name.collection}`, words, { ...flags, content });
-    const nowMs = system.clock.nowMs();
-    const ops = opsOf(name, change, flags, nowMs);
-    const startMs = system.clock.monotonicMs();
-    const results = await client.write(ops, { durability: flags.durability });
-    const failed = results.find((result) => isCausewayError(result));
-    if (failed !== undefined) throw failed;
-    const acks = results.flatMap((result) => (isCausewayError(result) ? [] : [result]));
-    const last = acks.at(-1)!;
-    const tookMs = system.clock.monotonicMs() - startMs;
-    const at = client.endpoint();
-    if (terminal.json) {
-      terminal.document({
-        namespace: name.namespace,
-        collection: name.collection,
-        key: name.key,
-        shard: last.shard,
-        version: versionText(last.version),
-        duplicate: acks.every(({ duplicate }) => duplicate),
-        durability: flags.durability,
-        region: at?.region,
-        tookMs,
-        session: client.session(),
-      });
-      return;
-    }
-    const repeated = acks.every(({ duplicate }) => duplicate) ? ', which had been written before' : '';
-    terminal.line(`${terminal.good('ok')} ${name.collection}/${name.key}${repeated}`);
-    terminal.note(
-      terminal.dim(
-        `${durabilityText(flags.durability)}, ${at?.region ?? at?.address ?? ''}, ${span(tookMs)}, version ${versionText(last.version)}`,
-      ),
-    );
-  });
+  const make = (type: MergeType): Op[] => {
+    const made = changeOf(type, `${name.namespace}/${name.collection}`, words, { ...flags, content });
+    return opsOf(name, made, flags, system.clock.nowMs());
+  };
+  await change(context, name, flags, make);
 }
 
 function contentOf(values: readonly string[], { file }: Flags): Uint8Array | undefined {
@@ -124,15 +79,11 @@ function opsOf({ collection, key }: KeyName, change: Change, flags: Flags, nowMs
   if (condition !== undefined && intents.length > 1) {
     throw usage('a condition holds for one change; add and remove elements in two commands');
   }
-  return intents.map((intent, i) => ({
+  return intents.map((intent) => ({
     collection,
     key,
     intent,
     ...(condition === undefined ? {} : { condition }),
-    ...(flags.idempotencyKey === undefined
-      ? {}
-      : // Two ops of one command are two ops, of one repetition.
-        { idempotencyKey: i === 0 ? flags.idempotencyKey : `${flags.idempotencyKey}/${i}` }),
   }));
 }
 
@@ -174,12 +125,6 @@ function conditionOf({ ifAbsent, ifExists, ifVersion }: Flags): Condition | unde
   if (ifVersion !== undefined) conditions.push({ kind: 'version', version: ifVersion });
   if (conditions.length > 1) throw usage('expected at most one of --if-absent, --if-exists and --if-version');
   return conditions[0];
-}
-
-function durabilityText(level: DurabilityWord): string {
-  if (level === 'local') return 'durable';
-  if (level === 'applied') return 'durable and visible';
-  return `durable here and in ${level.regions} other region${level.regions === 1 ? '' : 's'}`;
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

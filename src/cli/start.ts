@@ -16,7 +16,7 @@ import { wholeNumber } from './words.ts';
 
 const REGION_NAMES = ['us-east', 'us-west', 'eu-west', 'eu-north', 'ap-south', 'ap-east', 'sa-east'];
 const PORT_DEFAULT = 7400;
-/** Clients and peers of one region lie beside each other, the next region's ten further on, as in examples/. */
+/** Clients, peers and HTTP of one region lie beside each other, the next region's ten further on, as in examples/. */
 const PORTS_PER_REGION = 10;
 
 const COLLECTIONS = [
@@ -40,7 +40,7 @@ export const addStart: AddCommand = (program, act) => {
     .description('a playground on this machine: one region or several, no config file')
     .option('--regions <n>', `how many regions, 1 to ${REGION_NAMES.length}`, wholeNumber(1, REGION_NAMES.length), 1)
     .option('--data <directory>', 'keep the data there; without it a temporary directory that goes at the end')
-    .option('--port <n>', 'first port; each region takes two, ten apart', wholeNumber(1, 65_535), PORT_DEFAULT)
+    .option('--port <n>', 'first port; each region takes three, ten apart', wholeNumber(1, 65_535), PORT_DEFAULT)
     .addOption(
       new Option('--log-level <level>', 'what the nodes say, once they are ready').choices(LOG_LEVELS).default('warn'),
     )
@@ -77,7 +77,7 @@ async function start({ terminal, system }: Context, flags: StartFlags): Promise<
       terminal.document({
         directory,
         temporary,
-        regions: nodes.map(({ config, clients, peers }) => ({ region: config.region, clients, peers })),
+        regions: nodes.map(({ config, clients, peers, http }) => ({ region: config.region, clients, peers, http })),
       });
     } else {
       welcome(nodes);
@@ -93,7 +93,9 @@ async function start({ terminal, system }: Context, flags: StartFlags): Promise<
     const first = running[0]!;
     const last = running.at(-1)!;
     terminal.line(`${terminal.good('ready')}: ${running.length === 1 ? 'one region' : `${running.length} regions`}`);
-    for (const line of table(running.map(({ config, clients }) => [`  ${config.region}`, clients])))
+    for (const line of table(
+      running.map(({ config, clients, http }) => [`  ${config.region}`, clients, `http://${http}`]),
+    ))
       terminal.line(line);
     terminal.line(`data in ${directory}${temporary ? ', which goes when this ends (--data keeps it)' : ''}`);
     const at = (address: string): string => (address === `127.0.0.1:${PORT_DEFAULT}` ? '' : `-e ${address} `);
@@ -102,6 +104,7 @@ async function start({ terminal, system }: Context, flags: StartFlags): Promise<
     terminal.line(`  causeway ${at(first.clients)}put demo/profiles/anna '{"city":"Oslo"}'`);
     terminal.line(`  causeway ${at(last.clients)}get demo/profiles/anna`);
     terminal.line(`  causeway ${at(first.clients)}status`);
+    terminal.line(`  curl -N 'http://${last.http}/v1/demo?watch'`);
     terminal.line();
     terminal.line('Ctrl-C ends it.');
   }
@@ -119,15 +122,15 @@ function ready(region: Region): Promise<void> {
 function playground(flags: StartFlags, directory: string): Config[] {
   const regions = REGION_NAMES.slice(0, flags.regions).map((name, i) => {
     const port = flags.port + i * PORTS_PER_REGION;
-    return { name, clients: [`127.0.0.1:${port}`], peers: [`127.0.0.1:${port + 1}`] };
+    return { name, clients: [`127.0.0.1:${port}`], peers: [`127.0.0.1:${port + 1}`], http: `127.0.0.1:${port + 2}` };
   });
-  return regions.map(({ name, clients, peers }) =>
+  return regions.map(({ name, clients, peers, http }) =>
     configFrom({
       clusterId: 'playground',
       region: name,
       dataDir: join(directory, name),
-      listeners: { clients: { address: clients[0]! }, peers: { address: peers[0]! } },
-      regions,
+      listeners: { clients: { address: clients[0]! }, peers: { address: peers[0]! }, http: { address: http } },
+      regions: regions.map(({ http: _, ...region }) => region),
       namespaces: [{ name: 'demo' }],
       collections: [...COLLECTIONS],
       log: { level: 'fatal' },
@@ -138,7 +141,7 @@ function playground(flags: StartFlags, directory: string): Config[] {
 /** Before anything is written: the usual mistake is a second playground. */
 async function refuseTakenPorts(configs: readonly Config[], port: number): Promise<void> {
   for (const { listeners } of configs) {
-    for (const { address } of [listeners.clients, listeners.peers]) {
+    for (const { address } of Object.values(listeners)) {
       if (await isFree(address)) continue;
       throw new CausewayError('CONFIG_INVALID', `expected ${address} to be free; another process listens there`, {
         hint: `Perhaps another playground is running. Take other ports with --port, for example --port ${port + 100}.`,

@@ -9,18 +9,32 @@ type Paint = Pick<Terminal, 'bold' | 'dim' | 'good' | 'warn' | 'bad'>;
 /** Lag above it is worth a colour: replication promises to stay below (DESIGN). */
 const LAG_MS_MAX = 5000;
 
+/** As long before its end a certificate is worth a line: as long as the node itself warns. */
+const CERTIFICATE_MS_LEFT = 14 * 86_400_000;
+
 export function statusLines(status: NodeStatus, paint: Paint, allShards: boolean): string[] {
   const lines = [headline(status, paint)];
   for (const { code, message, sinceMs } of status.alarms) {
     const forMs = status.nowMs - sinceMs;
     lines.push(paint.bad(`  alarm ${code}${forMs >= 1000 ? `, for ${span(forMs)}` : ''}: ${message}`));
   }
+  lines.push(...certificates(status, paint));
   lines.push('', ...figures(status, paint), '', ...peers(status, paint), '', ...shards(status, paint, allShards));
   if (status.collections.length > 0) {
     const names = status.collections.map(({ namespace, name, type }) => [`  ${namespace}/${name}`, type]);
     lines.push('', paint.bold('collections'), ...table(names));
   }
   return lines;
+}
+
+/** Only those that somebody must renew soon: the rest is in --json. */
+function certificates({ certificates: all, nowMs }: NodeStatus, { warn, bad }: Paint): string[] {
+  return all.flatMap(({ use, part, subject, notAfterMs }) => {
+    const leftMs = notAfterMs - nowMs;
+    if (leftMs > CERTIFICATE_MS_LEFT) return [];
+    const text = `  ${use}.tls.${part} (${subject}) ${leftMs < 0 ? 'has expired' : `expires in ${span(leftMs)}`}: put a new one there`;
+    return [leftMs < 0 ? bad(text) : warn(text)];
+  });
 }
 
 function headline(status: NodeStatus, { bold, good, warn, bad, dim }: Paint): string {

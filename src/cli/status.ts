@@ -1,8 +1,8 @@
 // causeway status: what nodes know about themselves and their peers.
 
-import { EXIT_CODES, isCausewayError } from '../errors/errors.ts';
+import { EXIT_CODES } from '../errors/errors.ts';
 import { examples, type AddCommand, type Context } from './context.ts';
-import { withAdmin } from './nodes.ts';
+import { askEach } from './nodes.ts';
 import { statusLines } from './status-screen.ts';
 
 export const addStatus: AddCommand = (program, act) => {
@@ -27,23 +27,13 @@ Exits 4 when one of the nodes does not answer.
 };
 
 async function status(context: Context, flags: { readonly shards?: true }): Promise<number> {
-  const { terminal, endpoints } = context;
-  const answers = await Promise.all(
-    endpoints.map(async (endpoint) => {
-      try {
-        return { endpoint, status: await withAdmin(context, endpoint, (admin) => admin.status()) };
-      } catch (error) {
-        // With one node asked, its failure is the command's.
-        if (!isCausewayError(error) || endpoints.length === 1) throw error;
-        return { endpoint, error };
-      }
-    }),
-  );
+  const { terminal } = context;
+  const answers = await askEach(context, (admin) => admin.status());
   const failed = answers.some((answer) => 'error' in answer);
   if (terminal.json) {
     const documents = answers.map((answer) =>
-      'status' in answer
-        ? { endpoint: answer.endpoint, ...answer.status }
+      'value' in answer
+        ? { endpoint: answer.endpoint, ...answer.value }
         : { endpoint: answer.endpoint, error: { code: answer.error.code, message: answer.error.message } },
     );
     terminal.document(documents.length === 1 ? documents[0] : documents);
@@ -51,8 +41,8 @@ async function status(context: Context, flags: { readonly shards?: true }): Prom
     for (const [i, answer] of answers.entries()) {
       if (i > 0) terminal.line();
       if (answers.length > 1) terminal.line(terminal.dim(answer.endpoint));
-      if ('status' in answer)
-        for (const line of statusLines(answer.status, terminal, flags.shards === true)) terminal.line(line);
+      if ('value' in answer)
+        for (const line of statusLines(answer.value, terminal, flags.shards === true)) terminal.line(line);
       else terminal.line(terminal.bad(`does not answer: ${answer.error.message}`));
     }
   }

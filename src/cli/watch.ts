@@ -1,13 +1,12 @@
 // causeway watch: the changes of a namespace as they are applied in a region.
 
-import { InvalidArgumentError } from 'commander';
 import type { FeedEvent, FeedOp, FeedStart } from '../client/index.ts';
 import { EXIT_CODES } from '../errors/errors.ts';
 import { examples, usage, type AddCommand, type Context } from './context.ts';
-import { viewDocument } from './get.ts';
 import { collectionType, withClient } from './nodes.ts';
 import { jsonLine, type Terminal } from './terminal.ts';
-import { durationMs, jsonBytes, printable, timeOfStamp, versionText, wholeNumber } from './words.ts';
+import { oneLine, viewDocument } from './view-words.ts';
+import { durationMs, jsonBytes, keyRange, timeOfStamp, versionText, wholeNumber, type KeyRange } from './words.ts';
 
 interface Flags {
   readonly from: string;
@@ -16,17 +15,11 @@ interface Flags {
   readonly idle?: number;
 }
 
-interface Watched {
-  readonly namespace: string;
-  readonly collection: string | undefined;
-  readonly keyPrefix: string;
-}
-
 export const addWatch: AddCommand = (program, act) => {
   program
     .command('watch')
     .description('follow changes, in causal order, until Ctrl-C')
-    .argument('<namespace[/collection[/key-prefix]]>', 'what to follow', watched)
+    .argument('<namespace[/collection[/key-prefix]]>', 'what to follow', keyRange)
     .option('--from <where>', 'beginning, now, a time (2026-01-31T12:00:00Z), a while ago (10m), or a cursor', 'now')
     .option('--value', 'with each change the merged value that the region then held')
     .option('--count <n>', 'end after so many changes', wholeNumber(1))
@@ -47,7 +40,7 @@ If a node goes away it goes on at the next of -e a,b,c.
     .action(act(watch));
 };
 
-async function watch(context: Context, what: Watched, flags: Flags): Promise<number> {
+async function watch(context: Context, what: KeyRange, flags: Flags): Promise<number> {
   const { terminal, system } = context;
   const from = startOf(flags.from, system.clock.nowMs());
   return withClient(context, what.namespace, {}, async (client) => {
@@ -58,7 +51,7 @@ async function watch(context: Context, what: Watched, flags: Flags): Promise<num
     const subscription = client.subscribe({
       from,
       form: flags.value ? 'value' : 'op',
-      keyPrefix: what.keyPrefix,
+      keyPrefix: what.prefix,
       signal: stop.signal,
       ...(what.collection === undefined ? {} : { collections: [what.collection] }),
       onRetry: (error) => terminal.note(terminal.warn(`${error.message}; trying again`)),
@@ -113,10 +106,6 @@ function opText(op: FeedOp): string {
     case 'unknown':
       return '(a change that this version does not know)';
   }
-}
-
-function oneLine(value: Uint8Array): string {
-  return printable(value).replaceAll(/[\r\n\t]+/g, ' ');
 }
 
 function eventDocument(namespace: string, event: FeedEvent): object {
@@ -179,13 +168,6 @@ function startOf(text: string, nowMs: number): FeedStart {
     throw usage(`--from: expected beginning, now, a time, a while ago such as 10m, or a cursor; got '${text}'`);
   }
   return { cursor: text };
-}
-
-function watched(text: string): Watched {
-  const [namespace = '', collection, ...prefix] = text.split('/');
-  if (namespace === '')
-    throw new InvalidArgumentError('Expected namespace, namespace/collection or namespace/collection/key-prefix.');
-  return { namespace, collection: collection === '' ? undefined : collection, keyPrefix: prefix.join('/') };
 }
 
 function idleTimer({ system }: Context, idleMs: number | undefined, end: () => void): { again(): void; stop(): void } {

@@ -51,6 +51,25 @@ export function keyName(text: string): KeyName {
   return { namespace, collection, key };
 }
 
+export function allKeyNames(text: string, before: readonly KeyName[] = []): readonly KeyName[] {
+  return [...before, keyName(text)];
+}
+
+export interface KeyRange {
+  readonly namespace: string;
+  /** undefined: all of the namespace. */
+  readonly collection: string | undefined;
+  readonly prefix: string;
+}
+
+/** `namespace`, `namespace/collection` or `namespace/collection/key-prefix`. */
+export function keyRange(text: string): KeyRange {
+  const [namespace = '', collection, ...prefix] = text.split('/');
+  if (namespace === '')
+    throw new InvalidArgumentError('Expected namespace, namespace/collection or namespace/collection/key-prefix.');
+  return { namespace, collection: collection === '' ? undefined : collection, prefix: prefix.join('/') };
+}
+
 /** Digits in groups of three. */
 export function count(value: number): string {
   return value.toLocaleString('en-US').replaceAll(',', ' ');
@@ -120,6 +139,27 @@ export function versionOf(text: string): VersionParts {
     );
   }
   return { stamp: Number(match[1]), seq: Number(match[2]), origin: match[3]! };
+}
+
+export interface LoserParts {
+  readonly shard: string;
+  readonly origin: string;
+  readonly seq: number;
+}
+
+/** `placement/index:region~incarnation:seq`: what `conflicts list` prints, and show and restore take. */
+export function loserText(shard: string, { origin, seq }: { readonly origin: string; readonly seq: number }): string {
+  return `${shard}:${origin}:${seq}`;
+}
+
+export function loserOf(text: string): LoserParts {
+  const match = /^(\d{1,5}\/\d{1,4}):([a-z0-9-]+~[0-9a-f]{12}):(\d{1,16})$/.exec(text);
+  if (match === null) {
+    throw new InvalidArgumentError(
+      'Expected a conflict as `causeway conflicts list` prints it, for example 1/3:eu-west~0f3a5b7c9d1e:17.',
+    );
+  }
+  return { shard: match[1]!, origin: match[2]!, seq: Number(match[3]) };
 }
 
 /** Stamps count milliseconds since 2020, times 4096 (docs/PROTOCOL.md). */

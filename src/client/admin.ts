@@ -3,14 +3,32 @@
 import { messageType, objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import type { ConflictsResponse__Output } from '../proto/generated/causeway/v1/ConflictsResponse.ts';
 import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
+import type { GetConflictResponse__Output } from '../proto/generated/causeway/v1/GetConflictResponse.ts';
+import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
+import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
 import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
+import {
+  conflictOf,
+  listRequest,
+  pageOf,
+  restoredOf,
+  watchConflicts,
+  type ConflictBatch,
+  type ConflictFilter,
+  type LoserName,
+  type NodeConflict,
+  type NodeConflictPage,
+  type NodeRestored,
+  type WatchConflictsOptions,
+} from './conflicts.ts';
 import { Endpoint } from './endpoints.ts';
-import type { CallOptions, MergeType, Topology, Version } from './types.ts';
-import { mergeTypeOf, topologyOf, versionOf } from './views.ts';
+import { openTls, type ClientTls, type TlsOptions } from './tls.ts';
+import type { CallOptions, MergeType, Topology } from './types.ts';
+import { mergeTypeOf, topologyOf } from './views.ts';
 
 export interface NodePing {
   readonly region: string;
@@ -92,6 +110,17 @@ export interface NodeStatus {
     readonly commits: number;
   };
   readonly alarms: readonly { readonly sinceMs: number; readonly code: string; readonly message: string }[];
+  /** What its TLS shows and trusts; empty without TLS. */
+  readonly certificates: readonly NodeCertificate[];
+}
+
+export interface NodeCertificate {
+  /** Where its file stands in the configuration: `listeners.clients`, `listeners.peers`, `links`. */
+  readonly use: string;
+  /** `cert` or `ca`. */
+  readonly part: string;
+  readonly subject: string;
+  readonly notAfterMs: number;
 }
 
 export interface NodeDigest {
@@ -103,33 +132,24 @@ export interface NodeDigest {
   readonly vector: Readonly<Record<string, number>>;
 }
 
-export interface NodeConflict {
-  readonly atMs: number;
-  readonly shard: string;
-  readonly collection: NodeCollection;
-  readonly key: string;
-  readonly field: string | undefined;
-  readonly loser: Version;
-  /** undefined: a delete. */
-  readonly loserValue: Uint8Array | undefined;
-  readonly winner: Version;
-}
-
 export interface AdminOptions {
   /** Default 5000. */
   readonly deadlineMs?: number;
   /** Default 1000. */
   readonly connectTimeoutMs?: number;
+  /** TLS; without it the connection is not encrypted. */
+  readonly tls?: TlsOptions;
   readonly system?: System;
 }
 
-/** Talks to one node; nothing is retried. Errors are CausewayError. */
+/** Talks to one node; only what gRPC's service config says is tried again, briefly. Errors are CausewayError. */
 export function adminClient(endpoint: string, options: AdminOptions = {}): AdminClient {
   return new AdminClient(endpoint, options);
 }
 
 export class AdminClient {
   readonly #endpoint: Endpoint;
+  readonly #tls: ClientTls | undefined;
   readonly #system: System;
   readonly #deadlineMs: number;
   readonly #connectTimeoutMs: number;
@@ -139,7 +159,8 @@ export class AdminClient {
       throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${endpoint}'`);
     }
     this.#system = options.system ?? realSystem();
-    this.#endpoint = new Endpoint(endpoint, 0, this.#system);
+    this.#tls = openTls(options.tls, this.#system);
+    this.#endpoint = new Endpoint(endpoint, 0, this.#system, this.#tls, true);
     this.#deadlineMs = options.deadlineMs ?? 5000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 1000;
   }
@@ -168,21 +189,37 @@ export class AdminClient {
   async conflicts(filter: { namespace?: string; limit?: number } = {}, options?: CallOptions): Promise<NodeConflict[]> {
     const request = { namespace: filter.namespace ?? '', limit: filter.limit ?? 0 };
     const { conflicts } = await this.#ask<ConflictsResponse__Output>('Conflicts', request, options);
-    return conflicts.map((conflict) => ({
-      atMs: conflict.atMs,
-      shard: conflict.shard,
-      collection: {
-        namespace: conflict.namespace,
-        name: conflict.collection?.name ?? '',
-        id: conflict.collection?.id ?? 0,
-        type: mergeTypeOf(conflict.collection?.mergeType ?? 0),
-      },
-      key: conflict.key,
-      field: conflict.field === '' ? undefined : conflict.field,
-      loser: versionOf(conflict.loser),
-      loserValue: conflict.loserValue,
-      winner: versionOf(conflict.winner),
-    }));
+    return conflicts.map(conflictOf);
+  }
+
+  /** A page of the region's conflict journal. */
+  async listConflicts(filter: ConflictFilter = {}, options?: CallOptions): Promise<NodeConflictPage> {
+    return pageOf(await this.#ask<ListConflictsResponse__Output>('ListConflicts', listRequest(filter), options));
+  }
+
+  /** What one write has lost: one entry, or one per field of a map. KEY_NOT_FOUND when the journal does not have it. */
+  async conflictsOf({ shard, origin, seq }: LoserName, options?: CallOptions): Promise<NodeConflict[]> {
+    const request = { shard, loser: { origin, seq } };
+    const { conflicts } = await this.#ask<GetConflictResponse__Output>('GetConflict', request, options);
+    return conflicts.map(conflictOf);
+  }
+
+  /** Writes it again, if nothing has been written since the winner, or `force`. */
+  async restoreConflict(
+    { shard, origin, seq }: LoserName,
+    how: { readonly fields?: readonly string[]; readonly force?: boolean } = {},
+    options?: CallOptions,
+  ): Promise<NodeRestored> {
+    const { fields = [], force = false } = how;
+    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
+    const request = { shard, loser: { origin, seq }, fields: [...fields], force, deadlineMs };
+    return restoredOf(await this.#ask<RestoreConflictResponse__Output>('RestoreConflict', request, options));
+  }
+
+  /** The journal as it grows. One node's, and nothing is tried again: go on from the last cursor. */
+  async *watchConflicts(options: WatchConflictsOptions = {}): AsyncGenerator<ConflictBatch, void, undefined> {
+    await this.#endpoint.connected(this.#limits(undefined), this.#connectTimeoutMs);
+    yield* watchConflicts(this.#endpoint, options);
   }
 
   /** What it serves. '' = every namespace. */
@@ -194,6 +231,7 @@ export class AdminClient {
 
   close(): void {
     this.#endpoint.close();
+    this.#tls?.close();
   }
 
   #limits(options: CallOptions | undefined): { endMs: number; signal: AbortSignal | undefined } {
@@ -262,6 +300,7 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
     keys: message.keys,
     counters,
     alarms: message.alarms,
+    certificates: message.certificates,
   };
 }
 

@@ -4,14 +4,27 @@
 // INDETERMINATE. With `moveIndeterminate` it is tried in other regions too: at least once, harmless for registers and sets.
 
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
-import { messageType, rawCodec, wireMethod } from '../proto/load.ts';
+import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import { WireWriter } from '../proto/wire.ts';
 import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadResponse.ts';
+import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
+import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 import type { System } from '../system/system.ts';
 import { wireMethodOnce, type CallLimits, type Endpoint, type Endpoints } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
-import type { CallOptions, Durability, Op, ReadOptions, Topology, View, WriteAck, WriteOptions } from './types.ts';
+import type {
+  CallOptions,
+  Consistency,
+  Durability,
+  Op,
+  ReadOptions,
+  ScanOptions,
+  Topology,
+  View,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
 import { topologyOf, viewOf, type DecodedView } from './views.ts';
 import { ackOf, checkDurability, decodeWriteResponse, encodeWriteHeader, failuresOf } from './write-request.ts';
 
@@ -23,15 +36,22 @@ const ATTEMPTS_MAX = 100;
 const WRITE_METHOD = wireMethodOnce('Write', () =>
   wireMethod<Buffer, Buffer>('causeway.v1.Data', 'Write', { request: rawCodec, response: rawCodec }),
 );
+const WRITE_ATOMIC_METHOD = wireMethodOnce('WriteAtomic', () =>
+  wireMethod<Buffer, Buffer>('causeway.v1.Data', 'WriteAtomic', { request: rawCodec, response: rawCodec }),
+);
 const READ_METHOD = wireMethodOnce('Read', () =>
   wireMethod<object, ReadResponse__Output>('causeway.v1.Data', 'Read', {}),
+);
+
+const SCAN_METHOD = wireMethodOnce('Scan', () =>
+  wireMethod<object, ScanResponse__Output>('causeway.v1.Data', 'Scan', {}),
 );
 
 export interface CallDefaults {
   readonly namespace: string;
   readonly deadlineMs: number;
   readonly durability: Durability;
-  readonly consistency: 'local' | 'causal';
+  readonly consistency: Consistency;
   readonly moveIndeterminate: boolean;
 }
 
@@ -39,6 +59,19 @@ export interface ReadAnswer {
   /** One per key, undefined = absent. */
   readonly views: readonly (View | undefined)[];
   readonly stale: boolean;
+  /** `maxStaleMs`: every write at or below this stamp is in the answer. `stable`: every one, and none above. */
+  readonly asOfStamp: number | undefined;
+}
+
+/** One page of a scan. */
+export interface ScanAnswer {
+  /** In the order of their keys (UTF-8 bytes); may be empty with more to come. */
+  readonly entries: readonly { readonly key: string; readonly view: View }[];
+  /** Empty: that was the last page. */
+  readonly nextPageToken: string;
+  readonly stale: boolean;
+  /** As of a read; `stable`: each page is a cut of its own. */
+  readonly asOfStamp: number | undefined;
 }
 
 /** What one op still has to go through. */
@@ -79,7 +112,34 @@ export class Calls {
   }
 
   /** One result per op. Throws only for what concerns all of them before anything was sent. */
-  async write(ops: readonly Op[], options: WriteOptions = {}): Promise<(WriteAck | CausewayError)[]> {
+  write(ops: readonly Op[], options: WriteOptions = {}): Promise<(WriteAck | CausewayError)[]> {
+    return this.#write(WRITE_METHOD, ops, options);
+  }
+
+  /** All ops or none. Throws what none was written for, in the words of the op that was refused. */
+  async writeAtomic(ops: readonly Op[], options: WriteOptions = {}): Promise<WriteAck[]> {
+    if (ops.length === 0) throw new CausewayError('INVALID_ARGUMENT', 'an atomic write has at least one op');
+    if (options.idempotencyKey !== undefined && ops.length > 1) {
+      throw new CausewayError('INVALID_ARGUMENT', 'one idempotency key cannot stand for several ops', {
+        hint: 'give each op its own; without any the client sees to retries by itself',
+      });
+    }
+    const acks: WriteAck[] = [];
+    let failure: CausewayError | undefined;
+    // A node that does not know the method refuses it: with a field in Write it would write the ops one by one.
+    for (const result of await this.#write(WRITE_ATOMIC_METHOD, ops, options)) {
+      if (!(result instanceof CausewayError)) acks.push(result);
+      else if (failure?.details?.['failedOp'] !== undefined || failure === undefined) failure = result;
+    }
+    if (failure !== undefined) throw failure;
+    return acks;
+  }
+
+  async #write(
+    method: () => WireMethod<Buffer, Buffer>,
+    ops: readonly Op[],
+    options: WriteOptions,
+  ): Promise<(WriteAck | CausewayError)[]> {
     const limits = this.#limits(options);
     const durability = checkDurability(options.durability ?? this.#defaults.durability);
     const results = new Array<WriteAck | CausewayError>(ops.length);
@@ -103,7 +163,8 @@ export class Calls {
         settleAll(pending, results, toCausewayError(error));
         break;
       }
-      const bytes = this.#encodeWrite(pending, durability, limits, firstMs + endpoint.clockOffsetMs);
+      const issuedAtMs = firstMs + endpoint.clockOffsetMs;
+      const bytes = this.#encodeWrite(pending, durability, limits, issuedAtMs, options.returnValue ?? false);
       let pushbackMs = 0;
       const again: PendingOp[] = [];
       const failed = (one: PendingOp, error: CausewayError): void => {
@@ -117,7 +178,7 @@ export class Calls {
         pushbackMs = Math.max(pushbackMs, error.retryAfterMs ?? 0);
       };
       try {
-        const response = decodeWriteResponse(await endpoint.unary(WRITE_METHOD(), bytes, limits));
+        const response = decodeWriteResponse(await endpoint.unary(method(), bytes, limits));
         this.#session.merge(response.session);
         const failures = failuresOf(response);
         pending.forEach((one, i) => {
@@ -144,6 +205,41 @@ export class Calls {
   }
 
   async read(collection: string, keys: readonly string[], options: ReadOptions = {}): Promise<ReadAnswer> {
+    const response = await this.#query(READ_METHOD, options, { collection, keys });
+    return {
+      views: response.views.map((view) => viewOf(view as unknown as DecodedView)),
+      stale: response.stale,
+      asOfStamp: response.asOfStamp === 0 ? undefined : response.asOfStamp,
+    };
+  }
+
+  /** One page; `deadlineMs` is its own. */
+  async scan(collection: string, options: ScanOptions = {}): Promise<ScanAnswer> {
+    const { prefix = '', pageSize = 0, pageToken = '' } = options;
+    if (!Number.isSafeInteger(pageSize) || pageSize < 0) {
+      throw new CausewayError('INVALID_ARGUMENT', `pageSize is a whole number from 1; got ${pageSize}`);
+    }
+    const response = await this.#query(SCAN_METHOD, options, { collection, prefix, pageSize, pageToken });
+    const entries: { key: string; view: View }[] = [];
+    for (const { key, view } of response.entries) {
+      const seen = viewOf(view as unknown as DecodedView);
+      // A view of a kind that this client does not know is left out, as a read leaves it out.
+      if (seen !== undefined) entries.push({ key, view: seen });
+    }
+    return {
+      entries,
+      nextPageToken: response.nextPageToken,
+      stale: response.stale,
+      asOfStamp: response.asOfStamp === 0 ? undefined : response.asOfStamp,
+    };
+  }
+
+  /** A call that changes nothing: tried again, here or in another region, until its deadline. */
+  async #query<Answer extends { readonly session: SessionToken__Output | null }>(
+    method: () => WireMethod<object, Answer>,
+    options: ReadOptions,
+    what: object,
+  ): Promise<Answer> {
     const limits = this.#limits(options);
     const consistency = options.consistency ?? this.#defaults.consistency;
     for (let attempt = 1; ; attempt++) {
@@ -151,17 +247,16 @@ export class Calls {
       try {
         const causal = consistency === 'causal' && !this.#session.isEmpty;
         const request = {
+          ...what,
           namespace: this.#defaults.namespace,
-          collection,
-          keys,
-          consistency: causal ? 2 : 1,
+          ...levelOf(consistency, causal),
           ...(causal ? { session: messageType('causeway.v1.SessionToken').decode(this.#session.encode()) } : {}),
           allowStale: options.allowStale ?? false,
           deadlineMs: this.#leftMs(limits),
         };
-        const response = await endpoint.unary(READ_METHOD(), request, limits);
+        const response = await endpoint.unary(method(), request, limits);
         this.#session.merge(response.session);
-        return { views: response.views.map((view) => viewOf(view as unknown as DecodedView)), stale: response.stale };
+        return response;
       } catch (thrown) {
         const error = toCausewayError(thrown);
         const left = this.#endpoints.failed(endpoint, error);
@@ -188,7 +283,13 @@ export class Calls {
     return Math.max(1, Math.round(Math.min(60_000, limits.endMs - this.#system.clock.monotonicMs())));
   }
 
-  #encodeWrite(pending: readonly PendingOp[], durability: Durability, limits: CallLimits, issuedAtMs: number): Buffer {
+  #encodeWrite(
+    pending: readonly PendingOp[],
+    durability: Durability,
+    limits: CallLimits,
+    issuedAtMs: number,
+    wantValues: boolean,
+  ): Buffer {
     const out = new WireWriter(512);
     const collections: string[] = [];
     for (const { op, seq } of pending) {
@@ -205,6 +306,7 @@ export class Calls {
       producer: this.#producer,
       issuedAtMs,
       wantVersions: true,
+      wantValues,
     });
     return out.view();
   }
@@ -230,6 +332,13 @@ export class Calls {
       signal?.addEventListener('abort', done, { once: true });
     });
   }
+}
+
+/** Numbers of causeway.v1.Consistency. A session that has seen nothing asks for nothing. */
+function levelOf(consistency: Consistency, causal: boolean): { consistency: number; maxStaleMs?: number } {
+  if (consistency === 'stable') return { consistency: 4 };
+  if (typeof consistency === 'object') return { consistency: 3, maxStaleMs: consistency.maxStaleMs };
+  return { consistency: causal ? 2 : 1 };
 }
 
 /** A producer's id: 48 random bits, not 0. */

@@ -3,20 +3,33 @@
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
-import { Calls, type CallDefaults, type ReadAnswer } from './calls.ts';
+import { Calls, type CallDefaults, type ReadAnswer, type ScanAnswer } from './calls.ts';
 import { json, text, type Codec } from './codecs.ts';
 import { Endpoints } from './endpoints.ts';
 import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handles.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
 import { Session } from './session.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
-import type { CallOptions, Durability, Op, ReadOptions, Topology, WriteAck, WriteOptions } from './types.ts';
+import { openTls, type TlsOptions } from './tls.ts';
+import type {
+  CallOptions,
+  Consistency,
+  Durability,
+  Op,
+  ReadOptions,
+  ScanOptions,
+  Topology,
+  WriteAck,
+  WriteOptions,
+} from './types.ts';
 import { checkDurability } from './write-request.ts';
 
 export interface ConnectOptions {
   /** `host:port`, the home region's first. The first that is ready is used; the client comes back when an earlier one is again. */
   readonly endpoints: readonly string[];
   readonly namespace: string;
+  /** TLS; without it connections are not encrypted. */
+  readonly tls?: TlsOptions;
   /** For a whole call, retries included. Default 5000; a node takes at most 60,000 per attempt. */
   readonly deadlineMs?: number;
   /** How long an endpoint may take to accept a connection before the next is tried. Default 1000. */
@@ -24,7 +37,7 @@ export interface ConnectOptions {
   /** Of writes that name none. Default 'local'. */
   readonly durability?: Durability;
   /** Of reads that name none. Default 'local'. */
-  readonly consistency?: 'local' | 'causal';
+  readonly consistency?: Consistency;
   /** A session that another client exported. */
   readonly session?: string;
   /**
@@ -66,7 +79,13 @@ export class Causeway {
       moveIndeterminate: options.moveIndeterminate ?? false,
     };
     if (options.session !== undefined) this.#session.join(options.session);
-    this.#endpoints = new Endpoints(options.endpoints, this.#system, options.connectTimeoutMs ?? 1000);
+    const tls = openTls(options.tls, this.#system);
+    try {
+      this.#endpoints = new Endpoints(options.endpoints, this.#system, options.connectTimeoutMs ?? 1000, tls);
+    } catch (error) {
+      tls?.close();
+      throw error;
+    }
     this.#calls = new Calls(this.#endpoints, this.#system, this.#session, this.#defaults);
   }
 
@@ -102,9 +121,23 @@ export class Causeway {
     return this.#calls.write(ops, options);
   }
 
+  /**
+   * All ops or none, in one batch: no region ever shows a part of it. Their keys share a partition key, the same tag in braces:
+   * `cart/{anna}` and `orders/{anna}/1`, also of several collections. Throws what nothing was written for; a condition that fails
+   * (op.compareAndSet, op.createIfAbsent) is PRECONDITION_FAILED.
+   */
+  writeAtomic(ops: readonly Op[], options?: WriteOptions): Promise<WriteAck[]> {
+    return this.#calls.writeAtomic(ops, options);
+  }
+
   /** Keys of one collection, as they are, whatever its merge type. */
   read(collection: string, keys: readonly string[], options?: ReadOptions): Promise<ReadAnswer> {
     return this.#calls.read(collection, keys, options);
+  }
+
+  /** One page of a collection's keys, as they are, whatever its merge type; handles have scan(), which goes through all pages. */
+  scan(collection: string, options?: ScanOptions): Promise<ScanAnswer> {
+    return this.#calls.scan(collection, options);
   }
 
   /** What the node in use serves. */

@@ -14,12 +14,18 @@ import { CausewayError, type ErrorCode } from '../errors/errors.ts';
 import { objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import type { GetTopologyRequest } from '../proto/generated/causeway/v1/GetTopologyRequest.ts';
 import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
+import { handshakeHint } from '../security/handshake.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import { fromServiceError } from './status.ts';
+import { SERVICE_CONFIG } from './service-config.ts';
+import type { ClientTls } from './tls.ts';
 
 /** Of a channel. A read of 1000 large values fits; more is asked for in pieces. */
 const RECEIVE_BYTES_MAX = 64 * 1024 * 1024;
 const PROBE_TIMEOUT_MS = 1000;
+/** For a call that is only to say why there is no connection. */
+const WHY_NOT_MS = 1000;
+const HEALTH_PATH = '/grpc.health.v1.Health/Check';
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;
 /** The answer should come from the node, so the wire's deadline is later than the one that the node is told. */
@@ -76,6 +82,7 @@ export class Endpoint {
   readonly index: number;
   readonly client: Client;
   readonly #system: System;
+  readonly #withTls: boolean;
   state: EndpointState = 'up';
   failures = 0;
   lastError: CausewayError | undefined;
@@ -86,11 +93,18 @@ export class Endpoint {
   clockOffsetMs = 0;
   #learning: Promise<void> | undefined;
 
-  constructor(address: string, index: number, system: System) {
+  /** `readsOnly`: nothing is written over it, so gRPC may try again by itself. */
+  constructor(address: string, index: number, system: System, tls?: ClientTls, readsOnly = false) {
     this.address = address;
     this.index = index;
     this.#system = system;
-    this.client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#withTls = tls !== undefined;
+    const secured = tls?.channel(address);
+    this.client = new Client(address, secured?.credentials ?? credentials.createInsecure(), {
+      ...CHANNEL_OPTIONS,
+      ...(readsOnly ? { 'grpc.enable_retries': 1, 'grpc.service_config': JSON.stringify(SERVICE_CONFIG) } : {}),
+      ...secured?.options,
+    });
   }
 
   /** Two endpoints of one region share its idempotency table. Until its region is known, an endpoint is alone. */
@@ -113,9 +127,8 @@ export class Endpoint {
         if (failure === undefined) resolve();
         else {
           const message = `${this.address}: ${failure}`;
-          reject(
-            new CausewayError('UNAVAILABLE', message, { outcome: 'not-applied', hint: 'is a node listening there?' }),
-          );
+          const hint = handshakeHint(failure, this.#withTls) ?? 'is a node listening there?';
+          reject(new CausewayError('UNAVAILABLE', message, { outcome: 'not-applied', hint }));
         }
       };
       const timer = timers.after(Math.max(0, waitMs), () =>
@@ -125,11 +138,25 @@ export class Endpoint {
         if (settled) return;
         const state = channel.getConnectivityState(true);
         if (state === connectivityState.READY) settle(undefined);
-        else if (state === connectivityState.TRANSIENT_FAILURE) settle('no connection could be made');
+        else if (state === connectivityState.TRANSIENT_FAILURE) void this.#whyNot().then(settle);
         else if (state === connectivityState.SHUTDOWN) settle('the client is closed');
         else channel.watchConnectivityState(state, Infinity, watch);
       };
       watch();
+    });
+  }
+
+  /** A channel does not say why it has no connection; a call over it does, at once, unless it is one that gRPC tries again. */
+  #whyNot(): Promise<string> {
+    const deadline = this.#system.clock.nowMs() + WHY_NOT_MS;
+    const same = (bytes: Buffer): Buffer => bytes;
+    return new Promise((resolve) => {
+      this.client.makeUnaryRequest(HEALTH_PATH, same, same, Buffer.alloc(0), new Metadata(), { deadline }, (error) => {
+        const cause = /Last error: (?<cause>.*?)[.\s]*(?:Resolution note:.*)?$/s.exec(error?.details ?? '')?.groups?.[
+          'cause'
+        ];
+        resolve(cause === undefined ? 'no connection could be made' : `no connection could be made: ${cause}`);
+      });
     });
   }
 
@@ -205,19 +232,21 @@ export class Endpoints {
   readonly all: readonly Endpoint[];
   readonly #system: System;
   readonly #connectTimeoutMs: number;
+  readonly #tls: ClientTls | undefined;
   readonly #listeners = new Set<() => void>();
   #closed = false;
 
-  constructor(addresses: readonly string[], system: System, connectTimeoutMs: number) {
+  constructor(addresses: readonly string[], system: System, connectTimeoutMs: number, tls?: ClientTls) {
     if (addresses.length === 0)
       throw new CausewayError('INVALID_ARGUMENT', 'connect() needs at least one endpoint, host:port');
     this.#system = system;
+    this.#tls = tls;
     this.#connectTimeoutMs = connectTimeoutMs;
     this.all = addresses.map((address, index) => {
       if (!/^.+:[0-9]{1,5}$/.test(address)) {
         throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${address}'`);
       }
-      return new Endpoint(address, index, system);
+      return new Endpoint(address, index, system, tls);
     });
   }
 
@@ -368,6 +397,7 @@ export class Endpoints {
   close(): void {
     this.#closed = true;
     for (const endpoint of this.all) endpoint.close();
+    this.#tls?.close();
     this.#changedNow();
   }
 }

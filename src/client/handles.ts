@@ -1,7 +1,7 @@
 // Typed handles, one per merge type. Each method is one unary call, and whatever is wrong comes as a rejection; `handle.op.…` makes the same change as an op, for a
 // producer or for client.write() with several at once.
 
-import { CausewayError } from '../errors/errors.ts';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import type { Calls } from './calls.ts';
 import { decodeWith, type Codec } from './codecs.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
   MergeType,
   Op,
   ReadOptions,
+  ScanOptions,
   Version,
   View,
   WriteAck,
@@ -26,6 +27,14 @@ export interface Versioned<T> {
   readonly stale: boolean;
 }
 
+/** An acknowledgement with what the key is after the write, decoded: see WriteAck.after. */
+export interface Answered<V> extends WriteAck {
+  readonly value: V | undefined;
+}
+
+/** With the key that it is of. */
+export type Keyed<V> = V & { readonly key: string };
+
 export interface PutOptions extends WriteOptions {
   /** Unix ms at which the value stops being there. */
   readonly expiresAtMs?: number | undefined;
@@ -40,8 +49,21 @@ abstract class Handle {
     this.collection = collection;
   }
 
-  protected write(op: Op, options: WriteOptions | undefined): Promise<WriteAck> {
-    return this.calls.writeOne(op, options);
+  protected async write<K extends MergeType, V>(
+    type: K,
+    op: Op,
+    options: WriteOptions | undefined,
+    decode: (view: Extract<View, { type: K }> | undefined) => V | undefined,
+  ): Promise<Answered<V>> {
+    const ack = await this.calls.writeOne(op, options);
+    try {
+      return { ...ack, value: ack.after === undefined ? undefined : decode(this.typed(type, op.key, ack.after.view)) };
+    } catch (error) {
+      // What cannot be decoded has been written all the same.
+      const { code, message, hint } = toCausewayError(error);
+      const what = hint === undefined ? {} : { hint };
+      throw new CausewayError(code, `written, but ${message}`, { ...what, outcome: 'applied-locally', cause: error });
+    }
   }
 
   protected async view<K extends MergeType>(
@@ -49,8 +71,30 @@ abstract class Handle {
     key: string,
     options: ReadOptions | undefined,
   ): Promise<{ view: Extract<View, { type: K }> | undefined; stale: boolean }> {
-    const { views, stale } = await this.calls.read(this.collection, [key], options);
-    return { view: this.typed(type, key, views[0]), stale };
+    const { views, stale } = await this.views(type, [key], options);
+    return { view: views[0], stale };
+  }
+
+  protected async views<K extends MergeType>(
+    type: K,
+    keys: readonly string[],
+    options: ReadOptions | undefined,
+  ): Promise<{ views: (Extract<View, { type: K }> | undefined)[]; stale: boolean }> {
+    const { views, stale } = await this.calls.read(this.collection, keys, options);
+    return { views: keys.map((key, i) => this.typed(type, key, views[i])), stale };
+  }
+
+  /** All pages; a deadline counts for each of them. */
+  protected async *pages<K extends MergeType>(
+    type: K,
+    options: ScanOptions = {},
+  ): AsyncGenerator<{ key: string; view: Extract<View, { type: K }>; stale: boolean }, void, undefined> {
+    let { pageToken } = options;
+    do {
+      const { entries, nextPageToken, stale } = await this.calls.scan(this.collection, { ...options, pageToken });
+      for (const { key, view } of entries) yield { key, view: this.typed(type, key, view)!, stale };
+      pageToken = nextPageToken;
+    } while (pageToken !== '');
   }
 
   protected typed<K extends MergeType>(
@@ -93,11 +137,14 @@ export class Register<T> extends Handle {
 
   /** One per key, in their order; undefined: absent. Keys of one shard are read from one state. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Versioned<T> | undefined)[]> {
-    const { views, stale } = await this.calls.read(this.collection, keys, options);
-    return keys.map((key, i) => {
-      const view = this.typed('register-lww', key, views[i]);
-      return view === undefined ? undefined : this.#versioned(key, view, stale);
-    });
+    const { views, stale } = await this.views('register-lww', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#versioned(keys[i]!, view, stale)));
+  }
+
+  /** Keys with their values, in the order of the keys' bytes. What is written meanwhile may be seen or not. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<Versioned<T>>, void, undefined> {
+    for await (const { key, view, stale } of this.pages('register-lww', options))
+      yield { key, ...this.#versioned(key, view, stale) };
   }
 
   #versioned(key: string, view: Extract<View, { type: 'register-lww' }>, stale: boolean): Versioned<T> {
@@ -105,24 +152,28 @@ export class Register<T> extends Handle {
     return { value: decodeWith(this.#codec, view.value, this.collection, key), version, expiresAtMs, stale };
   }
 
-  async set(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
-    return this.write(this.op.set(key, value, options), options);
+  async set(key: string, value: T, options?: PutOptions): Promise<Answered<T>> {
+    return this.#write(this.op.set(key, value, options), options);
   }
 
-  async delete(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.delete(key), options);
+  async delete(key: string, options?: WriteOptions): Promise<Answered<T>> {
+    return this.#write(this.op.delete(key), options);
   }
 
   /** Writes only if `expected` is the visible version in the region that answers; else PRECONDITION_FAILED. */
-  async compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<WriteAck> {
-    const { intent } = this.op.set(key, value, options);
-    return this.write(opOf(this.collection, key, intent, { kind: 'version', version: expected }), options);
+  async compareAndSet(key: string, expected: Version, value: T, options?: PutOptions): Promise<Answered<T>> {
+    return this.#write(this.op.compareAndSet(key, expected, value, options), options);
   }
 
   /** Writes only if the region that answers has no value; else PRECONDITION_FAILED. */
-  async createIfAbsent(key: string, value: T, options?: PutOptions): Promise<WriteAck> {
-    const { intent } = this.op.set(key, value, options);
-    return this.write(opOf(this.collection, key, intent, { kind: 'absent' }), options);
+  async createIfAbsent(key: string, value: T, options?: PutOptions): Promise<Answered<T>> {
+    return this.#write(this.op.createIfAbsent(key, value, options), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<T>> {
+    return this.write('register-lww', op, options, (view) =>
+      view === undefined ? undefined : decodeWith(this.#codec, view.value, this.collection, op.key),
+    );
   }
 }
 
@@ -145,6 +196,14 @@ export class RegisterOps<T> {
 
   delete(key: string): Op {
     return opOf(this.#collection, key, { kind: 'delete' });
+  }
+
+  compareAndSet(key: string, expected: Version, value: T, options?: { readonly expiresAtMs?: number | undefined }): Op {
+    return { ...this.set(key, value, options), condition: { kind: 'version', version: expected } };
+  }
+
+  createIfAbsent(key: string, value: T, options?: { readonly expiresAtMs?: number | undefined }): Op {
+    return { ...this.set(key, value, options), condition: { kind: 'absent' } };
   }
 }
 
@@ -173,7 +232,22 @@ export class MultiRegister<T> extends Handle {
 
   async get(key: string, options?: ReadOptions): Promise<Siblings<T> | undefined> {
     const { view, stale } = await this.view('register-mv', key, options);
-    if (view === undefined) return undefined;
+    return view === undefined ? undefined : this.#siblings(key, view, stale);
+  }
+
+  /** One per key, in their order; undefined: absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Siblings<T> | undefined)[]> {
+    const { views, stale } = await this.views('register-mv', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#siblings(keys[i]!, view, stale)));
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<Siblings<T>>, void, undefined> {
+    for await (const { key, view, stale } of this.pages('register-mv', options))
+      yield { key, ...this.#siblings(key, view, stale) };
+  }
+
+  #siblings(key: string, view: Extract<View, { type: 'register-mv' }>, stale: boolean): Siblings<T> {
     const values = view.siblings.map(({ value, version }) => ({
       value: decodeWith(this.#codec, value, this.collection, key),
       version,
@@ -181,12 +255,18 @@ export class MultiRegister<T> extends Handle {
     return { values, stale };
   }
 
-  async set(key: string, value: T, options?: ReplaceOptions): Promise<WriteAck> {
-    return this.write(this.op.set(key, value, options), options);
+  async set(key: string, value: T, options?: ReplaceOptions): Promise<Answered<readonly T[]>> {
+    return this.#write(this.op.set(key, value, options), options);
   }
 
-  async delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<WriteAck> {
-    return this.write(this.op.delete(key, options), options);
+  async delete(key: string, options?: Omit<ReplaceOptions, 'expiresAtMs'>): Promise<Answered<readonly T[]>> {
+    return this.#write(this.op.delete(key, options), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<readonly T[]>> {
+    return this.write('register-mv', op, options, (view) =>
+      (view?.siblings ?? []).map(({ value }) => decodeWith(this.#codec, value, this.collection, op.key)),
+    );
   }
 }
 
@@ -224,17 +304,33 @@ export class Counter extends Handle {
     return view?.value ?? 0n;
   }
 
-  async increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.increment(key, by), options);
+  /** One per key, in their order; 0 when absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<bigint[]> {
+    const { views } = await this.views('counter-pn', keys, options);
+    return views.map((view) => view?.value ?? 0n);
   }
 
-  async decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.decrement(key, by), options);
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<{ readonly value: bigint }>, void, undefined> {
+    for await (const { key, view } of this.pages('counter-pn', options)) yield { key, value: view.value };
+  }
+
+  /** `value` is what the counter then is in the region that answered; of a retry that was applied before, what it is now. */
+  async increment(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<Answered<bigint>> {
+    return this.#write(this.op.increment(key, by), options);
+  }
+
+  async decrement(key: string, by: number | bigint = 1, options?: WriteOptions): Promise<Answered<bigint>> {
+    return this.#write(this.op.decrement(key, by), options);
   }
 
   /** To 0, as far as this region has seen: increments elsewhere that it has not seen still count. */
-  async reset(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.reset(key), options);
+  async reset(key: string, options?: WriteOptions): Promise<Answered<bigint>> {
+    return this.#write(this.op.reset(key), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<bigint>> {
+    return this.write('counter-pn', op, { ...options, returnValue: true }, (view) => view?.value ?? 0n);
   }
 }
 
@@ -280,20 +376,39 @@ export class SetHandle<T> extends Handle {
   /** Empty when absent. Sorted by their bytes. */
   async members(key: string, options?: ReadOptions): Promise<T[]> {
     const { view } = await this.view('set-aw', key, options);
+    return this.#decode(key, view);
+  }
+
+  /** The members of each key, in their order; empty when absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<T[][]> {
+    const { views } = await this.views('set-aw', keys, options);
+    return views.map((view, i) => this.#decode(keys[i]!, view));
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<{ readonly members: T[] }>, void, undefined> {
+    for await (const { key, view } of this.pages('set-aw', options)) yield { key, members: this.#decode(key, view) };
+  }
+
+  #decode(key: string, view: Extract<View, { type: 'set-aw' }> | undefined): T[] {
     return (view?.elements ?? []).map((element) => decodeWith(this.#codec, element, this.collection, key));
   }
 
-  async add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<WriteAck> {
-    return this.write(this.op.add(key, elements, options), options);
+  async add(key: string, elements: T | readonly T[], options?: PutOptions): Promise<Answered<T[]>> {
+    return this.#write(this.op.add(key, elements, options), options);
   }
 
-  async remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.remove(key, elements), options);
+  async remove(key: string, elements: T | readonly T[], options?: WriteOptions): Promise<Answered<T[]>> {
+    return this.#write(this.op.remove(key, elements), options);
   }
 
   /** Removes what the region has; what is added elsewhere meanwhile stays. */
-  async clear(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.clear(key), options);
+  async clear(key: string, options?: WriteOptions): Promise<Answered<T[]>> {
+    return this.#write(this.op.clear(key), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<T[]>> {
+    return this.write('set-aw', op, options, (view) => this.#decode(op.key, view));
   }
 }
 
@@ -350,7 +465,22 @@ export class MapHandle<T> extends Handle {
   /** undefined: no field is there. */
   async get(key: string, options?: ReadOptions): Promise<MapValue<T> | undefined> {
     const { view, stale } = await this.view('map-lww', key, options);
-    if (view === undefined) return undefined;
+    return view === undefined ? undefined : this.#fields(key, view, stale);
+  }
+
+  /** One per key, in their order; undefined: absent. */
+  async getMany(keys: readonly string[], options?: ReadOptions): Promise<(MapValue<T> | undefined)[]> {
+    const { views, stale } = await this.views('map-lww', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#fields(keys[i]!, view, stale)));
+  }
+
+  /** As Register.scan. */
+  async *scan(options?: ScanOptions): AsyncGenerator<Keyed<MapValue<T>>, void, undefined> {
+    for await (const { key, view, stale } of this.pages('map-lww', options))
+      yield { key, ...this.#fields(key, view, stale) };
+  }
+
+  #fields(key: string, view: Extract<View, { type: 'map-lww' }>, stale: boolean): MapValue<T> {
     // Null prototypes: a field may be called __proto__.
     const value = Object.create(null) as Record<string, T>;
     const versions = Object.create(null) as Record<string, Version>;
@@ -362,18 +492,32 @@ export class MapHandle<T> extends Handle {
   }
 
   /** Writes these fields and leaves the others. */
-  async update(key: string, fields: Readonly<Record<string, T>>, options?: UpdateOptions): Promise<WriteAck> {
-    return this.write(this.op.update(key, fields, options), options);
+  async update(
+    key: string,
+    fields: Readonly<Record<string, T>>,
+    options?: UpdateOptions,
+  ): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.#write(this.op.update(key, fields, options), options);
   }
 
   /** Removes these fields. */
-  async remove(key: string, fields: string | readonly string[], options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.remove(key, fields), options);
+  async remove(
+    key: string,
+    fields: string | readonly string[],
+    options?: WriteOptions,
+  ): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.#write(this.op.remove(key, fields), options);
   }
 
   /** Removes every field. */
-  async delete(key: string, options?: WriteOptions): Promise<WriteAck> {
-    return this.write(this.op.delete(key), options);
+  async delete(key: string, options?: WriteOptions): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.#write(this.op.delete(key), options);
+  }
+
+  #write(op: Op, options: WriteOptions | undefined): Promise<Answered<Readonly<Record<string, T>>>> {
+    return this.write('map-lww', op, options, (view) =>
+      view === undefined ? undefined : this.#fields(op.key, view, false).value,
+    );
   }
 }
 

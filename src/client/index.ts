@@ -2,15 +2,27 @@
 
 export { adminClient, type AdminClient } from './admin.ts';
 export type * from './admin.ts';
+export type {
+  ConflictBatch,
+  ConflictFilter,
+  ConflictScope,
+  LoserName,
+  NodeConflict,
+  NodeConflictPage,
+  NodeRestored,
+  WatchConflictsOptions,
+} from './conflicts.ts';
 export { bytes, json, text, type Codec } from './codecs.ts';
 export { Causeway, connect, type ConnectOptions } from './connect.ts';
-export type { ReadAnswer } from './calls.ts';
+export type { ReadAnswer, ScanAnswer } from './calls.ts';
 export {
   Counter,
   MapHandle,
   MultiRegister,
   Register,
   SetHandle,
+  type Answered,
+  type Keyed,
   type MapValue,
   type PutOptions,
   type ReplaceOptions,
@@ -27,5 +39,6 @@ export {
   type FeedStart,
   type SubscribeOptions,
 } from './subscribe.ts';
+export type { TlsOptions } from './tls.ts';
 export type * from './types.ts';
 export { CausewayError, isCausewayError, type ErrorCode, type Outcome } from '../errors/errors.ts';

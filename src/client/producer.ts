@@ -22,7 +22,8 @@ import { wireMethodOnce, type Endpoint, type Endpoints } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
 import { fromErrorDetail, fromServiceError, saidByNode, type DecodedErrorDetail } from './status.ts';
-import type { Durability, Op, WriteAck } from './types.ts';
+import { orGiveUp } from './give-up.ts';
+import type { CallOptions, Durability, Op, WriteAck } from './types.ts';
 import { ackOf, checkDurability, failuresOf } from './write-request.ts';
 
 export type { OnResult } from './batch.ts';
@@ -244,8 +245,12 @@ export class Producer {
     return this.#waitForRoom();
   }
 
-  /** Waits for room, sends, and waits for the result. Throws what the op failed with. */
-  async sendAndWait(op: Op): Promise<WriteAck> {
+  /** Waits for room, sends, and waits for the result. Throws what the op failed with; one that is given up is sent all the same. */
+  sendAndWait(op: Op, options: CallOptions = {}): Promise<WriteAck> {
+    return orGiveUp(this.#sendAndWait(op), options, this.#parts.system, 'the result of the op');
+  }
+
+  async #sendAndWait(op: Op): Promise<WriteAck> {
     while (this.#room !== undefined) await this.#room;
     return new Promise((resolve, reject) => {
       void this.send(op, (error, ack) => {
@@ -256,7 +261,11 @@ export class Producer {
   }
 
   /** Resolves when everything that was sent before has its result. Throws the first failure that nobody was told of. */
-  async flush(): Promise<void> {
+  flush(options: CallOptions = {}): Promise<void> {
+    return orGiveUp(this.#flush(), options, this.#parts.system, 'the flush');
+  }
+
+  async #flush(): Promise<void> {
     if (this.#closed === undefined) {
       const upTo = this.#order;
       this.#seal();
@@ -266,12 +275,12 @@ export class Producer {
     this.#throwUnreported();
   }
 
-  /** flush(), then ends the stream. The producer takes nothing more. */
-  async close(): Promise<void> {
+  /** flush(), then ends the stream. The producer takes nothing more. What has no result when it is given up fails as CANCELLED. */
+  async close(options: CallOptions = {}): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
     try {
-      await this.flush();
+      await this.flush(options);
     } finally {
       this.#stream?.call.end();
       this.#end(new CausewayError('CANCELLED', 'the producer is closed', { outcome: 'not-applied' }));

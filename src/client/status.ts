@@ -3,9 +3,11 @@
 import { status as Status, type ServiceError } from '@grpc/grpc-js';
 import { CausewayError, isErrorCode, type ErrorCode, type Outcome } from '../errors/errors.ts';
 import type { ErrorDetail__Output } from '../proto/generated/causeway/v1/ErrorDetail.ts';
+import { decodeRpcStatus, STATUS_DETAILS_KEY } from '../proto/google-rpc.ts';
 import { messageType } from '../proto/load.ts';
 
 const ERROR_METADATA_KEY = 'causeway-error-bin';
+const ERROR_DOMAIN = 'causeway';
 
 const OUTCOMES: readonly Outcome[] = ['unknown', 'not-applied', 'applied-locally', 'unknown'];
 
@@ -49,6 +51,32 @@ function parseDetails(text: string): Record<string, unknown> | undefined {
   }
 }
 
+/** undefined: there are no details, or somebody else's. */
+function fromRpcStatus(error: ServiceError): CausewayError | undefined {
+  const packed = error.metadata?.get(STATUS_DETAILS_KEY)[0];
+  if (!Buffer.isBuffer(packed)) return undefined;
+  try {
+    const { message, errorInfo, retryDelayMs } = decodeRpcStatus(packed);
+    if (errorInfo === undefined || errorInfo.domain !== ERROR_DOMAIN) return undefined;
+    const { outcome = '', retriable, hint, ...details } = errorInfo.metadata;
+    const known = isErrorCode(errorInfo.reason);
+    return new CausewayError(known ? (errorInfo.reason as ErrorCode) : codeOf(error.code), message, {
+      cause: error,
+      outcome: isOutcome(outcome) ? outcome : 'unknown',
+      ...(retriable === undefined ? {} : { retriable: retriable === 'true' }),
+      ...(hint === undefined ? {} : { hint }),
+      ...(retryDelayMs === undefined ? {} : { retryAfterMs: retryDelayMs }),
+      ...(Object.keys(details).length === 0 ? {} : { details }),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+function isOutcome(text: string): text is Outcome {
+  return (OUTCOMES as readonly string[]).includes(text);
+}
+
 /** Whether the node itself said it, as opposed to the connection. */
 export function saidByNode(error: ServiceError): boolean {
   return (error.metadata?.get(ERROR_METADATA_KEY).length ?? 0) > 0;
@@ -61,9 +89,12 @@ export function fromServiceError(error: ServiceError, address: string): Causeway
       const detail = messageType('causeway.v1.ErrorDetail').decode(packed) as unknown as DecodedErrorDetail;
       return fromErrorDetail(detail, codeOf(error.code), error);
     } catch {
-      // Not ours after all: the status alone has to do.
+      // Not ours after all: the rest has to do.
     }
   }
+  // What a proxy or gateway has left of it, if it knows google.rpc only.
+  const fromDetails = fromRpcStatus(error);
+  if (fromDetails !== undefined) return fromDetails;
   const at = `${address}: ${error.details}`;
   switch (error.code) {
     case Status.UNAVAILABLE:

@@ -72,6 +72,9 @@ export interface WriteAck {
   readonly version: Version;
   /** The op had been applied before, by an earlier attempt; this is the first result. */
   readonly duplicate: boolean;
+  /** With `returnValue`: the key right after the op, in the region that answered; of a duplicate, the key now. undefined when it was not
+   *  asked for, or was too large for the answer (about 3 MiB a request). */
+  readonly after?: { readonly view: View | undefined } | undefined;
 }
 
 export type Durability =
@@ -96,13 +99,35 @@ export interface WriteOptions extends CallOptions {
   /** See Op. */
   readonly issuedAtMs?: number | undefined;
   readonly trace?: Uint8Array | undefined;
+  /** Answer with what the key is after the op. Default false; counters always do. */
+  readonly returnValue?: boolean | undefined;
 }
 
+/** How fresh a read is; docs/CONSISTENCY.md says what each survives. */
+export type Consistency =
+  /** What the region has. */
+  | 'local'
+  /** At least what this client has read and written, wherever that was. */
+  | 'causal'
+  /** Everything that another region wrote more than so many milliseconds ago, 1 to 3,600,000; else CONSISTENCY_NOT_REACHED at the deadline. */
+  | { readonly maxStaleMs: number }
+  /** One cut through all keys of the read that no later write can change; else CONSISTENCY_NOT_REACHED at the deadline. */
+  | 'stable';
+
 export interface ReadOptions extends CallOptions {
-  /** `causal`: at least what this client has read and written, wherever that was. Default: that of connect(). */
-  readonly consistency?: 'local' | 'causal' | undefined;
+  /** Default: that of connect(). */
+  readonly consistency?: Consistency | undefined;
   /** causal: at the deadline, answer with what is there, marked stale. */
   readonly allowStale?: boolean | undefined;
+}
+
+export interface ScanOptions extends ReadOptions {
+  /** Only keys that start with it. Default: all of the collection. */
+  readonly prefix?: string | undefined;
+  /** Of the page that is asked for in one call. Default 100; the node's limit is 1000. */
+  readonly pageSize?: number | undefined;
+  /** Where a page before said to go on; good in every region. Default: from the beginning. */
+  readonly pageToken?: string | undefined;
 }
 
 /** What a read saw of one key, before a handle decodes it. */
@@ -145,6 +170,7 @@ export interface Topology {
     readonly requestBytesMax: number;
     readonly streamMessageBytesMax: number;
     readonly keysPerReadMax: number;
+    readonly scanPageSizeMax: number;
   };
   readonly peers: readonly string[];
 }

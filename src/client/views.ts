@@ -103,6 +103,7 @@ export function topologyOf(message: GetTopologyResponse__Output): Topology {
       requestBytesMax: limits?.requestBytesMax ?? 0,
       streamMessageBytesMax: limits?.streamMessageBytesMax ?? 0,
       keysPerReadMax: limits?.keysPerReadMax ?? 0,
+      scanPageSizeMax: limits?.scanPageSizeMax ?? 0,
     },
     peers: message.peers,
   };

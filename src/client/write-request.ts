@@ -6,6 +6,7 @@ import { WIRE_LEN, WIRE_VARINT, wireTag, type WireWriter } from '../proto/wire.t
 import type { WriteResponse__Output } from '../proto/generated/causeway/v1/WriteResponse.ts';
 import { fromErrorDetail, type DecodedErrorDetail } from './status.ts';
 import type { Durability, WriteAck } from './types.ts';
+import { viewOf, type DecodedView } from './views.ts';
 
 const NAMESPACE = wireTag(1, WIRE_LEN);
 const COLLECTIONS = wireTag(2, WIRE_LEN);
@@ -16,6 +17,7 @@ const SESSION = wireTag(7, WIRE_LEN);
 const PRODUCER = wireTag(8, WIRE_VARINT);
 const ISSUED_AT = wireTag(9, WIRE_VARINT);
 const WANT_VERSIONS = wireTag(10, WIRE_VARINT);
+const WANT_VALUES = wireTag(11, WIRE_VARINT);
 
 /** A node takes no longer one. */
 const DEADLINE_MS_MAX = 60_000;
@@ -30,6 +32,7 @@ export interface WriteHeader {
   readonly producer: number;
   readonly issuedAtMs: number;
   readonly wantVersions: boolean;
+  readonly wantValues?: boolean;
 }
 
 /** Everything of a WriteRequest but its ops, which may stand before it. */
@@ -47,6 +50,7 @@ export function encodeWriteHeader(into: WireWriter, header: WriteHeader): void {
   into.uint(PRODUCER, header.producer);
   into.uint(ISSUED_AT, header.issuedAtMs);
   into.bool(WANT_VERSIONS, header.wantVersions);
+  into.bool(WANT_VALUES, header.wantValues ?? false);
 }
 
 /** Throws CausewayError INVALID_ARGUMENT. */
@@ -79,6 +83,8 @@ export function failuresOf(response: WriteResponse__Output): Map<number, Causewa
 
 /** Of an op that was written; the versions were asked for. */
 export function ackOf(response: WriteResponse__Output, index: number): WriteAck {
+  const at = response.valued.length === 0 ? -1 : response.valued.indexOf(index);
+  const view = at < 0 ? undefined : response.values[at];
   return {
     shard: response.shards[response.opShard[index] ?? 0] ?? '',
     version: {
@@ -87,5 +93,6 @@ export function ackOf(response: WriteResponse__Output, index: number): WriteAck 
       stamp: response.opStamp[index] ?? 0,
     },
     duplicate: response.duplicates.includes(index),
+    ...(view === undefined ? {} : { after: { view: viewOf(view as unknown as DecodedView) } }),
   };
 }

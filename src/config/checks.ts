@@ -20,6 +20,7 @@ export function crossChecks(parts: Parts<ParsedConfig>): Finding[] {
     ...checkNamespaces(parts),
     ...checkCollections(parts),
     ...checkListeners(parts),
+    ...checkLinks(parts),
     ...checkTimes(parts),
     ...checkLimits(parts),
   ];
@@ -186,21 +187,22 @@ function checkCollections({ namespaces, collections }: Parts<ParsedConfig>): Fin
 function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] {
   const findings: Finding[] = [];
   const addresses = new Map<string, Address>();
-  for (const name of ['clients', 'peers'] as const) {
+  for (const name of ['clients', 'peers', 'http'] as const) {
     const listener = listeners?.[name];
     const address = listener?.address === undefined ? undefined : parseAddress(listener.address);
     if (address === undefined) continue;
     addresses.set(name, address);
-    if (!isLoopback(address.host) && listener?.insecure === false) {
+    if (!isLoopback(address.host) && listener?.insecure === false && listener.tls === undefined) {
       findings.push({
         at: ['listeners', name, 'address'],
-        expected: 'a loopback address (127.0.0.1, [::1] or localhost), because this version has no TLS',
-        got: shown(listener.address),
-        remedy: `If everyone who can reach it may read and write everything, say so with listeners.${name}.insecure: true.`,
+        expected: 'TLS on a listener beyond loopback (127.0.0.1, [::1] or localhost)',
+        got: `${shown(listener.address)} without it`,
+        remedy: `Give listeners.${name}.tls a cert, a key and a ca. If everyone who can reach it may read and write everything, say so with listeners.${name}.insecure: true.`,
       });
     }
+    findings.push(...checkListenerTls(name, listener));
   }
-  const { clients, peers } = Object.fromEntries(addresses);
+  const { clients, peers, http } = Object.fromEntries(addresses);
   if (clients !== undefined && peers !== undefined && collide(clients, peers)) {
     findings.push({
       at: ['listeners', 'peers', 'address'],
@@ -209,12 +211,76 @@ function checkListeners({ listeners, regions }: Parts<ParsedConfig>): Finding[] 
       remedy: 'Clients and peers have listeners of their own: give one of them another port.',
     });
   }
+  for (const [name, other] of Object.entries({ clients, peers })) {
+    if (http === undefined || other === undefined || !collide(http, other)) continue;
+    findings.push({
+      at: ['listeners', 'http', 'address'],
+      expected: `another port than listeners.${name}.address`,
+      got: formatAddress(http),
+      remedy: 'HTTP has a listener of its own: give it another port, or set it to off.',
+    });
+  }
   if (peers?.port === 0 && regions !== undefined && regions.length > 1) {
     findings.push({
       at: ['listeners', 'peers', 'address'],
       expected: 'a fixed port, since other regions dial it',
       got: formatAddress(peers),
       remedy: 'Use the port that stands in the peers of this region under regions.',
+    });
+  }
+  return findings;
+}
+
+function checkListenerTls(
+  name: 'clients' | 'peers' | 'http',
+  listener: NonNullable<Parts<ParsedConfig>['listeners']>['clients' | 'http'],
+): Finding[] {
+  const { tls, insecure } = listener ?? {};
+  if (tls === undefined) return [];
+  const findings: Finding[] = [];
+  if (insecure === true) {
+    findings.push({
+      at: ['listeners', name, 'insecure'],
+      expected: 'no insecure: true beside tls',
+      got: 'both',
+      remedy: 'With tls nobody gets in without it: remove insecure.',
+    });
+  }
+  if (tls.clientCert === 'required' && tls.ca === undefined) {
+    findings.push({
+      at: ['listeners', name, 'tls'],
+      expected: 'ca, since those who connect must show a certificate (clientCert: required)',
+      got: 'none',
+      remedy: `Add the CA that signs their certificates, or say clientCert: none.`,
+    });
+  }
+  return findings;
+}
+
+function checkLinks({ links, listeners, regions }: Parts<ParsedConfig>): Finding[] {
+  const tls = links?.tls;
+  const findings: Finding[] = [];
+  if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
+    const lacks = tls.cert === undefined ? 'cert' : 'key';
+    findings.push({
+      at: ['links', 'tls'],
+      expected: 'cert and key, or neither',
+      got: `no ${lacks}`,
+      remedy: `Add ${lacks}, or remove the other.`,
+    });
+  }
+  // A region whose links are encrypted one way only is a mistake in waiting.
+  if (
+    tls !== undefined &&
+    listeners?.peers !== undefined &&
+    listeners.peers.tls === undefined &&
+    (regions?.length ?? 1) > 1
+  ) {
+    findings.push({
+      at: ['links', 'tls'],
+      expected: 'listeners.peers.tls as well',
+      got: 'TLS only where this node dials',
+      remedy: 'Other regions dial this one in the same way: give listeners.peers its own tls.',
     });
   }
   return findings;

@@ -54,7 +54,14 @@ export interface LoadedConfig {
 const FILE_BYTES_MAX = 1024 * 1024;
 
 /** Of the environment, but not options of a node. */
-const OTHER_ENV = new Set(['CAUSEWAY_CONFIG', 'CAUSEWAY_ENDPOINT']);
+const OTHER_ENV = new Set([
+  'CAUSEWAY_CONFIG',
+  'CAUSEWAY_ENDPOINT',
+  'CAUSEWAY_CA',
+  'CAUSEWAY_CERT',
+  'CAUSEWAY_KEY',
+  'CAUSEWAY_SERVER_NAME',
+]);
 
 /** Kubernetes puts these into every container beside a Service named causeway or causeway-something. */
 const KUBERNETES_ENV =
@@ -125,8 +132,9 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
         if (file === undefined || valueAt(file.value, steps) === undefined) return { kind: 'default' };
         return { kind: 'file', file: file.name, line: file.lineOf(steps, true) };
       };
-      const dataDirFrom = originOf('dataDir').kind === 'file' ? sources.file!.directory : sources.directory;
-      return { config: complete(parsed.data, dataDirFrom), originOf };
+      const directoryOf = (path: string): string =>
+        originOf(path).kind === 'file' ? sources.file!.directory : sources.directory;
+      return { config: complete(parsed.data, directoryOf), originOf };
     }
   }
   throw configInvalid(inReadingOrder(problems), sources.file?.name ?? 'the configuration');
@@ -161,18 +169,40 @@ function inReadingOrder(problems: readonly Problem[]): Problem[] {
   return problems.toSorted((a, b) => (line(a) === line(b) ? 0 : line(a) - line(b)));
 }
 
-/** The defaults that are made from other options. */
-function complete(parsed: ParsedConfig, directory: string): Config {
+/** The defaults that are made from other options. `directoryOf` says what a relative path in an option is relative to. */
+function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): Config {
+  const { listeners, links } = parsed;
   const regions = parsed.regions ?? [
     { name: parsed.region, peers: [parsed.listeners.peers.address], clients: [parsed.listeners.clients.address] },
   ];
   return deepFreeze({
     ...parsed,
     node: parsed.node ?? `${parsed.region}-1`,
-    dataDir: resolve(directory, parsed.dataDir),
+    dataDir: resolve(directoryOf('dataDir'), parsed.dataDir),
+    listeners: Object.fromEntries(
+      Object.entries(listeners).map(([name, listener]) => [
+        name,
+        { ...listener, tls: withPaths(listener.tls, `listeners.${name}.tls`, directoryOf) },
+      ]),
+    ) as typeof listeners,
+    links: { ...links, tls: withPaths(links.tls, 'links.tls', directoryOf) },
     regions,
     placements: parsed.placements ?? [{ id: 1, name: 'default', shards: 8, regions: regions.map(({ name }) => name) }],
   });
+}
+
+function withPaths<T extends { cert?: string | undefined; key?: string | undefined; ca?: string | undefined }>(
+  tls: T | undefined,
+  path: string,
+  directoryOf: (path: string) => string,
+): T | undefined {
+  if (tls === undefined) return undefined;
+  const resolved = { ...tls };
+  for (const part of ['cert', 'key', 'ca'] as const) {
+    const file = tls[part];
+    if (file !== undefined) resolved[part] = resolve(directoryOf(`${path}.${part}`), file);
+  }
+  return resolved;
 }
 
 interface YamlFile {

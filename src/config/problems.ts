@@ -40,14 +40,17 @@ export function problemText(problem: Problem): string {
   return `${where}${path}expected ${problem.expected}; got ${problem.got}.${remedy}`;
 }
 
-export function configInvalid(problems: readonly Problem[], of = 'the configuration'): CausewayError {
+const HINT =
+  '`causeway config check` looks again without starting anything; `causeway config schema` lists every option.';
+
+export function configInvalid(problems: readonly Problem[], of = 'the configuration', hint = HINT): CausewayError {
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`;
   return new CausewayError(
     'CONFIG_INVALID',
     `${of} has ${count}:\n${problems.map((each) => `  ${problemText(each)}`).join('\n')}`,
     {
       details: { problems },
-      hint: '`causeway config check` looks again without starting anything; `causeway config schema` lists every option.',
+      hint,
     },
   );
 }

@@ -26,6 +26,7 @@ export const optionFacts = z.registry<OptionFacts>();
 const KIB = 1024;
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
+const DAY_MS = 24 * 3600 * 1000;
 
 /** A whole number; the sentence about its range is made here, so that it cannot differ from the range. */
 function whole(min: number, max: number, fallback: number, facts: Omit<OptionFacts, 'expected'>) {
@@ -64,24 +65,107 @@ export function grouped(value: number): string {
 }
 
 const REGION_EXPECTED = "1 to 32 of a-z, 0-9 and '-', not at an end";
+const SERVER_NAME_PATTERN = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?$/;
+const SERVER_NAME_EXPECTED = "a DNS name, for example 'eu-west.example.net'";
 const NAME_EXPECTED = "1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-', the last two not at an end";
 
 export const MERGE_TYPES = Object.keys(MERGE_TYPE_CODES) as [MergeTypeName, ...MergeTypeName[]];
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
+function pemFile(is: string) {
+  return z
+    .string()
+    .min(1)
+    .register(optionFacts, {
+      is: `${is} Relative in a file: to the file.`,
+      expected: 'a path of a file in PEM form',
+      defaultText: 'none',
+    });
+}
+
+/** The address of a listener that is not wanted. */
+export const HTTP_OFF = 'off';
+
+function listenerTls() {
+  return z
+    .strictObject({
+      cert: pemFile("The listener's certificate, and behind it those that signed it. Required with tls."),
+      key: pemFile("The certificate's private key, without a passphrase. Required with tls."),
+      ca: pemFile('The CAs that sign the certificates of those who connect.').optional(),
+      clientCert: oneOf(['required', 'none'], {
+        is: 'Whether those who connect must show a certificate that `ca` has signed (mutual TLS).',
+        cost: 'none: anyone who can reach the port can read and write everything, over encrypted connections.',
+      }).default('required'),
+    })
+    .optional()
+    .register(optionFacts, {
+      is: 'TLS; the files are read again when they change.',
+      expected: 'a mapping with cert, key, ca and clientCert',
+    });
+}
+
+function insecure() {
+  return yesNo(false, {
+    is: 'Listen beyond loopback without TLS: connections are neither encrypted nor authenticated.',
+    cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
+  });
+}
+
 function listener(fallback: string, who: string) {
   return z
     .strictObject({
       address: address(0, `Where ${who} reach this node. Port 0 takes any free one.`).default(fallback),
-      insecure: yesNo(false, {
-        is: 'Listen beyond loopback although connections are neither encrypted nor authenticated yet.',
-        cost: 'Anyone who can reach the port can read and write everything. Only inside a network that you trust, or behind a tunnel.',
-      }),
+      tls: listenerTls(),
+      insecure: insecure(),
     })
     .prefault({})
-    .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address and insecure' });
+    .register(optionFacts, { is: `The listener for ${who}.`, expected: 'a mapping with address, tls and insecure' });
 }
+
+const httpListener = z
+  .strictObject({
+    address: z
+      .string()
+      .refine((text) => text === HTTP_OFF || parseAddress(text) !== undefined)
+      .default(HTTP_OFF)
+      .register(optionFacts, {
+        is: 'Where HTTP clients, browsers and probes reach this node. Port 0 takes any free one.',
+        expected: `${HTTP_OFF}, or ${ADDRESS_EXPECTED}`,
+      }),
+    tls: listenerTls(),
+    insecure: insecure(),
+    cacheSeconds: whole(0, 86_400, 0, {
+      is: 'For how long caches between the node and a reader may answer a local read by themselves, where the reader does not say (maxAge). 0: they ask each time whether it is still so.',
+      cost: 'Adds up to as much to the staleness of every read, the own writes of who reads included, unless it sends its session.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'The listener for HTTP, with the probes.',
+    expected: 'a mapping with address, tls, insecure and cacheSeconds',
+  });
+
+const links = z
+  .strictObject({
+    tls: z
+      .strictObject({
+        ca: pemFile("The CAs that sign the other regions' certificates.").optional().register(optionFacts, {
+          is: "The CAs that sign the other regions' certificates.",
+          expected: 'a path of a file in PEM form',
+          defaultText: 'what Node trusts',
+        }),
+        cert: pemFile('The certificate to show, and behind it those that signed it.').optional(),
+        key: pemFile("The certificate's private key, without a passphrase.").optional(),
+      })
+      .optional()
+      .register(optionFacts, {
+        is: 'TLS towards other regions, when it needs other files than listeners.peers.tls.',
+        expected: 'a mapping with ca, cert and key',
+      }),
+  })
+  .prefault({})
+  .register(optionFacts, { is: 'How this node dials other regions.', expected: 'a mapping with tls' });
 
 const region = z
   .strictObject({
@@ -100,6 +184,11 @@ const region = z
         is: 'Where clients reach the region; for status and fail-over, not used to replicate.',
         expected: `a list of ${ADDRESS_EXPECTED}`,
       }),
+    serverName: named(SERVER_NAME_PATTERN, SERVER_NAME_EXPECTED, '').optional().register(optionFacts, {
+      is: "The name in the certificates of the region's nodes: checked when it is dialled, and when it dials.",
+      expected: SERVER_NAME_EXPECTED,
+      defaultText: 'the hosts of its peers',
+    }),
     coordinates: z
       .strictObject({
         lat: z.number().min(-90).max(90).register(optionFacts, {
@@ -189,9 +278,17 @@ const limits = z
       is: 'Changed keys that the store does not have yet, all shards. Beyond: writes are refused as OVERLOADED.',
       cost: 'Memory: those keys cannot leave it.',
     }),
-    conflictsMax: whole(0, 1_000_000, DEFAULT_LIMITS.conflictsMax, {
-      is: 'Conflicts kept for reading. Beyond: oldest first.',
-      cost: 'Memory, both values of each conflict.',
+    conflictsMax: whole(0, 10_000_000, DEFAULT_LIMITS.conflictsMax, {
+      is: 'Conflicts kept in the journal. Beyond: oldest first, and readers are told that some went. 0 keeps none.',
+      cost: 'About 100 bytes of memory each, and their bytes in the store.',
+    }),
+    conflictsBytesMax: whole(MIB, 64 * GIB, DEFAULT_LIMITS.conflictsBytesMax, {
+      is: 'Bytes of the conflicts in the journal, lost values included. Beyond: oldest first, as above.',
+      cost: 'Room in the store; at a start so much is read.',
+    }),
+    conflictsKeepMs: whole(1000, 366 * DAY_MS, DEFAULT_LIMITS.conflictsKeepMs, {
+      is: 'How long a conflict stays in the journal, in milliseconds.',
+      cost: 'A longer time keeps more of them, up to the two bounds above.',
     }),
     linkWindowBytes: whole(2 * MIB, 256 * MIB, DEFAULT_LIMITS.linkWindowBytes, {
       is: 'Per link, bytes of batches under way. Beyond: the sender waits, the log keeps the rest.',
@@ -250,9 +347,11 @@ export const configSchema = z
       .strictObject({
         clients: listener('127.0.0.1:7400', 'clients'),
         peers: listener('127.0.0.1:7401', 'peer regions'),
+        http: httpListener,
       })
       .prefault({})
-      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients and peers' }),
+      .register(optionFacts, { is: 'What the node listens on.', expected: 'a mapping with clients, peers and http' }),
+    links,
     regions: z.array(region).min(1).optional().register(optionFacts, {
       is: 'All regions of the cluster, this one included; the same list everywhere.',
       expected: 'a list of at least one region',

@@ -27,9 +27,10 @@ export type ErrorCode =
   | 'CANCELLED'
   | 'INDETERMINATE'
   | 'DURABILITY_NOT_REACHED'
-  // Sessions.
+  // Sessions and levels of consistency.
   | 'SESSION_BEHIND'
   | 'SESSION_LOST'
+  | 'CONSISTENCY_NOT_REACHED'
   // Peers, configuration, data.
   | 'HANDSHAKE_REFUSED'
   | 'CONFIG_INVALID'
@@ -243,6 +244,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeFacts>> = {
     outcome: 'not-applied',
     exitCode: EXIT_CODES.precondition,
     meaning: 'The session has seen writes that no region has any more; start a new session.',
+  },
+  CONSISTENCY_NOT_REACHED: {
+    grpcStatus: GRPC_STATUS.UNAVAILABLE,
+    retriable: true,
+    outcome: 'not-applied',
+    exitCode: EXIT_CODES.unavailable,
+    meaning: 'By the deadline this region could not answer as fresh, or as of one cut, as the read asked for.',
   },
   HANDSHAKE_REFUSED: {
     grpcStatus: GRPC_STATUS.FAILED_PRECONDITION,

@@ -215,7 +215,7 @@ function apply(state: MapLww | undefined, payload: Uint8Array, op: OpContext): A
     fields.set(field, after);
     // Where the field is not here, the delete of the key was its current version, as if it had removed this field.
     const loser = before?.version ?? floor;
-    if (loser !== undefined) displaced.push({ loser, field, value: before?.value });
+    if (loser !== undefined) displaced.push({ loser, field, value: before?.value, expiresAtMs: before?.expiresAtMs });
   };
   for (const { field, value, expiresAtMs } of effect.put)
     write(field, { version, value: copyFrom(value), expiresAtMs });
@@ -228,7 +228,8 @@ function applyDelete(here: MapLww['fields'], version: Version): Applied<MapLww> 
   const displaced: Displaced[] = [];
   for (const [field, before] of here) {
     if (compareVersions(before.version, version) > 0) fields.set(field, before);
-    else if (before.value !== undefined) displaced.push({ loser: before.version, field, value: before.value });
+    else if (before.value !== undefined)
+      displaced.push({ loser: before.version, field, value: before.value, expiresAtMs: before.expiresAtMs });
   }
   return displacing(stateOf(version, fields), displaced);
 }

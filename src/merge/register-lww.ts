@@ -133,6 +133,10 @@ class Lost implements Displaced {
   get value(): Uint8Array | undefined {
     return valueOf(this.#state);
   }
+
+  get expiresAtMs(): number | undefined {
+    return this.#state.expiresAtMs;
+  }
 }
 
 function mergeStates(

@@ -79,6 +79,8 @@ export interface Displaced {
   readonly field?: string;
   /** undefined: the loser was a delete. */
   readonly value: Uint8Array | undefined;
+  /** Unix ms at which the value would have stopped being there. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 export interface Applied<S> {

@@ -16,7 +16,7 @@ protobuf.configure();
 const PROTO_FOLDER = join('proto', 'causeway', 'v1');
 
 /** The package's root: the same file runs as src/proto/load.ts and as dist/src/proto/load.js, and may be installed anywhere. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   for (;;) {
     if (existsSync(join(folder, PROTO_FOLDER))) return folder;

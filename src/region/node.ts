@@ -3,48 +3,77 @@
 //
 // Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
 
-import { msOfStamp, Hlc } from '../clock/hlc.ts';
+import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { ConflictJournal } from '../conflicts/journal.ts';
+import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
+import type { ShardJournal } from '../conflicts/shard-journal.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { Feed, type FeedShard } from '../feed/feed.ts';
 import type { Log, LogRecovery } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
-import type { View } from '../merge/types.ts';
+import type { Intent, View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
-import { KEY_BYTES_MAX, originRegion, shardId, type OriginId, type RegionId, type ShardId } from '../record/ids.ts';
+import {
+  KEY_BYTES_MAX,
+  originRegion,
+  shardId,
+  shardParts,
+  type Dot,
+  type OriginId,
+  type RegionId,
+  type ShardId,
+} from '../record/ids.ts';
 import { shardOf } from '../record/hash.ts';
+import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
 import { Links } from '../replication/links.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import type { ConflictVerdict, EngineOp, Landed } from '../shard/engine.ts';
+import type { EngineOp, Landed } from '../shard/engine.ts';
+import { latest } from '../shard/key-slot.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
-import { CausalReads, type Behind } from './causal-reads.ts';
+import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { LagSamples } from './lag.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
   Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
+  Consistency,
   FeedSink,
   FeedSubscription,
   ReadRequest,
   ReadResult,
   Region,
   RegionStatus,
+  Restored,
+  RestoreRequest,
+  ScanRequest,
+  ScanResult,
   SessionToken,
   ShardDigest,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
+import { scanPage, type KeyRange } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
-import { alarmsOf, peerStatus, shardStatus } from './status.ts';
+import { StableRead, type Cut } from './stable-read.ts';
+import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
+import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
+import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
@@ -56,6 +85,35 @@ const DRAIN_POLL_MS = 5;
 const CLASH_FORGOTTEN_MS = 60_000;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
+
+/** What an answer says of itself; `viewAtMs`: as of when what expires is judged, now if undefined. */
+interface AnsweredAs {
+  readonly stale?: boolean;
+  readonly asOfStamp?: number;
+  readonly viewAtMs?: number;
+}
+
+/** A read or a scan that was asked for, once its names are known to be right. */
+interface Reading<Result> {
+  readonly consistency: Consistency;
+  readonly deadlineMs: number;
+  /** Of this moment: while it waits, a shard may begin anew, or go. Always as many, in one order. */
+  readonly runners: () => ShardRunner[] | CausewayError;
+  readonly answer: (
+    runners: readonly ShardRunner[],
+    as: AnsweredAs,
+    answered: (result: Result | CausewayError) => void,
+  ) => void;
+  readonly cut: (runners: readonly ShardRunner[]) => Cut;
+  readonly done: (result: Result | CausewayError) => void;
+}
+
+/** What of a session's token is not here yet. */
+interface Behind {
+  readonly shard: ShardId;
+  readonly origin: OriginId;
+  readonly behindMs: number;
+}
 
 export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly id: RegionId;
@@ -81,14 +139,15 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #links: Links;
   readonly #feed: Feed;
   readonly #writer: StoreWriter;
-  readonly #reads: CausalReads;
+  readonly #reads = new WaitingReads();
+  /** Reads and scans of the level stable that wait. */
+  readonly #cuts = new Set<Cut>();
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #lags = new Map<RegionId, LagSamples>();
   /** What each member has last said of each shard, since this node started. */
   readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
-  readonly #conflicts: Conflict[] = [];
-  readonly #conflictListeners: ((conflict: Conflict) => void)[] = [];
+  readonly #journal: ConflictJournal;
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
   readonly #timers: TimerHandle[] = [];
   readonly #counters = {
@@ -156,7 +215,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
     this.#rounds = new SealRounds(ports.system);
-    this.#reads = new CausalReads((session) => this.#behind(session));
+    const { conflictsMax, conflictsBytesMax, conflictsKeepMs } = settings.limits;
+    this.#journal = new ConflictJournal(
+      { entriesMax: conflictsMax, bytesMax: conflictsBytesMax, keepMs: conflictsKeepMs },
+      () => this.#journals(),
+    );
   }
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +312,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#phase = 'stopped';
     for (const timer of this.#timers) timer.cancel();
     this.#links.stop();
-    this.#feed.fail(new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`));
+    const over = new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`);
+    this.#feed.fail(over);
+    this.#journal.fail(over);
     this.#writer.stop();
     for (const runner of this.#runners.values()) runner.stop();
     this.#checkReady();
@@ -288,6 +353,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#tryOpen(shard);
       // Subscriptions may have stood still for it, and causal reads.
       this.#feed.landed();
+      this.#journal.grown(this.#nowMs());
     });
   }
 
@@ -338,7 +404,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   readonly #events: RunnerEvents = {
     landed: (runner, landed) => this.#landed(runner, landed),
-    conflict: (runner, verdict) => this.#conflict(runner, verdict),
+    judged: (_runner, verdicts, replayed) => {
+      if (!replayed) this.#counters.conflicts += verdicts.length;
+      this.#journal.grown(this.#nowMs());
+    },
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
     paced: () => this.#rounds.paceMs > 0,
@@ -379,18 +448,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
+      if (this.#cuts.size > 0) {
+        const changed = new Set(landed.changes.map(({ slot }) => slot.key));
+        for (const cut of this.#cuts) cut.landed(runner, changed, landed.batches);
+      }
       this.#feed.landed();
       this.#reads.check(this.#monotonicMs());
     }
     if (!this.#wasReady) this.#checkReady();
-  }
-
-  #conflict(runner: ShardRunner, verdict: ConflictVerdict): void {
-    this.#counters.conflicts++;
-    const conflict: Conflict = { atMs: this.#nowMs(), shard: runner.shard, ...verdict };
-    this.#conflicts.push(conflict);
-    if (this.#conflicts.length > this.settings.limits.conflictsMax) this.#conflicts.shift();
-    for (const listener of this.#conflictListeners) listener(conflict);
   }
 
   #tick(): void {
@@ -410,6 +475,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) runner.collect(nowMs);
+    this.#journal.expire(nowMs);
   }
 
   #judgeClock(nowMs: number): void {
@@ -463,6 +529,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       call.allHandedOut();
       return;
     }
+    if (request.atomic === true && this.#refuseAtomic(request, call)) return;
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
     for (let i = 0; i < request.ops.length; i++) {
       const routed = this.#route(request.ops[i]!);
@@ -484,6 +551,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       runner.write(call, indexes, ops);
     }
     call.allHandedOut();
+  }
+
+  /** Nothing of it is handed out unless all of it can be, to one shard. */
+  #refuseAtomic({ ops }: WriteRequest, call: WriteCall): boolean {
+    const routed = ops.map((op) => this.#route(op));
+    let at = routed.findIndex((one) => one instanceof CausewayError);
+    const error = at < 0 ? refusalOfAtomic(ops, this.settings.limits) : (routed[at] as CausewayError);
+    if (error === undefined) return false;
+    at = Math.max(0, at);
+    this.#counters.refused += ops.length;
+    const others = withTheOthers(error, at);
+    ops.forEach((_, i) => call.refuse(i, i === at ? error : others));
+    call.allHandedOut();
+    return true;
   }
 
   #refusalOfWrite(request: WriteRequest, nowMs: number): CausewayError | undefined {
@@ -576,6 +657,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     collection: string,
     key: string,
   ): ShardRunner | CausewayError {
+    const runner = this.#owned(
+      placement,
+      namespace,
+      shardOf(namespace, collection, key, placement.id, placement.shards),
+    );
+    if (runner instanceof CausewayError || runner.open) return runner;
+    return this.#notReady();
+  }
+
+  #owned(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
     if (!placement.regions.includes(this.region)) {
       return new CausewayError(
         'UNAVAILABLE',
@@ -586,7 +677,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         },
       );
     }
-    const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
     const runner = this.#runners.get(shard);
     if (runner === undefined && this.#phase === 'starting') return this.#notReady();
     if (runner === undefined) {
@@ -594,7 +684,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         outcome: 'not-applied',
       });
     }
-    if (!runner.open) return this.#notReady();
     return runner;
   }
 
@@ -628,88 +717,229 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
-    const shards = this.#shardsOfRead(placement, request);
-    if (shards instanceof CausewayError) {
-      done(shards);
+    this.#answerReading({
+      consistency: request.consistency,
+      deadlineMs: request.deadlineMs,
+      runners: () => this.#runnersOfRead(placement, request),
+      answer: (runners, as, answered) => this.#readNow(runners, request, collection, as, answered),
+      cut: (runners) => {
+        const keys = request.keys.map((key, i) => ({ key, stateKey: stateKey(collection, key), runner: runners[i]! }));
+        return new StableRead(collection.type, keys, this.region);
+      },
+      done,
+    });
+  }
+
+  scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    if (this.#phase === 'stopped' || this.#phase === 'starting') {
+      done(this.#notReady());
       return;
     }
-    const answer = (stale: boolean): void => this.#readNow(placement, request, collection, stale, done);
-    const { consistency } = request;
-    if (consistency.kind === 'local') {
-      answer(false);
+    const collection = this.collection(request.namespace, request.collection);
+    const placement = this.#namespaces.get(request.namespace);
+    if (collection === undefined || placement === undefined) {
+      done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
+    const after = request.after === undefined ? undefined : `${request.after}\u0000`;
+    const range = {
+      collection,
+      from: after === undefined || compareKeys(after, request.prefix) < 0 ? request.prefix : after,
+      to: afterPrefix(request.prefix),
+    };
+    this.#answerReading({
+      consistency: request.consistency,
+      deadlineMs: request.deadlineMs,
+      runners: () => this.#runnersOfScan(placement, request),
+      answer: (runners, as, answered) => this.#scanNow(runners, request, range, as, answered),
+      cut: (runners) => new StableScan(range, runners, this.region),
+      done,
+    });
+  }
+
+  /** Answers once the shards hold what is asked for, or says at the deadline why they do not. */
+  #answerReading<Result>(reading: Reading<Result>): void {
+    const runners = reading.runners();
+    if (runners instanceof CausewayError) {
+      reading.done(runners);
+      return;
+    }
+    const { consistency } = reading;
+    const deadlineAtMs = this.#monotonicMs() + Math.min(reading.deadlineMs, DEADLINE_MS_MAX);
+    switch (consistency.kind) {
+      case 'local':
+        reading.answer(runners, {}, reading.done);
+        return;
+      case 'causal':
+        this.#readCausal(reading, consistency, runners, deadlineAtMs);
+        return;
+      case 'bounded':
+        this.#readBounded(reading, consistency.maxStaleMs, deadlineAtMs);
+        return;
+      case 'stable':
+        this.#readStable(reading, runners, deadlineAtMs);
+        return;
+    }
+  }
+
+  /** From the runners of this moment: while a read waited, its shard may have begun anew, or gone. */
+  #answerNow<Result>({ runners, answer, done }: Reading<Result>, as: AnsweredAs): void {
+    const found = runners();
+    if (found instanceof CausewayError) done(found);
+    else answer(found, as, done);
+  }
+
+  #readCausal<Result>(
+    reading: Reading<Result>,
+    consistency: Extract<Consistency, { kind: 'causal' }>,
+    runners: readonly ShardRunner[],
+    deadlineAtMs: number,
+  ): void {
+    const { done } = reading;
     // Only the shards that are read: causality holds within a shard.
-    const session = new Map([...consistency.session].filter(([shard]) => shards.includes(shard)));
+    const shards = new Set(runners.map(({ shard }) => shard));
+    const session = new Map([...consistency.session].filter(([shard]) => shards.has(shard)));
     const lost = this.#lostOf(session);
     if (lost !== undefined) {
       done(lost);
       return;
     }
     const error = this.#reads.wait({
-      session,
-      deadlineAtMs: this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX),
-      // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
-      reached: () => {
+      deadlineAtMs,
+      attempt: () => {
+        if (this.#behind(session).length > 0) return false;
+        // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
         const lostNow = this.#lostOf(session);
-        if (lostNow === undefined) answer(false);
+        if (lostNow === undefined) this.#answerNow(reading, {});
         else done(lostNow);
+        return true;
       },
-      expired: (behind) => {
-        if (consistency.allowStale) answer(true);
-        else done(sessionBehind(this.region, behind));
+      expired: () => {
+        if (consistency.allowStale) this.#answerNow(reading, { stale: true });
+        else done(sessionBehind(this.region, this.#behind(session)));
       },
     });
     if (error !== undefined) done(error);
   }
 
-  #shardsOfRead(placement: PlacementSettings, request: ReadRequest): ShardId[] | CausewayError {
-    const shards: ShardId[] = [];
-    for (const key of request.keys) {
-      const runner = this.#runnerOfRead(placement, request, key);
+  #readBounded<Result>(reading: Reading<Result>, maxStaleMs: number, deadlineAtMs: number): void {
+    const { done } = reading;
+    /** Of this moment: a shard may begin anew while the read waits. */
+    const front = (): Front | CausewayError => {
+      const runners = reading.runners();
+      return runners instanceof CausewayError
+        ? runners
+        : lowest(runners.map((runner) => promisedFront(runner, this.region)));
+    };
+    const error = this.#reads.wait({
+      deadlineAtMs,
+      attempt: () => {
+        const reached = front();
+        // What is not ready now may be by the deadline.
+        if (reached instanceof CausewayError) return false;
+        const nowStamp = stampOfMs(this.#nowMs());
+        if (reached.stamp < nowStamp - maxStaleMs * STAMPS_PER_MS) return false;
+        this.#answerNow(reading, { asOfStamp: Math.min(reached.stamp, nowStamp) });
+        return true;
+      },
+      expired: () => {
+        const reached = front();
+        done(reached instanceof CausewayError ? reached : tooStale(this.region, reached, maxStaleMs, this.#nowMs()));
+      },
+    });
+    if (error !== undefined) done(error);
+  }
+
+  #readStable<Result>(reading: Reading<Result>, found: readonly ShardRunner[], deadlineAtMs: number): void {
+    const cut = reading.cut(found);
+    this.#cuts.add(cut);
+    const end = (result: Result | CausewayError): void => {
+      this.#cuts.delete(cut);
+      reading.done(result);
+    };
+    /** The views are being read: they tell whether they are of one cut. */
+    let trying = false;
+    let over = false;
+    const attempt = (): boolean => {
+      if (over) return true;
+      const runners = reading.runners();
+      if (trying || runners instanceof CausewayError) return false;
+      cut.moved(runners);
+      const { front, beyond } = cut.judge(this.#nowMs());
+      if (beyond.length > 0) return false;
+      trying = true;
+      const { changes } = cut;
+      const answered = (result: Result | CausewayError): void => {
+        trying = false;
+        // Something landed while the views were read: the next attempt begins from there.
+        if (over || cut.changes !== changes) return;
+        over = true;
+        end(result);
+      };
+      reading.answer(runners, { asOfStamp: front.stamp, viewAtMs: msOfStamp(front.stamp) }, answered);
+      return over;
+    };
+    cut.look(this.#nowMs(), () => {
+      const error = this.#reads.wait({
+        deadlineAtMs,
+        attempt,
+        expired: () => {
+          over = true;
+          const { front, beyond } = cut.judge(this.#nowMs());
+          end(notStable(this.region, front, beyond[0], this.#nowMs()));
+        },
+      });
+      if (error !== undefined) end(error);
+    });
+  }
+
+  /** One per key. */
+  #runnersOfRead(placement: PlacementSettings, request: ReadRequest): ShardRunner[] | CausewayError {
+    const { namespace, collection, keys } = request;
+    const runners: ShardRunner[] = [];
+    for (const key of keys) {
+      const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
+      const runner = this.#readable(placement, namespace, shard);
       if (runner instanceof CausewayError) return runner;
-      shards.push(runner.shard);
+      runners.push(runner);
     }
-    return shards;
+    return runners;
+  }
+
+  /** Every shard of the namespace. */
+  #runnersOfScan(placement: PlacementSettings, request: ScanRequest): ShardRunner[] | CausewayError {
+    const runners: ShardRunner[] = [];
+    for (let index = 0; index < placement.shards; index++) {
+      const runner = this.#readable(placement, request.namespace, shardId(placement.id, index));
+      if (runner instanceof CausewayError) return runner;
+      runners.push(runner);
+    }
+    return runners;
   }
 
   /** Reads go on where writes do not (a full disk, a clock that is off), but never before a shard holds what it must (I11). */
-  #runnerOfRead(placement: PlacementSettings, request: ReadRequest, key: string): ShardRunner | CausewayError {
-    if (!placement.regions.includes(this.region))
-      return this.#runnerOf(placement, request.namespace, request.collection, key) as CausewayError;
-    const shard = shardOf(request.namespace, request.collection, key, placement.id, placement.shards);
-    const runner = this.#runners.get(shard);
-    if (runner === undefined)
-      return this.#runnerOf(placement, request.namespace, request.collection, key) as CausewayError;
+  #readable(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
+    const runner = this.#owned(placement, namespace, shard);
+    if (runner instanceof CausewayError) return runner;
     if (!runner.recovered || runner.catchingUp || this.#asking.get(shard)?.whole === false) return this.#notReady();
     return runner;
   }
 
-  /** From the runners of this moment: while a read waited, its shard may have begun anew, or gone. */
   #readNow(
-    placement: PlacementSettings,
+    runners: readonly ShardRunner[],
     request: ReadRequest,
     collection: CollectionRef,
-    stale: boolean,
-    done: (result: ReadResult | CausewayError) => void,
+    { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
+    done: (result: ReadResult) => void,
   ): void {
-    const runners: ShardRunner[] = [];
-    for (const key of request.keys) {
-      const runner = this.#runnerOfRead(placement, request, key);
-      if (runner instanceof CausewayError) {
-        done(runner);
-        return;
-      }
-      runners.push(runner);
-    }
-    const nowMs = this.#nowMs();
+    const nowMs = viewAtMs ?? this.#nowMs();
     const merge = mergeOf(collection.type);
     const views: (View | undefined)[] = Array.from({ length: request.keys.length });
     let left = request.keys.length + 1;
     const finish = (): void => {
       if (--left > 0) return;
       const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
-      done({ views, session, stale });
+      done({ views, session, stale, asOfStamp });
     };
     for (let i = 0; i < request.keys.length; i++) {
       const runner = runners[i]!;
@@ -720,6 +950,25 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       });
     }
     finish();
+  }
+
+  #scanNow(
+    runners: readonly ShardRunner[],
+    { limit, bytesMax }: ScanRequest,
+    range: KeyRange,
+    { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
+    done: (result: ScanResult | CausewayError) => void,
+  ): void {
+    const caches = runners.map(({ cache }) => cache);
+    scanPage(caches, { ...range, limit, bytesMax, nowMs: viewAtMs ?? this.#nowMs() }, ({ entries, next }) => {
+      // A store may take its time, and a shard may have begun anew meanwhile.
+      const gone = runners.find((runner) => runner.stopped);
+      if (gone !== undefined) done(this.#notReady());
+      else {
+        const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
+        done({ entries, next, session, stale, asOfStamp });
+      }
+    });
   }
 
   #behind(session: SessionToken): readonly Behind[] {
@@ -832,12 +1081,73 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       }));
   }
 
-  conflicts(): readonly Conflict[] {
-    return this.#conflicts;
+  stalenessMs(namespace: string): number | undefined {
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return undefined;
+    const runners = [...this.#runners.values()].filter(({ shard }) => shardParts(shard).placementId === placement.id);
+    return stalenessOf(placement.regions, this.region, runners, this.#nowMs());
   }
 
-  onConflict(listener: (conflict: Conflict) => void): void {
-    this.#conflictListeners.push(listener);
+  /** Of the shards that are served now: one that begins anew is not complete until its log has been read. */
+  #journals(): ShardJournal[] {
+    return Array.from(this.#runners.values(), (runner) => runner.journal);
+  }
+
+  conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.#journal.list(query, done);
+  }
+
+  conflictsOf(shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
+    this.#journal.find(shard, loser, done);
+  }
+
+  watchConflicts(request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    return this.#journal.tail(request, sink);
+  }
+
+  restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    this.#journal.find(request.shard, request.loser, (found) => {
+      if (found instanceof CausewayError) {
+        done(found);
+        return;
+      }
+      const { fields } = request;
+      const conflicts = found.filter(({ field }) => fields.length === 0 || fields.includes(field ?? ''));
+      const [first] = conflicts;
+      const runner = this.#runners.get(request.shard);
+      if (first === undefined || runner === undefined) {
+        done(noSuchConflict(this.region, request));
+        return;
+      }
+      const key = stateKey(first.collection, first.key);
+      runner.cache.load([{ key, type: first.collection.type }], () => {
+        // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
+        const state = latest(runner.cache.slotAt(key, first.collection.type));
+        const overtaken = conflicts.filter((conflict) => !winnerStands(conflict, state));
+        if (overtaken.length > 0 && !request.force) done(winnerGone(overtaken));
+        else this.#restore(request, conflicts, done);
+      });
+    });
+  }
+
+  #restore(
+    request: RestoreRequest,
+    conflicts: readonly Conflict[],
+    done: (restored: Restored | CausewayError) => void,
+  ): void {
+    const { collection, key } = conflicts[0]!;
+    let intent: Intent;
+    try {
+      intent = restoringIntent(conflicts, this.#nowMs());
+    } catch (error) {
+      done(error as CausewayError);
+      return;
+    }
+    const op = { namespace: collection.namespace, collection: collection.name, key, intent };
+    this.write({ ops: [op], durability: { kind: 'local' }, deadlineMs: request.deadlineMs }, ([result]) => {
+      if (result?.ok === true) done({ conflicts, version: result.version });
+      else done(result?.error ?? new CausewayError('INTERNAL', 'a write without a result'));
+    });
   }
 
   ready(): boolean {
@@ -1067,6 +1377,24 @@ function overloaded(message: string): CausewayError {
   return new CausewayError('OVERLOADED', message, {
     retryAfterMs: OVERLOAD_RETRY_MS,
     hint: 'slow down and send it again',
+  });
+}
+
+function noSuchConflict(region: RegionId, { shard, loser, fields }: RestoreRequest): CausewayError {
+  const where = fields.length === 0 ? '' : ` in ${fields.join(', ')}`;
+  return new CausewayError(
+    'KEY_NOT_FOUND',
+    `the conflict journal of ${region} has no loser ${loser.origin}:${loser.seq}${where} in shard ${shard}`,
+    { hint: 'ask the region that wrote the loser; entries are dropped when they are old or too many' },
+  );
+}
+
+function winnerGone(overtaken: readonly Conflict[]): CausewayError {
+  const { collection, key } = overtaken[0]!;
+  const fields = overtaken.flatMap(({ field }) => field ?? []);
+  const what = `${collection.namespace}/${collection.name}/${key}${fields.length === 0 ? '' : ` (${fields.join(', ')})`}`;
+  return new CausewayError('PRECONDITION_FAILED', `${what} has been written since the conflict`, {
+    hint: 'look at what is there now; force restores the loser all the same',
   });
 }
 

@@ -65,8 +65,12 @@ export interface NodeLimits {
   readonly idempotencyEntriesMax: number;
   /** States that the store does not have yet, all shards. Beyond: OVERLOADED. */
   readonly storeBacklogMax: number;
-  /** Conflicts kept for reading, newest. */
+  /** Conflicts kept in the journal, all shards. Beyond: oldest first, counted. 0: none are kept. */
   readonly conflictsMax: number;
+  /** Their bytes, losers' values included. Beyond: oldest first, counted. */
+  readonly conflictsBytesMax: number;
+  /** How long a conflict is kept, ms. */
+  readonly conflictsKeepMs: number;
   /** Per link: bytes of batches under way. */
   readonly linkWindowBytes: number;
 }
@@ -80,7 +84,9 @@ export const DEFAULT_LIMITS: NodeLimits = {
   stateCacheBytesMax: 256 * 1024 * 1024,
   idempotencyEntriesMax: 131_072,
   storeBacklogMax: 500_000,
-  conflictsMax: 1000,
+  conflictsMax: 100_000,
+  conflictsBytesMax: 64 * 1024 * 1024,
+  conflictsKeepMs: 7 * 24 * 3600 * 1000,
   linkWindowBytes: 8 * 1024 * 1024,
 };
 

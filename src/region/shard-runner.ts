@@ -6,7 +6,9 @@
 
 import { CausewayError } from '../errors/errors.ts';
 import { msOfStamp, type Hlc } from '../clock/hlc.ts';
+import { ShardJournal } from '../conflicts/shard-journal.ts';
 import type { StoredEntry } from '../log/log.ts';
+import { mergeOf } from '../merge/merge.ts';
 import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
 import { mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
@@ -16,17 +18,19 @@ import type { ShardBeat } from '../shard/beat.ts';
 import {
   ShardEngine,
   type Append,
-  type ConflictVerdict,
   type EngineOp,
   type Inspection,
   type Landed,
+  type LandedConflict,
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
+import { latest } from '../shard/key-slot.ts';
 import { decodeMeta, encodeMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
+import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
 import { Parking } from './parking.ts';
 import { DUE_ROW, keyOfDueRow, META_ROW, StateCache } from './state-cache.ts';
@@ -36,7 +40,8 @@ import type { WriteCall } from './write-call.ts';
 export interface RunnerEvents {
   /** The durable, landed front moved. */
   landed(runner: ShardRunner, landed: Landed): void;
-  conflict(runner: ShardRunner, verdict: ConflictVerdict): void;
+  /** Verdicts that stand in the journal now. `replayed`: they were given before, as far as this process can know. */
+  judged(runner: ShardRunner, verdicts: readonly LandedConflict[], replayed: boolean): void;
   /** Rows wait for the store. */
   dirty(runner: ShardRunner): void;
   /** The open batch waits to be sealed: sealNow() is called in the node's next round. */
@@ -78,6 +83,7 @@ export class ShardRunner {
   readonly members: readonly RegionId[];
   readonly engine: ShardEngine;
   readonly cache: StateCache;
+  readonly journal: ShardJournal;
   readonly #settings: NodeSettings;
   readonly #ports: NodePorts;
   readonly #events: RunnerEvents;
@@ -100,6 +106,7 @@ export class ShardRunner {
   #unstoredBytes = 0;
   #storeWriting = false;
   #collecting = false;
+  #floor = 0;
   /** Since when something is known to be missing and nothing was taken, by the monotonic clock. */
   #behindSinceMs: number | undefined;
   #askAfterMs = ASK_AGAIN_AFTER_MS;
@@ -146,6 +153,7 @@ export class ShardRunner {
       ports.store,
       settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
     );
+    this.journal = new ShardJournal(shard, ports.store);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
     this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
       durable: (offset) => this.#durable(offset),
@@ -221,8 +229,15 @@ export class ShardRunner {
           store.reset(this.shard, begin);
           return;
         }
-        this.engine.restore(meta);
-        this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+        this.journal.load((error) => {
+          if (error !== undefined) {
+            this.journal.reset();
+            store.reset(this.shard, begin);
+            return;
+          }
+          this.engine.restore(meta);
+          this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+        });
       });
     };
     begin();
@@ -233,6 +248,7 @@ export class ShardRunner {
     const { log, system } = this.#ports;
     if (offset > log.tail(this.shard)) {
       this.#recovered = true;
+      this.journal.complete();
       this.#checkTarget();
       done();
       return;
@@ -270,8 +286,16 @@ export class ShardRunner {
     }
     const landed = this.engine.replay(entry.offset, entry.kind, entry.bytes, this.cache);
     this.cache.apply(landed.changes);
-    for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
+    // The log says about when: a lease stands in it every second or so.
+    const atMs = Math.min(this.#nowMs(), msOfStamp(this.engine.recoveredBound));
+    if (landed.conflicts.length > 0) this.#judged(landed.conflicts, atMs, true);
     if (landed.changes.length > 0) this.#events.dirty(this);
+  }
+
+  /** Before anything else may happen to the shard: verdicts go into the store with the states that they are about, or not at all. */
+  #judged(verdicts: readonly LandedConflict[], atMs: number, replayed: boolean): void {
+    for (const verdict of verdicts) this.journal.add(verdict, atMs);
+    this.#events.judged(this, verdicts, replayed);
   }
 
   /** I6: from now on this node sequences, above everything that the log and (`above`) the members know of us. */
@@ -321,6 +345,10 @@ export class ShardRunner {
     // The clock is past what the session has seen; a batch that was opened before may not be.
     const { openNextStamp } = this.engine;
     if (openNextStamp <= call.above || msOfStamp(openNextStamp) < nowMs - OPEN_BATCH_MS_MAX) this.#seal();
+    if (call.request.atomic === true) {
+      this.#writeAll(call, indexes, ops, nowMs);
+      return;
+    }
     let part = newPart(call);
     this.cache.fetch(ops);
     for (let i = 0; i < ops.length; i++) {
@@ -340,10 +368,47 @@ export class ShardRunner {
       if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
       const { origin, seq } = result.version;
       part.dots.set(origin, Math.max(seq, part.dots.get(origin) ?? 0));
+      if (call.wantsValues) this.#setValue(call, indexes[i]!, ops[i]!, nowMs);
     }
     this.#addPart(part);
     call.partDone();
     this.#scheduleSeal();
+  }
+
+  /** All of the ops or none, and in one batch: an entry of the log is there as a whole or not at all, here and everywhere. */
+  #writeAll(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[], nowMs: number): void {
+    const { batchOpsMax, batchBytesMax } = this.#settings.limits;
+    // It has at most batchBytesMax itself, and may stand behind half as much again.
+    if (this.engine.openOps + ops.length > batchOpsMax || this.engine.openBytes > batchBytesMax / 2) this.#seal();
+    const answer = this.engine.admitAll(ops, this.cache, nowMs);
+    if (answer.kind === 'none') {
+      this.#events.counted('refused', ops.length);
+      const others = withTheOthers(answer.error, indexes[answer.at]!);
+      indexes.forEach((index, i) => call.refuse(index, i === answer.at ? answer.error : others));
+      call.partDone();
+      return;
+    }
+    const part = newPart(call);
+    answer.results.forEach((result, i) => {
+      call.set(indexes[i]!, this.shard, result);
+      if (result.kind === 'refused') throw new Error(`an op that was tried before is refused: ${result.error.message}`);
+      part.indexes.push(indexes[i]!);
+      if (result.kind === 'duplicate') this.#events.counted('duplicatesAnswered', 1);
+      const { origin, seq } = result.version;
+      part.dots.set(origin, Math.max(seq, part.dots.get(origin) ?? 0));
+    });
+    // Behind all of them: what a caller is told is what the whole has made.
+    part.indexes.forEach((index, i) => {
+      if (call.wantsValues) this.#setValue(call, index, ops[i]!, nowMs);
+    });
+    this.#addPart(part);
+    call.partDone();
+    this.#scheduleSeal();
+  }
+
+  /** As sequenced; the call tells it when that is durable. */
+  #setValue(call: WriteCall, index: number, { collection, key }: EngineOp, nowMs: number): void {
+    call.setValue(index, mergeOf(collection.type).view(latest(this.cache.slot(collection, key)), nowMs));
   }
 
   #addPart(part: Part): void {
@@ -524,7 +589,7 @@ export class ShardRunner {
       this.#unstoredBytes += bytes;
     }
     this.#checkTarget();
-    for (const verdict of landed.conflicts) this.#events.conflict(this, verdict);
+    if (landed.conflicts.length > 0) this.#judged(landed.conflicts, this.#nowMs(), false);
     let done = 0;
     while (done < this.#parts.length && this.#parts[done]!.offset !== undefined && this.#parts[done]!.offset! <= offset)
       done++;
@@ -584,6 +649,8 @@ export class ShardRunner {
     if (this.#stopped || this.#storeWriting || !this.#recovered) return undefined;
     const toCursor = this.engine.offset;
     const rows = this.cache.takeDirty();
+    const journalRows = this.journal.takeRows();
+    if (GUARDS.journalRows) for (const row of journalRows) rows.push([row[0], row[1]]);
     if (rows.length === 0 && toCursor === this.#storeCursor) return undefined;
     rows.push([META_ROW, encodeMeta(this.engine.meta())]);
     this.#storeWriting = true;
@@ -595,12 +662,14 @@ export class ShardRunner {
     this.#storeWriting = false;
     this.#storeCursor = toCursor;
     this.cache.written();
+    this.journal.written();
   }
 
   /** The store could not write: its rows come again with the next step. */
   stepFailed(step: StoreStep): void {
     this.#storeWriting = false;
     this.cache.putBack(step.rows);
+    this.journal.putBack();
   }
 
   stepRefused(message: string): void {
@@ -649,10 +718,17 @@ export class ShardRunner {
   /** Collects what nobody can lose to any more. */
   collect(nowMs: number): void {
     if (this.#stopped || !this.#recovered || this.#collecting) return;
-    const floor = this.engine.stableFloor(nowMs);
+    const floor = this.stableFloor(nowMs);
     if (floor <= 0 || floor === Infinity) return;
     this.#collecting = true;
     this.#collectFrom(DUE_ROW, DUE_ROW + (floor + 1).toString(16).padStart(14, '0'), floor);
+  }
+
+  /** Nothing with a stamp at or below this can still come. What was once so stays so, also when an origin is heard of that has yet to
+   *  say where it begins: it begins above. */
+  stableFloor(nowMs: number): number {
+    this.#floor = Math.max(this.#floor, this.engine.stableFloor(nowMs));
+    return this.#floor;
   }
 
   /** COLLECT_KEYS_MAX at a time, with room for others in between. */

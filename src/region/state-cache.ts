@@ -14,10 +14,12 @@ import {
   type MergeTypeName,
 } from '../record/op.ts';
 import { ByteWriter } from '../record/bytes.ts';
+import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import type { ShardId, StateKey } from '../record/ids.ts';
 import type { StateChange } from '../shard/engine.ts';
 import { Slot, type KeySlot, type KeyStates } from '../shard/key-slot.ts';
 import type { Store } from '../store/store.ts';
+import { FreshKeys } from './fresh-keys.ts';
 
 /** Row key of a state, and of a due collection. */
 export const STATE_ROW = 'k';
@@ -53,6 +55,16 @@ class Entry extends Slot {
   }
 }
 
+/** A stretch of a collection's keys in one shard, in their order. */
+export interface StateRange {
+  readonly states: readonly { readonly key: string; readonly state: AnyState }[];
+  /** Everything up to here, itself included, has been looked at; undefined: everything that was asked for. */
+  readonly through: string | undefined;
+  /** The store's rows that were read for it, for bounds. */
+  readonly rows: number;
+  readonly bytes: number;
+}
+
 export class StateCache implements KeyStates {
   readonly #shard: ShardId;
   readonly #store: Store;
@@ -64,6 +76,8 @@ export class StateCache implements KeyStates {
   /** 't' rows to be written: due row key → type code. */
   readonly #due = new Map<string, Uint8Array | null>();
   #writing: readonly Entry[] = [];
+  /** For the looks of one page of a scan; gone with the next change. */
+  #fresh: { readonly of: Collected; readonly keys: FreshKeys<Entry> } | undefined;
   #bytes = 0;
   #gathering = false;
 
@@ -82,12 +96,16 @@ export class StateCache implements KeyStates {
   }
 
   slot(collection: CollectionRef, key: string): KeySlot {
+    return this.#entry(this.#collectedOf(collection), key);
+  }
+
+  #collectedOf(collection: CollectionRef): Collected {
     let of = this.#byRef.get(collection);
     if (of === undefined) {
       of = this.#of(stateKeyPrefix(collection), collection.type);
       this.#byRef.set(collection, of);
     }
-    return this.#entry(of, key);
+    return of;
   }
 
   slotAt(key: StateKey, type: MergeTypeName): KeySlot {
@@ -168,6 +186,60 @@ export class StateCache implements KeyStates {
     );
   }
 
+  /**
+   * Durable states with from ≤ key < to (undefined: to the end of the collection), in the order of keys, about `limit` of them: rows of
+   * the store, with everything laid over them that the store does not have yet. `done` may be called at once. Nothing is put into the
+   * cache: a scan must not push out what is asked for often.
+   */
+  scan(
+    collection: CollectionRef,
+    from: string,
+    to: string | undefined,
+    limit: number,
+    done: (range: StateRange) => void,
+  ): void {
+    const of = this.#collectedOf(collection);
+    const first = STATE_ROW + of.prefix;
+    // The prefix ends with NUL, so there is a text behind it.
+    this.#store.scan(this.#shard, first + from, to === undefined ? afterPrefix(first)! : first + to, limit, (rows) => {
+      // In the same turn as the rows were read: what is written between two looks would be in neither.
+      const fresh = this.#freshOf(of, from, to);
+      // Each side may have been cut somewhere: what is whole is what lies before both ends.
+      let through = rows.length === limit ? rows.at(-1)!.rowKey.slice(first.length) : undefined;
+      if (fresh.end !== undefined && (through === undefined || compareKeys(fresh.end, through) < 0))
+        through = fresh.end;
+      const states: { key: string; state: AnyState }[] = [];
+      const push = (key: string, state: AnyState | undefined): void => {
+        if (state === undefined || (through !== undefined && compareKeys(key, through) > 0)) return;
+        states.push({ key, state });
+      };
+      const overlay = fresh.behind(from);
+      let next = overlay.next();
+      let bytes = 0;
+      for (const { rowKey, value } of rows) {
+        const name = rowKey.slice(first.length);
+        for (; next.done !== true && compareKeys(next.value.name, name) < 0; next = overlay.next())
+          push(next.value.name, next.value.state);
+        if (next.done !== true && next.value.name === name) next = overlay.next();
+        const entry = of.entries.get(name);
+        bytes += value.length;
+        push(name, entry === undefined ? decodeState(value).state : entry.state);
+      }
+      for (; next.done !== true; next = overlay.next()) push(next.value.name, next.value.state);
+      done({ states, through, rows: rows.length, bytes });
+    });
+  }
+
+  #freshOf(of: Collected, from: string, to: string | undefined): FreshKeys<Entry> {
+    if (this.#fresh?.of === of && this.#fresh.keys.covers(from, to)) return this.#fresh.keys;
+    const keys = new FreshKeys<Entry>(from, to);
+    for (const entry of this.#dirty) if (entry.prefix === of.prefix) keys.offer(entry);
+    // One that has changed again while it is on its way stands in both lists.
+    for (const entry of this.#writing) if (!entry.dirty && entry.prefix === of.prefix) keys.offer(entry);
+    this.#fresh = { of, keys: keys.sort() };
+    return keys;
+  }
+
   #fill(of: Collected, name: string, row: Uint8Array | undefined): Entry {
     const known = of.entries.get(name);
     if (known !== undefined) return known;
@@ -202,6 +274,7 @@ export class StateCache implements KeyStates {
 
   /** What the engine landed: slots of this cache whose state is new. */
   apply(changes: readonly StateChange[]): void {
+    this.#fresh = undefined;
     for (const { slot, collectableAt } of changes) {
       const entry = slot as Entry;
       if (!entry.dirty) {
@@ -220,6 +293,7 @@ export class StateCache implements KeyStates {
 
   /** The rows of everything that the store does not have yet; from now on it is taken to have them. */
   takeDirty(): [rowKey: string, value: Uint8Array | null][] {
+    this.#fresh = undefined;
     const rows: [string, Uint8Array | null][] = [];
     for (const entry of this.#dirty) {
       entry.dirty = false;
@@ -241,6 +315,7 @@ export class StateCache implements KeyStates {
   }
 
   written(): void {
+    this.#fresh = undefined;
     for (const entry of this.#writing) entry.writing = false;
     this.#writing = [];
   }

@@ -49,6 +49,23 @@ function lagOf(region: RegionId, runners: readonly ShardRunner[], nowMs: number)
   return worst;
 }
 
+/** Of the member that is furthest behind, by `runners` alone: undefined while one has not been heard of, 0 without other members. */
+export function stalenessOf(
+  members: readonly RegionId[],
+  self: RegionId,
+  runners: readonly ShardRunner[],
+  nowMs: number,
+): number | undefined {
+  let worst = 0;
+  for (const member of members) {
+    if (member === self) continue;
+    const lagMs = lagOf(member, runners, nowMs);
+    if (lagMs === undefined) return undefined;
+    worst = Math.max(worst, lagMs);
+  }
+  return worst;
+}
+
 export function shardStatus(runner: ShardRunner): ShardStatus {
   runner.countTombstones();
   return {

@@ -97,7 +97,8 @@ export class StoreWriter {
 
   #isFull(runner: ShardRunner): boolean {
     const share = this.#backlogMax / 2 / Math.max(1, this.#dirty.size);
-    return runner.cache.dirtyCount >= Math.min(FLUSH_KEYS, share) || runner.unstoredBytes >= FLUSH_BYTES;
+    const rows = runner.cache.dirtyCount + runner.journal.waiting;
+    return rows >= Math.min(FLUSH_KEYS, share) || runner.unstoredBytes >= FLUSH_BYTES;
   }
 
   #flush(): void {

@@ -2,6 +2,8 @@
 // or the deadline has come.
 
 import { CausewayError } from '../errors/errors.ts';
+import type { View } from '../merge/types.ts';
+import { viewBytes } from '../merge/view-bytes.ts';
 import type { ShardId } from '../record/ids.ts';
 import type { OpResult } from '../shard/engine.ts';
 import type { Durability, SessionToken, WriteRequest, WriteResult } from './region.ts';
@@ -16,6 +18,8 @@ export class WriteCall {
   readonly #done: (results: readonly WriteResult[]) => void;
   /** Parts that are not where the durability wants them. */
   #parts = 0;
+  /** Room for the values that the caller wants to know. */
+  #valueBytesLeft: number;
   /** Nothing more is added; set once all ops were handed out. */
   #complete = false;
 
@@ -25,6 +29,7 @@ export class WriteCall {
     this.above = highestOf(request.session);
     this.#results = Array.from({ length: request.ops.length });
     this.#done = done;
+    this.#valueBytesLeft = request.valueBytesMax ?? 0;
   }
 
   get durability(): Durability {
@@ -38,6 +43,17 @@ export class WriteCall {
   set(index: number, shard: ShardId, result: OpResult): void {
     if (result.kind === 'refused') this.#results[index] = { ok: false, error: result.error };
     else this.#results[index] = { ok: true, shard, version: result.version, duplicate: result.kind === 'duplicate' };
+  }
+
+  get wantsValues(): boolean {
+    return this.#valueBytesLeft > 0;
+  }
+
+  /** What the key of a sequenced op is now; told with the answer, so not before it is durable. */
+  setValue(index: number, view: View | undefined): void {
+    const result = this.#results[index];
+    this.#valueBytesLeft -= viewBytes(view);
+    if (result?.ok === true && this.#valueBytesLeft >= 0) this.#results[index] = { ...result, after: { view } };
   }
 
   addPart(): void {

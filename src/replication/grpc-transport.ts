@@ -22,8 +22,13 @@ import {
   type StatusObject,
   type ConnectionInjector,
 } from '@grpc/grpc-js';
+import { X509Certificate } from 'node:crypto';
 import { createServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
 import { CausewayError } from '../errors/errors.ts';
+import { isFor, sansOf } from '../security/certificates.ts';
+import { channelTls } from '../security/grpc-credentials.ts';
+import { handshakeHint } from '../security/handshake.ts';
+import type { ReloadingTls } from '../security/reloading.ts';
 import type { System } from '../system/system.ts';
 import { decodeDown, decodeUp, DOWN_BYTES_MAX, encodeDown, encodeUp, UP_BYTES_MAX } from './grpc-codec.ts';
 import type { Down, Up } from './messages.ts';
@@ -53,7 +58,18 @@ export interface GrpcTransportOptions {
   readonly listen?: string | undefined;
   readonly system: System;
   /** Without TLS when absent. */
-  readonly credentials?: { readonly server: ServerCredentials; readonly client: ChannelCredentials } | undefined;
+  readonly tls?: TransportTls | undefined;
+}
+
+export interface TransportTls {
+  /** Of the listener; undefined: it listens without TLS. */
+  readonly server: ServerCredentials | undefined;
+  /** When dialling; undefined: without TLS. */
+  readonly links: ReloadingTls | undefined;
+  /** The name that the certificate at an address must have; undefined: the address's own host. */
+  readonly serverNameAt: (address: string) => string | undefined;
+  /** Names of which a region that dials must show one in its certificate, if certificates are asked for. */
+  readonly namesOf: (region: string) => readonly string[];
 }
 
 interface Listener {
@@ -99,7 +115,7 @@ export class GrpcTransport implements Transport {
 
   /** Listens. The port is 0 when there is nothing to listen on. Rejects with CONFIG_INVALID when the address cannot be had. */
   async start(): Promise<{ readonly port: number }> {
-    const { listen, credentials } = this.#options;
+    const { listen, tls } = this.#options;
     if (listen === undefined) return { port: 0 };
     const { host, port } = parseListen(listen);
     const grpc = new Server({
@@ -115,7 +131,7 @@ export class GrpcTransport implements Transport {
     grpc.addService(SERVICE_DEFINITION, {
       link: (call: ServerDuplexStream<Buffer, Buffer>) => this.#serve(call),
     });
-    const injector = grpc.createConnectionInjector(credentials?.server ?? ServerCredentials.createInsecure());
+    const injector = grpc.createConnectionInjector(tls?.server ?? ServerCredentials.createInsecure());
     // Our own listener, because grpc-js has no bound on connections and cannot let go of one whose peer does not read.
     const sockets = new Set<Socket>();
     const tcp = createServer({ noDelay: true }, (socket) => {
@@ -176,7 +192,10 @@ export class GrpcTransport implements Transport {
     let call: ClientDuplexStream<Buffer, Buffer>;
     try {
       // A channel of its own for every dial: grpc-js' channels have a back-off of their own, and ours is the better informed.
-      client = new Client(address, this.#options.credentials?.client ?? ChannelCredentials.createInsecure(), {
+      const { tls } = this.#options;
+      const secured = tls?.links === undefined ? undefined : channelTls(tls.links, address, tls.serverNameAt(address));
+      client = new Client(address, secured?.credentials ?? ChannelCredentials.createInsecure(), {
+        ...secured?.options,
         'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
         'grpc.max_receive_message_length': DOWN_BYTES_MAX,
         'grpc.max_send_message_length': UP_BYTES_MAX,
@@ -208,7 +227,7 @@ export class GrpcTransport implements Transport {
     // 'status' says the same and comes always; without a listener an error event would stop the process.
     call.on('error', () => undefined);
     call.on('status', (result: StatusObject) => {
-      stream.over(describeStatus(address, result));
+      stream.over(describeStatus(address, result, this.#options.tls?.links !== undefined));
       client.close();
     });
     return stream;
@@ -234,7 +253,7 @@ export class GrpcTransport implements Transport {
       end: (reason) => finish(reason, status.ABORTED),
     });
     // Before the first read: what the peer says must find somebody who listens.
-    stream.handlers = accept(stream);
+    stream.handlers = this.#identified(call, stream, accept(stream));
     call.on('data', (bytes: Buffer) => stream.received(bytes));
     call.on('drain', () => stream.drained());
     call.on('end', () => stream.close('the peer has ended the stream'));
@@ -242,6 +261,44 @@ export class GrpcTransport implements Transport {
     call.on('error', (error: unknown) => stream.over(messageOf(error)));
     call.on('close', () => stream.over('the stream is closed'));
   }
+
+  /** With mutual TLS a region is who its certificate says: one that claims another's name is refused. */
+  #identified(
+    call: ServerDuplexStream<Buffer, Buffer>,
+    stream: Stream<Down, Up>,
+    handlers: LinkHandlers<Up>,
+  ): LinkHandlers<Up> {
+    const { tls } = this.#options;
+    const certificate = certificateOf(call);
+    if (tls === undefined || certificate === undefined) return handlers;
+    return {
+      message: (message) => {
+        if (message.kind === 'hello') {
+          const names = tls.namesOf(message.region);
+          // A region that nobody knows is refused by the handshake, in its own words.
+          if (names.length > 0 && !isFor(certificate, names)) {
+            const has = sansOf(certificate).join(', ') || 'no name';
+            stream.send({
+              kind: 'refuse',
+              reason: 'region-name',
+              message: `a node of ${message.region} must show a certificate for ${names.join(' or ')}; this one is for ${has}: give it one, or set serverName of the region everywhere`,
+            });
+            stream.close('region-name: the certificate is for another region');
+            return;
+          }
+        }
+        handlers.message(message);
+      },
+      drain: () => handlers.drain(),
+      closed: (reason) => handlers.closed(reason),
+    };
+  }
+}
+
+/** The certificate of whoever dialled, if the listener asked for one. */
+function certificateOf(call: ServerDuplexStream<Buffer, Buffer>): X509Certificate | undefined {
+  const raw = call.getAuthContext().sslPeerCertificate?.raw;
+  return raw === undefined ? undefined : new X509Certificate(raw);
 }
 
 interface Wire {
@@ -334,12 +391,13 @@ function messageOf(error: unknown): string {
   return String(error);
 }
 
-function describeStatus(address: string, { code, details }: StatusObject): string {
+function describeStatus(address: string, { code, details }: StatusObject, withTls: boolean): string {
   if (code === status.OK) return `${address} has ended the stream`;
   if (code === status.UNIMPLEMENTED) {
     return `${address} speaks gRPC but not ${SERVICE}; dial the address where that region listens for peers, not for clients`;
   }
-  return `${status[code]}: ${details}`.slice(0, REASON_CHARS_MAX);
+  const hint = code === status.UNAVAILABLE ? handshakeHint(details, withTls) : undefined;
+  return `${status[code]}: ${details}${hint === undefined ? '' : ` (${hint})`}`.slice(0, REASON_CHARS_MAX);
 }
 
 /** `host:port`, IPv6 in brackets; an empty host is every interface. */

@@ -40,7 +40,7 @@ import {
   type Version,
 } from '../record/ids.ts';
 import { decodeLease, encodeLease } from '../record/lease.ts';
-import { type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
+import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
 import type { ShardBeat, Watermark } from './beat.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
 import { Digest } from './digest.ts';
@@ -79,6 +79,12 @@ export type OpResult =
   | { readonly kind: 'duplicate'; readonly version: Version }
   | { readonly kind: 'refused'; readonly error: CausewayError };
 
+/** Of ops that are sequenced together. */
+export type AllResult =
+  | { readonly kind: 'all'; readonly results: readonly OpResult[] }
+  /** Nothing happened, because of this op. */
+  | { readonly kind: 'none'; readonly at: number; readonly error: CausewayError };
+
 /** What the shell appends to the shard's log, at `expectOffset`. */
 export interface Append {
   readonly expectOffset: number;
@@ -98,12 +104,23 @@ export interface ConflictVerdict {
   readonly field: string | undefined;
   readonly loser: Version;
   readonly loserValue: Uint8Array | undefined;
+  readonly loserExpiresAtMs: number | undefined;
   readonly winner: Version;
+  /** The winner left nothing: it deleted the key, or removed the field. */
+  readonly winnerDeletes: boolean;
+}
+
+/** A verdict and its place in the shard's log, which is the same whenever the log is read again. */
+export interface LandedConflict extends ConflictVerdict {
+  /** Of the winner's batch. */
+  readonly offset: number;
+  /** Among the verdicts of that batch, from 0. */
+  readonly index: number;
 }
 
 export interface Landed {
   readonly changes: readonly StateChange[];
-  readonly conflicts: readonly ConflictVerdict[];
+  readonly conflicts: readonly LandedConflict[];
   /** Headers of the batches that landed, in log order. */
   readonly batches: readonly { readonly header: BatchHeader; readonly offset: number; readonly own: boolean }[];
 }
@@ -218,6 +235,18 @@ export class ShardEngine {
   /** Does a lease stand in the log? Whoever appended it had asked the members before, if it had to. */
   get leased(): boolean {
     return this.#leased;
+  }
+
+  /** The highest stamp or bound that the log showed before an origin of ours was opened: about when its last entry was made. */
+  get recoveredBound(): number {
+    return this.#bound;
+  }
+
+  /** The highest stamp of an op that has landed. */
+  get landedStamp(): number {
+    let stamp = 0;
+    for (const origin of this.origins.all()) stamp = Math.max(stamp, origin.stamp);
+    return stamp;
   }
 
   get idempotencySize(): number {
@@ -358,6 +387,63 @@ export class ShardEngine {
     // lease stands before the batch).
     if (op.idempotency !== undefined) this.#idempotency.record(op.idempotency, version, this.#takenOffset + 1);
     return { kind: 'sequenced', version };
+  }
+
+  /**
+   * Sequences all ops into the open batch, each on what those before it have made, or none: when one is refused nothing has happened.
+   * A retry is recognised as a whole.
+   */
+  admitAll(ops: readonly EngineOp[], states: KeyStates, nowMs: number): AllResult {
+    const refusal = this.#firstRefusal(ops, states, nowMs);
+    return refusal ?? { kind: 'all', results: ops.map((op) => this.admit(op, states, nowMs)) };
+  }
+
+  /** What admit() would refuse if it were called for one after the other. Changes nothing. */
+  #firstRefusal(
+    ops: readonly EngineOp[],
+    states: KeyStates,
+    nowMs: number,
+  ): Extract<AllResult, { kind: 'none' }> | undefined {
+    const own = this.#own;
+    if (own === undefined) return none(0, notReady());
+    // By key: a slot that nothing holds on to may be another object at the next look.
+    const after = new Map<StateKey, AnyState | undefined>();
+    const names = new Set<string>();
+    let duplicates = 0;
+    const stamp = this.#open?.firstStamp ?? this.#firstStamp(nowMs);
+    for (let at = 0; at < ops.length; at++) {
+      const op = ops[at]!;
+      const { idempotency } = op;
+      if (idempotency !== undefined && GUARDS.idempotencyTable) {
+        const recognised = this.#idempotency.look(idempotency, op.issuedAtMs);
+        if (recognised.kind === 'forgotten') return none(at, windowPassed(op, recognised.horizonMs));
+        if (recognised.kind === 'duplicate') duplicates++;
+        const name =
+          idempotency.kind === 'producer' ? `${idempotency.producer} ${idempotency.seq}` : `key ${idempotency.key}`;
+        if (names.has(name)) return none(at, sameNames());
+        names.add(name);
+      }
+      if (duplicates > 0) {
+        // Whoever was applied then was applied with all others, or it is not the same write.
+        if (duplicates <= at) return none(at, partlyApplied());
+        continue;
+      }
+      const merge = mergeOf(op.collection.type);
+      const key = stateKey(op.collection, op.key);
+      const state = after.has(key) ? after.get(key) : latest(states.slot(op.collection, op.key));
+      const error = op.condition === undefined ? undefined : unmet(op.condition, merge.view(state, nowMs), op);
+      if (error !== undefined) return none(at, error);
+      const position = this.openOps + at;
+      const version: Version = { origin: own.id, seq: own.takenSeq + position + 1, stamp: stamp + position };
+      try {
+        const payload = merge.prepare(state, op.intent, { version, nowMs });
+        after.set(key, merge.apply(state, payload, { version, seen: SEEN_ALL }).state);
+      } catch (cause) {
+        if (cause instanceof CausewayError) return none(at, cause);
+        throw cause;
+      }
+    }
+    return undefined;
   }
 
   #firstStamp(nowMs: number): number {
@@ -574,14 +660,19 @@ export class ShardEngine {
     for (const lost of displaced) {
       const { loser, field } = lost;
       if (originRegion(loser.origin) !== this.settings.region || context.seen(loser)) continue;
-      const { value } = lost;
+      const { value, expiresAtMs } = lost;
+      const winner = mergeOf(op.collection!.type).describe(op.payload);
       conflicts.push({
         collection: op.collection!,
         key: op.key,
         field,
         loser: { origin: loser.origin, seq: loser.seq, stamp: loser.stamp },
         loserValue: value,
+        loserExpiresAtMs: expiresAtMs,
         winner: context.version,
+        winnerDeletes:
+          winner.kind === 'delete' ||
+          (winner.kind === 'map-update' && field !== undefined && winner.remove.includes(field)),
       });
     }
   }
@@ -619,7 +710,7 @@ export class ShardEngine {
   /** The log is durable up to `offset`: what was speculative there becomes the state. */
   landed(offset: number): Landed {
     const changes: StateChange[] = [];
-    const conflicts: ConflictVerdict[] = [];
+    const conflicts: LandedConflict[] = [];
     const batches: { header: BatchHeader; offset: number; own: boolean }[] = [];
     while (this.#inFlight.length > 0 && this.#inFlight[0]!.lastOffset <= offset) {
       const item = this.#inFlight.shift()!;
@@ -637,7 +728,7 @@ export class ShardEngine {
         changes.push(effect);
         if (slot.newest === effect) slot.newest = undefined;
       }
-      conflicts.push(...item.conflicts);
+      item.conflicts.forEach((verdict, index) => conflicts.push({ ...verdict, offset: item.lastOffset, index }));
       batches.push({ header: item.header, offset: item.lastOffset, own: item.own });
     }
     if (batches.length > 0) this.reports.advance(this.origins.durable);
@@ -869,6 +960,10 @@ function refused(error: CausewayError): OpResult {
   return { kind: 'refused', error };
 }
 
+function none(at: number, error: CausewayError): Extract<AllResult, { kind: 'none' }> {
+  return { kind: 'none', at, error };
+}
+
 function notReady(): CausewayError {
   return new CausewayError(
     'NOT_READY',
@@ -876,6 +971,20 @@ function notReady(): CausewayError {
     {
       hint: 'try again shortly, or another region',
     },
+  );
+}
+
+function sameNames(): CausewayError {
+  return new CausewayError('INVALID_ARGUMENT', 'two ops of an atomic write have the same idempotency key', {
+    hint: 'give each op a key of its own',
+  });
+}
+
+function partlyApplied(): CausewayError {
+  return new CausewayError(
+    'PRECONDITION_FAILED',
+    'some ops of this atomic write were applied before and others were not: it is not the write that was tried then',
+    { hint: 'retry an atomic write with the same ops and the same idempotency keys, or give all of them new keys' },
   );
 }
 

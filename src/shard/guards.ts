@@ -26,6 +26,8 @@ export const GUARDS = {
   watermarkSeq: true,
   /** A retry is answered with the first result. */
   idempotencyTable: true,
+  /** A conflict's row goes into the store together with the states that it is about. */
+  journalRows: true,
   /** Nothing that is not durable is shown to readers, feeds, links or clients. */
   durableOnly: true,
 };

@@ -70,6 +70,19 @@ export class Reports {
     return passed;
   }
 
+  /** Which of the other members has passed the least of an origin; undefined when there is none. */
+  slowest(origin: OriginId): RegionId | undefined {
+    let slowest: RegionId | undefined;
+    let least = Infinity;
+    for (const region of this.#required) {
+      const passed = this.#members.get(region)!.passed.get(origin) ?? 0;
+      if (slowest !== undefined && passed >= least) continue;
+      slowest = region;
+      least = passed;
+    }
+    return slowest;
+  }
+
   /** The latest counted report of every other member; undefined while one is missing. */
   everyCounted(): readonly MemberReport[] | undefined {
     const all: MemberReport[] = [];

@@ -4,6 +4,7 @@ import { connect as tcp } from 'node:net';
 import { connect as http2 } from 'node:http2';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { pageToken } from '../../src/api/page-tokens.ts';
 import { ApiServer } from '../../src/api/server.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
 import { FakeRegion } from '../support/fake-region.ts';
@@ -25,6 +26,7 @@ const MIB = 1024 * 1024;
 const WRITE = '/causeway.v1.Data/Write';
 const STREAM = '/causeway.v1.Data/WriteStream';
 const READ = '/causeway.v1.Data/Read';
+const SCAN = '/causeway.v1.Data/Scan';
 const SUBSCRIBE = '/causeway.v1.Data/Subscribe';
 
 const put = (key: string, value: string | Buffer = 'v'): object => ({ key, put: Buffer.from(value) });
@@ -194,8 +196,68 @@ describe('Read', () => {
   });
 });
 
+describe('Scan', () => {
+  const scan = (more: object = {}): Buffer =>
+    encode('ScanRequest', { namespace: 'app', collection: 'profiles', ...more });
+  const page = async (via: ReturnType<typeof raw>, more: object = {}) =>
+    decode('ScanResponse', await unary(via, SCAN, scan(more))) as unknown as {
+      entries: { key: string; view: object }[];
+      nextPageToken: string;
+      session: object;
+    };
+
+  test('goes through the keys, page by page, each with its value and version', async () => {
+    const { address, region } = await serve();
+    const via = raw(address);
+    const keys = Array.from({ length: 250 }, (_, i) => `u/${i}`);
+    await unary(via, WRITE, write([...keys, 'v'].map((key) => put(key, key))));
+    const found: string[] = [];
+    let pageToken = '';
+    do {
+      const answer = await page(via, { prefix: 'u/', pageToken });
+      expect(answer.entries.length).toBeLessThanOrEqual(100);
+      expect(answer.session).toMatchObject({ clusterId: 'test-cluster' });
+      found.push(...answer.entries.map(({ key }) => key));
+      ({ nextPageToken: pageToken } = answer);
+    } while (pageToken !== '');
+    expect(found).toEqual(keys.toSorted());
+    expect((await page(via, { prefix: 'v' })).entries).toMatchObject([
+      { key: 'v', view: { register: { value: Buffer.from('v'), version: { origin: region.origin } } } },
+    ]);
+    // More than a page may hold is taken as that (AIP-158).
+    expect((await page(via, { pageSize: 100_000 })).entries).toHaveLength(251);
+    expect(region.scans.at(-1)).toMatchObject({ limit: 1000, bytesMax: 3 * MIB });
+  });
+
+  test.each<[string, object, string, RegExp]>([
+    ['a prefix of 2 KiB', { prefix: 'k'.repeat(2048) }, 'TOO_LARGE', /at most 1024 bytes/],
+    ['an unknown collection', { collection: 'rutes' }, 'UNKNOWN_COLLECTION', /rutes/],
+    ['no namespace', { namespace: '' }, 'INVALID_ARGUMENT', /no namespace/],
+    ['no collection', { collection: '' }, 'INVALID_ARGUMENT', /no collection/],
+    ['a token of nobody', { pageToken: 'bm8' }, 'INVALID_ARGUMENT', /none that a node wrote/],
+    ['a token that is too long', { pageToken: 'a'.repeat(20_000) }, 'INVALID_ARGUMENT', /none that a node wrote/],
+    [
+      'a token of another prefix',
+      { pageToken: pageToken({ namespace: 'app', collection: 'profiles', prefix: 'u' }, 'u1') },
+      'INVALID_ARGUMENT',
+      /another namespace, collection or prefix/,
+    ],
+    [
+      'a token of the future',
+      { pageToken: Buffer.from('[2,"x","k"]').toString('base64url') },
+      'INVALID_ARGUMENT',
+      /format 2/,
+    ],
+    ['a causal scan without a session', { consistency: 2 }, 'INVALID_ARGUMENT', /session/],
+  ])('%s', async (_name, more, code, message_) => {
+    const { address } = await serve();
+    const error = await failure(unary(raw(address), SCAN, scan(more)), code as 'INTERNAL');
+    expect(error.message).toMatch(message_);
+  });
+});
+
 describe('garbage', () => {
-  test.each([WRITE, READ, '/causeway.v1.Data/GetTopology', '/causeway.v1.Admin/Digests'])(
+  test.each([WRITE, READ, SCAN, '/causeway.v1.Data/GetTopology', '/causeway.v1.Admin/Digests'])(
     'as a message to %s',
     async (method) => {
       const { address } = await serve();

@@ -3,8 +3,10 @@
 import { Metadata, status as Status, type ServiceError } from '@grpc/grpc-js';
 import type { IncomingHttpHeaders } from 'node:http2';
 import { describe, expect, test } from 'vitest';
+import { checkKey, checkName } from '../../src/api/limits.ts';
 import { toStatus } from '../../src/api/status.ts';
 import { fromServiceError, saidByNode } from '../../src/client/status.ts';
+import { decodeRpcStatus, encodeRpcStatus } from '../../src/proto/google-rpc.ts';
 import { CausewayError, ERROR_CODES, type ErrorCode } from '../../src/errors/errors.ts';
 
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
@@ -54,6 +56,97 @@ describe('an error arrives as it was raised', () => {
     const bytes = JSON.stringify(wire.metadata.toHttp2Headers()).length + wire.details.length;
     expect(bytes).toBeLessThan(12 * 1024);
     expect(fromServiceError(wire, 'host:1').details).toBeUndefined();
+  });
+});
+
+describe('google.rpc details, for libraries that know nothing of ours', () => {
+  const details = (error: CausewayError) => {
+    const wire = overTheWire(error);
+    return { wire, ...decodeRpcStatus(wire.metadata.get('grpc-status-details-bin')[0] as Buffer) };
+  };
+
+  test.each(CODES)('%s: the reason, the domain and what became of a write', (code) => {
+    const { wire, ...status } = details(new CausewayError(code, 'what came', { details: { limit: 5, list: ['a'] } }));
+    const { grpcStatus, outcome, retriable } = ERROR_CODES[code];
+    expect(status).toEqual({
+      code: grpcStatus,
+      // Libraries compare it with the status text, and refuse details that differ.
+      message: wire.details,
+      errorInfo: {
+        reason: code,
+        domain: 'causeway',
+        metadata: { outcome, retriable: String(retriable), limit: '5' },
+      },
+    });
+    expect(code).toMatch(/^[A-Z][A-Z0-9_]{1,62}$/);
+  });
+
+  test('when to try again, and only for what may be tried again', () => {
+    expect(details(new CausewayError('OVERLOADED', 'x', { retryAfterMs: 1250 })).retryDelayMs).toBe(1250);
+    expect(details(new CausewayError('OVERLOADED', 'x')).retryDelayMs).toBeUndefined();
+    expect(details(new CausewayError('INTERNAL', 'x', { retryAfterMs: 1250 })).retryDelayMs).toBeUndefined();
+  });
+
+  test('pushback: when, never, or as the client likes', () => {
+    const pushback = (error: CausewayError): unknown[] => overTheWire(error).metadata.get('grpc-retry-pushback-ms');
+    expect(pushback(new CausewayError('OVERLOADED', 'x', { retryAfterMs: 49.6 }))).toEqual(['50']);
+    expect(pushback(new CausewayError('NOT_READY', 'x'))).toEqual([]);
+    expect(pushback(new CausewayError('INTERNAL', 'x'))).toEqual(['-1']);
+  });
+
+  test('which field of the request is at fault', () => {
+    const raised = checkName('namespace', '-x')!;
+    expect(details(raised).fieldViolations).toEqual([{ field: 'namespace', description: raised.message }]);
+    expect(details(checkKey('', 'keys')!).fieldViolations).toMatchObject([{ field: 'keys' }]);
+    expect(details(new CausewayError('INVALID_ARGUMENT', 'x')).fieldViolations).toBeUndefined();
+  });
+
+  test('are read where ours got lost on the way', () => {
+    const raised = new CausewayError('OVERLOADED', 'too much', {
+      hint: 'wait',
+      retryAfterMs: 50,
+      details: { limit: 5 },
+    });
+    const { wire } = details(raised);
+    wire.metadata.remove('causeway-error-bin');
+    expect(fromServiceError(wire, 'host:1')).toMatchObject({
+      code: 'OVERLOADED',
+      message: 'OVERLOADED: too much (wait)',
+      outcome: 'not-applied',
+      retriable: true,
+      hint: 'wait',
+      retryAfterMs: 50,
+      details: { limit: '5' },
+    });
+    // Nor are those of others taken for ours.
+    wire.metadata.set(
+      'grpc-status-details-bin',
+      encodeRpcStatus({
+        code: 14,
+        message: 'x',
+        errorInfo: { reason: 'OVERLOADED', domain: 'example.net', metadata: {} },
+      }),
+    );
+    wire.code = Status.UNAVAILABLE;
+    expect(fromServiceError(wire, 'host:1')).toMatchObject({ code: 'UNAVAILABLE', outcome: 'unknown' });
+    wire.metadata.set('grpc-status-details-bin', Buffer.from([0xff, 0xff]));
+    expect(fromServiceError(wire, 'host:1').code).toBe('UNAVAILABLE');
+  });
+
+  test('fit into trailers whatever the text', () => {
+    for (const letter of ['m', 'ü', '猫', '🚀']) {
+      const wire = overTheWire(
+        new CausewayError('CONFIG_INVALID', letter.repeat(50_000), {
+          hint: letter.repeat(50_000),
+          details: { one: letter.repeat(900), field: 'x', two: letter.repeat(300) },
+        }),
+      );
+      const { metadata, details: text } = wire;
+      expect(text).not.toContain('\uFFFD');
+      const bytes = JSON.stringify(metadata.toHttp2Headers()).length + encodeURIComponent(text).length;
+      expect(bytes).toBeLessThan(15 * 1024);
+      expect(fromServiceError(wire, 'host:1').code).toBe('CONFIG_INVALID');
+    }
   });
 });
 

@@ -297,6 +297,7 @@ function clientBytes(ops: readonly Op[]): Buffer {
     producer: 2 ** 40,
     issuedAtMs: 1e12,
     wantVersions: true,
+    wantValues: true,
   });
   return writer.copy();
 }
@@ -321,6 +322,7 @@ describe('what the client writes', () => {
           durability: { kind: 'regions', n: 2 },
           deadlineMs: 1234,
           wantVersions: true,
+          wantValues: true,
         });
         decoded.ops.forEach((op, i) => {
           const sent = ops[i] as Op;

@@ -4,15 +4,17 @@ import { describe, expect, test } from 'vitest';
 import { CausewayError } from '../../src/errors/errors.ts';
 import { originId, type Version } from '../../src/record/ids.ts';
 import { msOfStamp, stampOfMs } from '../../src/clock/hlc.ts';
-import type { RegionStatus } from '../../src/region/region.ts';
+import type { Conflict, ConflictSink, RegionStatus } from '../../src/region/region.ts';
+import { ConflictCheck } from '../../chaos/check/conflicts.ts';
+import { LevelCheck } from '../../chaos/check/levels.ts';
 import { checkLag } from '../../chaos/check/lag.ts';
 import { FeedCheck } from '../../chaos/check/feeds.ts';
 import { keyName } from '../../chaos/check/history.ts';
 import { PromiseCheck } from '../../chaos/check/promises.ts';
 import { expectedConflicts, REFERENCE, viewText, type SpecOp } from '../../chaos/check/reference.ts';
 import { ResidencyCheck } from '../../chaos/check/residency.ts';
-import type { Intent } from '../../src/merge/types.ts';
-import { Bench, EU, EU1, put, SHARD, US, US1 } from './histories.ts';
+import type { Intent, View } from '../../src/merge/types.ts';
+import { Bench, collection, EU, EU1, put, SHARD, US, US1 } from './histories.ts';
 
 const LOCAL = { kind: 'local' } as const;
 const NAME = keyName('shop', 'register-lww', 'k');
@@ -439,5 +441,115 @@ describe('residency', () => {
       /us is not in its placement/,
     );
     check.sent('eu', 'us', { kind: 'ping', sentAtMs: 1 });
+  });
+});
+
+describe('levels', () => {
+  /** eu holds its own op at stamp 10 and one of us at 20; us has written another, at 30, that eu lacks. */
+  function two(): { b: Bench; levels: LevelCheck } {
+    const b = new Bench();
+    const first = b.batch(EU1, 10, [b.asked(put('a'))]);
+    const second = b.batch(US1, 20, [b.asked(put('b'))]);
+    b.durable(EU, first);
+    b.durable(US, second);
+    b.durable(EU, second);
+    b.durable(US, b.batch(US1, 30, [b.asked(put('c'))]));
+    return { b, levels: new LevelCheck(b.history, b.views) };
+  }
+  const value = (text: string, seq: number, stamp: number, origin = US1): View => ({
+    type: 'register-lww',
+    value: Buffer.from(text),
+    version: { origin, seq, stamp },
+  });
+
+  test('bounded: an answer that lacks what it says it has, one that is older than was asked for, one that names nothing', () => {
+    const { levels } = two();
+    levels.readBounded(EU, SHARD, 29, 1000, msOfStamp(29));
+    expect(() => levels.readBounded(EU, SHARD, 30, 1000, msOfStamp(30))).toThrow(/without us~000000000001:2@30/);
+    expect(() => levels.readBounded(EU, SHARD, 29, 1, msOfStamp(29) + 3)).toThrow(/the answer is as of 3 ms ago/);
+    expect(() => levels.readBounded(EU, SHARD, undefined, 1000, 0)).toThrow(/as of nothing/);
+  });
+
+  test('stable: an op above the cut, one below it that is missing, one that comes below it later', () => {
+    const { levels } = two();
+    levels.readStable(EU, SHARD, 'register-lww', NAME, value('b', 1, 20), 25);
+    levels.final();
+    expect(() => levels.readStable(EU, SHARD, 'register-lww', NAME, value('b', 1, 20), 15)).toThrow(
+      /as of 15 reads as/,
+    );
+    expect(() => levels.readStable(EU, SHARD, 'register-lww', NAME, value('b', 1, 20), 30)).toThrow(
+      /as of 30 reads as/,
+    );
+    expect(() => levels.readStable(EU, SHARD, 'register-lww', NAME, undefined, undefined)).toThrow(/names no cut/);
+
+    const { b, levels: fooled } = two();
+    fooled.readStable(EU, SHARD, 'register-lww', NAME, value('c', 2, 30), 40);
+    b.durable(US, b.batch(US1, 35, [b.asked(put('late'))]));
+    expect(() => fooled.final()).toThrow(/us~000000000001:3@35 came later/);
+  });
+});
+
+describe('conflict journals', () => {
+  /** eu's op at stamp 10 is displaced in eu by us's at 20, which had not seen it. */
+  function judged(journal: readonly Conflict[], told: readonly (readonly Conflict[])[], lost = false): ConflictCheck {
+    const b = new Bench();
+    const mine = b.batch(EU1, 10, [b.asked(put('a'))]);
+    const theirs = b.batch(US1, 20, [b.asked(put('b'))]);
+    b.durable(EU, mine);
+    b.durable(US, theirs);
+    b.durable(EU, theirs);
+    const node = {
+      conflicts: (_: unknown, done: (page: object) => void) => done({ conflicts: journal, next: undefined }),
+      watchConflicts: (_: unknown, sink: ConflictSink) => {
+        for (const each of told) sink.conflicts(each, new Map(), lost);
+        return { cancel: () => undefined, resume: () => undefined };
+      },
+    };
+    const region = { id: EU, shards: [SHARD], rewound: false, nodes: [] as object[] };
+    const simNode = { name: 'eu-0', node, region, state: 'up', life: { alive: true } };
+    region.nodes.push(simNode);
+    const cluster = {
+      regions: [region],
+      collections: [collection('register-lww')],
+      history: b.history,
+      region: () => region,
+      nodeFor: () => simNode,
+    };
+    const check = new ConflictCheck(cluster as never, b.views);
+    check.collectAll();
+    check.final();
+    return check;
+  }
+  const verdict = (change: Partial<Conflict> = {}): Conflict => ({
+    atMs: 1,
+    offset: 2,
+    index: 0,
+    shard: SHARD,
+    collection: collection('register-lww'),
+    key: 'k',
+    field: undefined,
+    loser: { origin: EU1, seq: 1, stamp: 10 },
+    loserValue: Buffer.from('a'),
+    loserExpiresAtMs: undefined,
+    winner: { origin: US1, seq: 1, stamp: 20 },
+    winnerDeletes: false,
+    ...change,
+  });
+  const other = verdict({ loser: { origin: EU1, seq: 7, stamp: 17 } });
+
+  test('one that has every verdict once passes', () => {
+    expect(judged([verdict()], [[verdict()]]).count).toBe(1);
+  });
+
+  test.each<[string, Conflict[], Conflict[][], boolean, RegExp]>([
+    ['a verdict that the journal lacks', [], [[verdict()]], false, /its journal does not say so/],
+    ['a verdict that the stream lacks', [verdict()], [[]], false, /its stream does not say so/],
+    ['a verdict that stands twice', [verdict(), verdict()], [[verdict()]], false, /stands in the journal twice/],
+    ['a verdict that is told twice', [verdict()], [[verdict()], [verdict()]], false, /told twice/],
+    ['a verdict about no conflict', [verdict(), other], [[verdict()]], false, /which is no conflict/],
+    ['the wrong winner', [verdict({ winner: other.loser })], [[verdict()]], false, /was judged to lose to/],
+    ['a stream that says that some were dropped', [verdict()], [[verdict()]], true, /were dropped behind a cursor/],
+  ])('%s is found', (_name, journal, told, lost, says) => {
+    expect(() => judged(journal, told, lost)).toThrow(says);
   });
 });

@@ -39,6 +39,10 @@ describe('simulation', () => {
       // A run in which nothing happens finds nothing either.
       expect(report.totals['acked']).toBeGreaterThan(SEEDS * 20);
       expect(report.totals['conflicts']).toBeGreaterThan(SEEDS);
+      // Each level is read at, and sessions do move.
+      expect(report.totals['boundedReads']).toBeGreaterThan(SEEDS);
+      expect(report.totals['stableReads']).toBeGreaterThan(SEEDS / 2);
+      expect(report.totals['roamedReads']).toBeGreaterThan(SEEDS / 4);
       expect(report.totals['feedEvents']).toBeGreaterThan(SEEDS * 10);
     },
     5 * MINUTE_MS,

@@ -162,7 +162,8 @@ describe('start', () => {
     const playing = new RunningCli(['start', '--port', `${port}`, '--data', data]);
     await playing.until(({ stdout }) => stdout.includes('Ctrl-C ends it.'));
     const { stdout } = await printed(playing);
-    expect(stdout).toContain(`ready: one region\n  us-east  127.0.0.1:${port}\n`);
+    expect(stdout).toContain(`ready: one region\n  us-east  127.0.0.1:${port}  http://127.0.0.1:${port + 2}\n`);
+    expect((await fetch(`http://127.0.0.1:${port + 2}/readyz`)).status).toBe(200);
     expect(stdout.match(/^ {2}causeway -e /gm)).toHaveLength(3);
     playing.child.kill('SIGTERM');
     expect((await playing.ended).code).toBe(0);

@@ -45,7 +45,11 @@ describe('what is left out', () => {
     expect(config).toMatchObject({
       node: 'us-east-1',
       dataDir: '/etc/causeway/data',
-      listeners: { clients: { address: '127.0.0.1:7400', insecure: false }, peers: { address: '127.0.0.1:7401' } },
+      listeners: {
+        clients: { address: '127.0.0.1:7400', insecure: false },
+        peers: { address: '127.0.0.1:7401' },
+        http: { address: 'off', insecure: false, cacheSeconds: 0 },
+      },
       regions: [{ name: 'us-east', peers: ['127.0.0.1:7401'], clients: ['127.0.0.1:7400'] }],
       placements: [{ id: 1, name: 'default', shards: 8, regions: ['us-east'] }],
       namespaces: [],
@@ -234,12 +238,27 @@ describe('one wrong thing', () => {
     [
       'a listener that others can reach',
       { yaml: `${MINIMAL}listeners:\n  clients:\n    address: 0.0.0.0:7400\n` },
-      "node.yaml:6: listeners.clients.address: expected a loopback address (127.0.0.1, [::1] or localhost), because this version has no TLS; got '0.0.0.0:7400'. If everyone who can reach it may read and write everything, say so with listeners.clients.insecure: true.",
+      "node.yaml:6: listeners.clients.address: expected TLS on a listener beyond loopback (127.0.0.1, [::1] or localhost); got '0.0.0.0:7400' without it. Give listeners.clients.tls a cert, a key and a ca. If everyone who can reach it may read and write everything, say so with listeners.clients.insecure: true.",
     ],
     [
       'two listeners on one port',
       { yaml: MINIMAL, env: { CAUSEWAY_LISTENERS_PEERS_ADDRESS: 'localhost:7400' } },
       'CAUSEWAY_LISTENERS_PEERS_ADDRESS: listeners.peers.address: expected another port than listeners.clients.address; got localhost:7400. Clients and peers have listeners of their own: give one of them another port.',
+    ],
+    [
+      'HTTP on the port of another listener',
+      { yaml: `${MINIMAL}listeners: { http: { address: '127.0.0.1:7401' } }\n` },
+      'node.yaml:4: listeners.http.address: expected another port than listeners.peers.address; got 127.0.0.1:7401. HTTP has a listener of its own: give it another port, or set it to off.',
+    ],
+    [
+      'an address of HTTP that is neither one nor off',
+      { yaml: MINIMAL, env: { CAUSEWAY_LISTENERS_HTTP_ADDRESS: 'on' } },
+      /^CAUSEWAY_LISTENERS_HTTP_ADDRESS: listeners\.http\.address: expected off, or host:port/,
+    ],
+    [
+      'HTTP that others can reach',
+      { yaml: `${MINIMAL}listeners: { http: { address: '[::]:7402' } }\n` },
+      /listeners\.http\.address: expected TLS on a listener beyond loopback .* listeners\.http\.insecure: true/,
     ],
     [
       'a port that other regions could not know',

@@ -19,6 +19,7 @@ describe('the table of codes', () => {
       'CANCELLED',
       'CLOCK_UNSYNCED',
       'CONFIG_INVALID',
+      'CONSISTENCY_NOT_REACHED',
       'CORRUPT',
       'CURSOR_INVALID',
       'DEADLINE_EXCEEDED',

@@ -8,6 +8,7 @@ import {
   originId,
   regionId,
   shardId,
+  type Dot,
   type OriginId,
   type RegionId,
   type ShardId,
@@ -16,6 +17,10 @@ import {
 import type { CollectionRef, MergeTypeName } from '../../src/record/op.ts';
 import type {
   Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
   FeedCursor,
   FeedEvent,
   FeedSink,
@@ -24,8 +29,13 @@ import type {
   ReadResult,
   Region,
   RegionStatus,
+  Restored,
+  RestoreRequest,
+  ScanRequest,
+  ScanResult,
   ShardDigest,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
@@ -89,9 +99,11 @@ export class FakeRegion implements Region {
   /** Every write that came, in order. */
   readonly writes: WriteRequest[] = [];
   readonly reads: ReadRequest[] = [];
+  readonly scans: ScanRequest[] = [];
   /** Ops that took effect, in order. */
   readonly applied: WriteOp[] = [];
   conflictList: Conflict[] = [];
+  readonly restores: RestoreRequest[] = [];
 
   constructor(options: FakeRegionOptions) {
     this.id = regionId(options.name);
@@ -157,11 +169,19 @@ export class FakeRegion implements Region {
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     this.writes.push(request);
     let refusal: CausewayError | undefined;
+    // A sketch of all or none: an op that refuse() names takes the others along.
+    const all = request.atomic === true ? request.ops.map((op) => this.refuse(op)).find(Boolean) : undefined;
+    if (all !== undefined) {
+      this.#answer(() => done(request.ops.map(() => ({ ok: false, error: all }))));
+      return;
+    }
     const results = request.ops.map((op): WriteResult => {
       // As a region does it: what comes behind a refusal that may be retried is refused as well.
       const error = refusal ?? this.refuse(op) ?? this.#notReady();
       if (error?.retriable === true) refusal = error;
-      return error === undefined ? this.#apply(op, request) : { ok: false, error };
+      const result: WriteResult = error === undefined ? this.#apply(op, request) : { ok: false, error };
+      if (!result.ok || request.valueBytesMax === undefined) return result;
+      return { ...result, after: { view: this.#entries.get(`${op.collection}/${op.key}`)?.view } };
     });
     this.#answer(() => done(results));
     this.#feed();
@@ -195,6 +215,28 @@ export class FakeRegion implements Region {
     });
   }
 
+  scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    this.scans.push(request);
+    const error = this.#notReady();
+    this.#answer(() => {
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
+      const prefix = `${request.collection}/`;
+      const all = [...this.#entries]
+        .map(([name, { view }]) => ({ key: name.slice(prefix.length), view, name }))
+        .filter(({ name, key }) => name.startsWith(prefix) && key.startsWith(request.prefix))
+        .filter(
+          ({ key }) => request.after === undefined || Buffer.compare(Buffer.from(key), Buffer.from(request.after)) > 0,
+        )
+        .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+      const entries = all.slice(0, request.limit).map(({ key, view }) => ({ key, view: view! }));
+      const session = new Map([...this.#log.keys()].map((shard) => [shard, this.#stamps(shard)]));
+      done({ entries, next: all.length > request.limit ? entries.at(-1)!.key : undefined, session, stale: false });
+    });
+  }
+
   subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription {
     const subscriber: Subscriber = { request, sink, at: new Map(), waiting: false, cancelled: false };
     for (const [shard, events] of this.#log) subscriber.at.set(shard, this.#startAt(request, shard, events));
@@ -210,6 +252,12 @@ export class FakeRegion implements Region {
         this.#subscribers.delete(subscriber);
       },
     };
+  }
+
+  staleness: number | undefined = 0;
+
+  stalenessMs(namespace: string): number | undefined {
+    return namespace === this.#namespace ? this.staleness : undefined;
   }
 
   failSubscribers(error: CausewayError): void {
@@ -278,8 +326,37 @@ export class FakeRegion implements Region {
     };
   }
 
-  conflicts(): readonly Conflict[] {
-    return this.conflictList;
+  /** Of conflictList, newest first whatever is asked for; a page token is a place in it. */
+  conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    const { namespace, limit, after } = query;
+    const wanted = this.conflictList
+      .filter(({ collection }) => namespace === '' || collection.namespace === namespace)
+      .toReversed()
+      .filter(({ offset }) => after === undefined || offset < after.offset);
+    const conflicts = wanted.slice(0, limit);
+    const next = wanted.length > limit ? conflicts.at(-1) : undefined;
+    done({ conflicts, next, total: this.conflictList.length, dropped: 0, droppedUntilMs: 0 });
+  }
+
+  conflictsOf(_shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
+    done(this.conflictList.filter((conflict) => conflict.loser.seq === loser.seq));
+  }
+
+  /** The list as it is now, and then silence. */
+  watchConflicts(_request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    const last = this.conflictList.at(-1);
+    if (last !== undefined) {
+      const { offset, index, loser } = last;
+      sink.conflicts(this.conflictList, new Map([[last.shard, { offset, index, loserStamp: loser.stamp }]]), false);
+    }
+    return { resume: () => undefined, cancel: () => undefined };
+  }
+
+  restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    this.restores.push(request);
+    const conflicts = this.conflictList.filter(({ loser }) => loser.seq === request.loser.seq);
+    if (conflicts.length === 0) done(new CausewayError('KEY_NOT_FOUND', 'no such loser'));
+    else done({ conflicts, version: { origin: this.origin, seq: 9, stamp: 9 } });
   }
 
   ready(): boolean {

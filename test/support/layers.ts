@@ -24,7 +24,7 @@ export const RULES: LayerRules = {
     // A node. It sees engines through their ports only; compose.ts hands them in.
     replication: ['shard', 'record', 'clock', 'errors', 'system', 'log/log.ts'],
     feed: ['record', 'merge', 'clock', 'shard', 'errors', 'system', 'log/log.ts'],
-    conflicts: ['record', 'merge', 'shard', 'errors', 'log/log.ts'],
+    conflicts: ['record', 'merge', 'shard', 'errors', 'store/store.ts'],
     region: [
       'record',
       'clock',
@@ -46,19 +46,28 @@ export const RULES: LayerRules = {
     security: ['errors', 'config', 'system'],
     telemetry: ['errors', 'config', 'system', 'region/region.ts'],
     api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config'],
-    client: ['proto', 'errors', 'system'],
-    cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'system'],
+    // Certificates for both ends of a connection; of the configuration only the node's half knows.
+    client: [
+      'proto',
+      'errors',
+      'system',
+      'security/reloading.ts',
+      'security/certificates.ts',
+      'security/handshake.ts',
+      'security/grpc-credentials.ts',
+    ],
+    cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'security/node-tls.ts', 'system'],
     'compose.ts': ['*'],
   },
 
   alsoAllowed: {
     // The link is a pure state machine; only its transport knows the wire.
-    'src/replication/grpc-*.ts': ['proto'],
+    'src/replication/grpc-*.ts': ['proto', 'security'],
   },
 
   vendors: {
     lmdb: ['src/store/lmdb.ts', 'src/log/lmdb.ts'],
-    '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/compose.ts'],
+    '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],
     'grpc-health-check': ['src/api/**'],
   },
 

@@ -1,5 +1,6 @@
 // What concurrency must mean, one case each: the examples that people try first.
 
+import { journalOf } from '../../check/conflicts.ts';
 import {
   add,
   attempt,
@@ -87,7 +88,7 @@ export const conflictScenarios: readonly Scenario[] = [
       expect(textOf(read(sim, 'ap', 'register-lww', 'k0')) === 'third', () => 'the last write does not stand');
       sim.conflicts.collectAll();
       expect(sim.conflicts.count === 1, () => `${sim.conflicts.count} verdicts for one conflict`);
-      const [verdict] = sim.cluster.region('ap').nodes[0]!.node!.conflicts();
+      const [verdict] = journalOf(sim.cluster.region('ap').nodes[0]!)!;
       expect(
         verdict?.loser.seq === lost.seq && verdict.winner.origin === won.origin,
         () => 'the verdict is about other writes',

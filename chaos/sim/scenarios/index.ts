@@ -3,5 +3,6 @@
 import { conflictScenarios } from './conflicts.ts';
 import { logScenarios } from './logs.ts';
 import type { Scenario } from './scenario.ts';
+import { sessionScenarios } from './sessions.ts';
 
-export const scenarios: readonly Scenario[] = [...conflictScenarios, ...logScenarios];
+export const scenarios: readonly Scenario[] = [...conflictScenarios, ...logScenarios, ...sessionScenarios];

@@ -14,6 +14,8 @@ export interface Conflict {
   'loser'?: (_causeway_v1_Version | null);
   'loserValue'?: (Buffer | Uint8Array | string);
   'winner'?: (_causeway_v1_Version | null);
+  'loserExpiresAtMs'?: (number | string | Long);
+  'winnerDeletes'?: (boolean);
   '_loserValue'?: "loserValue";
 }
 
@@ -27,5 +29,7 @@ export interface Conflict__Output {
   'loser': (_causeway_v1_Version__Output | null);
   'loserValue'?: (Buffer);
   'winner': (_causeway_v1_Version__Output | null);
+  'loserExpiresAtMs': (number);
+  'winnerDeletes': (boolean);
   '_loserValue'?: "loserValue";
 }

@@ -11,6 +11,7 @@ export interface ReadRequest {
   'session'?: (_causeway_v1_SessionToken | null);
   'allowStale'?: (boolean);
   'deadlineMs'?: (number);
+  'maxStaleMs'?: (number);
 }
 
 export interface ReadRequest__Output {
@@ -21,4 +22,5 @@ export interface ReadRequest__Output {
   'session': (_causeway_v1_SessionToken__Output | null);
   'allowStale': (boolean);
   'deadlineMs': (number);
+  'maxStaleMs': (number);
 }

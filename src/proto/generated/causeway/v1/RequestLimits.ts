@@ -8,6 +8,7 @@ export interface RequestLimits {
   'requestBytesMax'?: (number);
   'streamMessageBytesMax'?: (number);
   'keysPerReadMax'?: (number);
+  'scanPageSizeMax'?: (number);
 }
 
 export interface RequestLimits__Output {
@@ -17,4 +18,5 @@ export interface RequestLimits__Output {
   'requestBytesMax': (number);
   'streamMessageBytesMax': (number);
   'keysPerReadMax': (number);
+  'scanPageSizeMax': (number);
 }

@@ -7,6 +7,7 @@ import type { ShardStatus as _causeway_v1_ShardStatus, ShardStatus__Output as _c
 import type { StatusCollection as _causeway_v1_StatusCollection, StatusCollection__Output as _causeway_v1_StatusCollection__Output } from '../../causeway/v1/StatusCollection.ts';
 import type { Counters as _causeway_v1_Counters, Counters__Output as _causeway_v1_Counters__Output } from '../../causeway/v1/Counters.ts';
 import type { Alarm as _causeway_v1_Alarm, Alarm__Output as _causeway_v1_Alarm__Output } from '../../causeway/v1/Alarm.ts';
+import type { CertificateStatus as _causeway_v1_CertificateStatus, CertificateStatus__Output as _causeway_v1_CertificateStatus__Output } from '../../causeway/v1/CertificateStatus.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface StatusResponse {
@@ -25,6 +26,7 @@ export interface StatusResponse {
   'keys'?: (number | string | Long);
   'counters'?: (_causeway_v1_Counters | null);
   'alarms'?: (_causeway_v1_Alarm)[];
+  'certificates'?: (_causeway_v1_CertificateStatus)[];
 }
 
 export interface StatusResponse__Output {
@@ -43,4 +45,5 @@ export interface StatusResponse__Output {
   'keys': (number);
   'counters': (_causeway_v1_Counters__Output | null);
   'alarms': (_causeway_v1_Alarm__Output)[];
+  'certificates': (_causeway_v1_CertificateStatus__Output)[];
 }

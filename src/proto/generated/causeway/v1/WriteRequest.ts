@@ -16,6 +16,7 @@ export interface WriteRequest {
   'producerId'?: (number | string | Long);
   'issuedAtMs'?: (number | string | Long);
   'wantVersions'?: (boolean);
+  'wantValues'?: (boolean);
 }
 
 export interface WriteRequest__Output {
@@ -29,4 +30,5 @@ export interface WriteRequest__Output {
   'producerId': (number);
   'issuedAtMs': (number);
   'wantVersions': (boolean);
+  'wantValues': (boolean);
 }

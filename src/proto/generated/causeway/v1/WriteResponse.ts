@@ -2,6 +2,7 @@
 
 import type { ErrorDetail as _causeway_v1_ErrorDetail, ErrorDetail__Output as _causeway_v1_ErrorDetail__Output } from '../../causeway/v1/ErrorDetail.ts';
 import type { SessionToken as _causeway_v1_SessionToken, SessionToken__Output as _causeway_v1_SessionToken__Output } from '../../causeway/v1/SessionToken.ts';
+import type { View as _causeway_v1_View, View__Output as _causeway_v1_View__Output } from '../../causeway/v1/View.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface WriteResponse {
@@ -16,6 +17,8 @@ export interface WriteResponse {
   'opOrigin'?: (number)[];
   'opSeq'?: (number | string | Long)[];
   'opStamp'?: (number | string | Long)[];
+  'valued'?: (number)[];
+  'values'?: (_causeway_v1_View)[];
 }
 
 export interface WriteResponse__Output {
@@ -30,4 +33,6 @@ export interface WriteResponse__Output {
   'opOrigin': (number)[];
   'opSeq': (number)[];
   'opStamp': (number)[];
+  'valued': (number)[];
+  'values': (_causeway_v1_View__Output)[];
 }

@@ -1,0 +1,19 @@
+// Original file: proto/causeway/v1/admin.proto
+
+import type { Dot as _causeway_v1_Dot, Dot__Output as _causeway_v1_Dot__Output } from '../../causeway/v1/Dot.ts';
+
+export interface RestoreConflictRequest {
+  'shard'?: (string);
+  'loser'?: (_causeway_v1_Dot | null);
+  'fields'?: (string)[];
+  'force'?: (boolean);
+  'deadlineMs'?: (number);
+}
+
+export interface RestoreConflictRequest__Output {
+  'shard': (string);
+  'loser': (_causeway_v1_Dot__Output | null);
+  'fields': (string)[];
+  'force': (boolean);
+  'deadlineMs': (number);
+}

@@ -1,0 +1,30 @@
+// Original file: proto/causeway/v1/data.proto
+
+import type { Consistency as _causeway_v1_Consistency, Consistency__Output as _causeway_v1_Consistency__Output } from '../../causeway/v1/Consistency.ts';
+import type { SessionToken as _causeway_v1_SessionToken, SessionToken__Output as _causeway_v1_SessionToken__Output } from '../../causeway/v1/SessionToken.ts';
+
+export interface ScanRequest {
+  'namespace'?: (string);
+  'collection'?: (string);
+  'prefix'?: (string);
+  'pageSize'?: (number);
+  'pageToken'?: (string);
+  'consistency'?: (_causeway_v1_Consistency);
+  'session'?: (_causeway_v1_SessionToken | null);
+  'allowStale'?: (boolean);
+  'deadlineMs'?: (number);
+  'maxStaleMs'?: (number);
+}
+
+export interface ScanRequest__Output {
+  'namespace': (string);
+  'collection': (string);
+  'prefix': (string);
+  'pageSize': (number);
+  'pageToken': (string);
+  'consistency': (_causeway_v1_Consistency__Output);
+  'session': (_causeway_v1_SessionToken__Output | null);
+  'allowStale': (boolean);
+  'deadlineMs': (number);
+  'maxStaleMs': (number);
+}

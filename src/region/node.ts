@@ -78,6 +78,9 @@ import { highestOf, WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
 const COLLECT_EVERY_MS = 1000;
+/** A node that has been up for so long was not ended by its store: the next start may trust it, however this one ends. */
+const CHECKPOINT_FIRST_MS = 3000;
+const CHECKPOINT_EVERY_MS = 30_000;
 const RESTART_RUNNER_MS = 100;
 const DEADLINE_MS_MAX = 60_000;
 const OVERLOAD_RETRY_MS = 50;
@@ -265,6 +268,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#phase = 'running';
     this.#timers.push(system.timers.every(TICK_MS, () => this.#tick()));
     this.#timers.push(system.timers.every(COLLECT_EVERY_MS, () => this.#collect()));
+    this.#timers.push(system.timers.after(CHECKPOINT_FIRST_MS, () => void this.#checkpoint()));
+    this.#timers.push(system.timers.every(CHECKPOINT_EVERY_MS, () => void this.#checkpoint()));
     this.#links.start();
     for (const shard of this.#runners.keys()) this.#tryOpen(shard);
     this.#checkReady();
@@ -287,7 +292,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     await new Promise<void>((resolve) => {
       this.#writer.drain(resolve);
     });
-    if (!this.#isStopped()) await this.#ports.store.checkpoint();
+    await this.#checkpoint();
+  }
+
+  /** Never rejects: without a checkpoint the next start reads more of the log, and nothing is lost. */
+  async #checkpoint(): Promise<void> {
+    if (this.#isStopped()) return;
+    try {
+      await this.#ports.store.checkpoint();
+    } catch (error) {
+      this.#notice(
+        'warn',
+        `the store could not be checkpointed: ${String(error)}; the next start reads the log instead`,
+      );
+    }
   }
 
   /** Resolves when it holds for every runner that is not over, when the time is up, or when the node stops. */

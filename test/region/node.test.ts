@@ -492,6 +492,23 @@ describe('starting and ending', () => {
     expect(eu.digests()).toEqual([digest]);
   });
 
+  test('I11: a store is checkpointed while its node runs, so that loss of power costs no rebuild of what was quiet since', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu'] });
+    const eu = cluster.region('eu');
+    eu.write(put('k', 'x'));
+    await cluster.run(1500);
+    const [shard] = cluster.shards;
+    const { cursor } = eu.storeDisk.shard(shard!);
+    expect(cursor).toBeGreaterThan(0);
+    await cluster.run(2500);
+    eu.storeDisk.losePower();
+    expect(eu.storeDisk.shard(shard!).cursor).toBe(cursor);
+    eu.write(put('k', 'y'));
+    await cluster.run(1500);
+    eu.storeDisk.losePower();
+    expect(eu.storeDisk.shard(shard!).cursor).toBe(0);
+  });
+
   test('I12: a store that takes nothing stops clients first and peers at twice that, and all of it is made up for', async () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'], limits: { storeBacklogMax: 10 } });
     const [eu, us] = [cluster.region('eu'), cluster.region('us')];

@@ -1,7 +1,9 @@
 // causeway conflicts against three real regions with the wires between them cut: what each command is for, and one mistake.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { msOfStamp } from '../../src/clock/hlc.ts';
 import { Regions, REGIONS, type RegionName } from '../integration/regions.ts';
+import { until } from '../support/api.ts';
 import { cli, RunningCli, type Ran } from '../support/cli.ts';
 
 // Each command is a process, and a machine that is busy starts a process in seconds.
@@ -30,11 +32,13 @@ function documents(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** us-west writes first and loses to us-east, which has not seen it. */
+/** us-west writes first, by the stamps too, and loses to us-east, which has not seen it. */
 async function lose(key: string, west: string, east: string): Promise<string> {
   await regions.converged();
   regions.wires.isolate('us-west', 'blackhole');
-  await regions.client('us-west').register<string>('profiles').set(key, west);
+  const { version } = await regions.client('us-west').register<string>('profiles').set(key, west);
+  // A node that has just been started stamps up to a lease ahead of its clock.
+  await until(() => Date.now() > msOfStamp(version.stamp), "us-east's clock passes the write of us-west", 60_000);
   await regions.client('us-east').register<string>('profiles').set(key, east);
   regions.wires.heal();
   await regions.converged();

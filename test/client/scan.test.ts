@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { CausewayError } from '../../src/errors/errors.ts';
 import { client, failure, serve } from '../support/api.ts';
+import { SCAN_CUT } from '../support/fake-region.ts';
 
 async function one() {
   const served = await serve();
@@ -37,6 +38,20 @@ describe('scan', () => {
     const rest = await db.scan('profiles', { pageToken: page.nextPageToken });
     expect(rest).toMatchObject({ nextPageToken: '' });
     expect(rest.entries.map(({ key }) => key)).toEqual(['u/30', 'u/31', 'u/32', 'u/33', 'u/34', 'v']);
+  });
+
+  test('takes the levels of a read, and says as of when a page is', async () => {
+    const { db, region } = await one();
+    await db.register('profiles').set('anna', 1);
+    expect(await db.scan('profiles', { consistency: 'stable' })).toMatchObject({ asOfStamp: SCAN_CUT });
+    expect(await db.scan('profiles', { consistency: { maxStaleMs: 500 } })).toMatchObject({ asOfStamp: undefined });
+    expect(region.scans.map(({ consistency }) => consistency)).toEqual([
+      { kind: 'stable' },
+      { kind: 'bounded', maxStaleMs: 500 },
+    ]);
+    const error = await failure(db.scan('profiles', { consistency: { maxStaleMs: 0 } }));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(error.message).toContain('a bounded read has max_stale_ms from 1 to 3600000; got 0');
   });
 
   test('stops asking when the caller stops', async () => {

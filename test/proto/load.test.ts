@@ -100,5 +100,6 @@ test('objectCodec gives what the generated types say: enums by name, defaults fi
     session: null,
     allowStale: false,
     deadlineMs: 0,
+    maxStaleMs: 0,
   });
 });

@@ -73,6 +73,9 @@ const COLLECTIONS: Readonly<Record<string, MergeTypeName>> = {
   flights: 'map-lww',
 };
 
+/** What a stable scan says that it is as of. */
+export const SCAN_CUT = 17;
+
 export class FakeRegion implements Region {
   readonly id: RegionId;
   readonly origin: OriginId;
@@ -233,7 +236,9 @@ export class FakeRegion implements Region {
         .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
       const entries = all.slice(0, request.limit).map(({ key, view }) => ({ key, view: view! }));
       const session = new Map([...this.#log.keys()].map((shard) => [shard, this.#stamps(shard)]));
-      done({ entries, next: all.length > request.limit ? entries.at(-1)!.key : undefined, session, stale: false });
+      const asOfStamp = request.consistency.kind === 'stable' ? SCAN_CUT : undefined;
+      const next = all.length > request.limit ? entries.at(-1)!.key : undefined;
+      done({ entries, next, session, stale: false, asOfStamp });
     });
   }
 

@@ -111,7 +111,7 @@ describe('flags', () => {
 
   test('have the defaults of docs/BENCHMARKS.md', () => {
     expect(parse([]).result).toMatchObject({
-      options: { json: false, seconds: 20, keys: 100_000, valueBytes: 200, regions: 3, delayMs: 0 },
+      options: { json: false, seconds: 20, keys: 100_000, valueBytes: 200, regions: 3, shards: 8, delayMs: 0 },
     });
     expect(parse(['--rate', '12000']).result).toMatchObject({ options: { rate: 12_000 } });
   });

@@ -24,7 +24,7 @@ async function main(): Promise<number> {
 
 function forPeople(report: BenchReport): string[] {
   return [
-    `${report.regions} regions, ${report.keys} keys, ${report.valueBytes} B values, ${loadText(report.load)}` +
+    `${report.regions} regions, ${report.keys} keys, ${report.valueBytes} B values, ${report.shards} shards, ${loadText(report.load)}` +
       (report.delayMs > 0 ? `, ${report.delayMs} ms apart` : ''),
     `accepted    ${report.acceptedOpsPerSecond} ops/s, durable, over ${report.seconds} s; ${report.failedOps} failed`,
     `ack         p50 ${report.ackMsP50} ms   p99 ${report.ackMsP99} ms`,

@@ -10,6 +10,7 @@ export interface BenchOptions {
   readonly keys: number;
   readonly valueBytes: number;
   readonly regions: number;
+  readonly shards: number;
   /** Open loop: offered, over all regions. */
   readonly rate: number | undefined;
   /** Closed loop: ops under way per region. Neither: the rate is steered by the lag. */
@@ -51,6 +52,7 @@ export function parseOptions(
     .option('--keys <k>', 'how many keys, uniformly chosen, 16 to 10000000', integer(16, 10_000_000), 100_000)
     .option('--value-bytes <b>', 'size of values, 64 to 65536', integer(64, 65_536), 200)
     .option('--regions <r>', 'how many regions, 2 to 7', integer(2, REGION_NAMES.length), 3)
+    .option('--shards <n>', 'into how many shards the keys are divided, 1 to 64', integer(1, 64), 8)
     .option('--rate <ops>', 'open loop: ops per second offered, over all regions', integer(1, 10_000_000))
     .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
     .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 100)

@@ -38,6 +38,7 @@ export interface BenchReport {
   readonly seconds: number;
   readonly keys: number;
   readonly valueBytes: number;
+  readonly shards: number;
   readonly load:
     | { readonly kind: 'steered'; readonly lagTargetMs: number; /** offered, at the end */ readonly rate: number }
     | { readonly kind: 'open'; readonly rate: number }
@@ -101,6 +102,7 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       collections: { [COLLECTION]: 'register-lww' },
       ready: regionReady,
       execArgv,
+      config: { placements: [{ id: 1, name: 'default', shards: options.shards, regions: [...names] }] },
       ...(wires === undefined ? {} : { peerAddress: wires.lay }),
     });
     cleanups.unshift(() => cluster.stop());
@@ -178,6 +180,7 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       seconds: options.seconds,
       keys: options.keys,
       valueBytes: options.valueBytes,
+      shards: options.shards,
       load: loadOf(options, steering),
       delayMs: options.delayMs,
       acceptedOpsPerSecond: Math.round(accepted / options.seconds),

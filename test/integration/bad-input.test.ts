@@ -389,7 +389,8 @@ describe('what happens to the data later', () => {
     expect(await region.stop()).toBe('exit code 0');
     flipMiddle(join(cluster.cluster.directory, 'us-west'));
     await cluster.startRegion(region);
-    expect(region.logTail(50)).toMatch(/byte \d+: a record of \d+ bytes that does not have its checksum/);
+    // Whichever byte of a record it was: its length, its header, or what is in it.
+    expect(region.logTail(50)).toMatch(/byte \d+: .*; not a torn write, because the log was shut down cleanly/);
     const verified = await cli(['verify', '--endpoints', cluster.endpoints.join(','), '--timeout', '20s']);
     expect(verified).toMatchObject({ code: 0, stdout: expect.stringMatching(/^MATCH/) });
   });

@@ -13,11 +13,6 @@ export function checksum64(bytes: Uint8Array): Buffer {
   return sum;
 }
 
-/** Two independent 32-bit hashes of the same bytes: a 64-bit hash without a bigint, for sums kept as plain numbers. */
-export function hashLanes(bytes: Uint8Array): readonly [low: number, high: number] {
-  return [xx.h32Raw(bytes), xx.h32Raw(bytes, HIGH_SEED)];
-}
-
 /** 64-bit xxHash of a text's UTF-8 bytes, 16 hex digits. */
 export function textHash(text: string): string {
   return xx.h64ToString(text);

@@ -201,6 +201,7 @@ export interface RegionCounters {
   readonly duplicateBatches: number;
   readonly conflicts: number;
   readonly bytesReceived: number;
+  /** Batches sealed of this region's own writes, over all shards; a commit of the log may hold several. */
   readonly commits: number;
 }
 

@@ -36,7 +36,7 @@ function forPeople(report: BenchReport): string[] {
       ([name, micros]) => `              ${name.padEnd(24)} ${micros} µs, ${report.rssMiB[name]} MiB`,
     ),
     `WAN         ${report.wanBytesPerOp} B an op, ${report.wanBytesPerOpAndPeer} B an op and peer`,
-    `commits     ${report.commitsPerSecond} a second in all regions, ${report.opsPerCommit} ops each; ${report.duplicateBatches} batches came again`,
+    `batches     ${report.batchesPerSecond} a second in all regions, ${report.opsPerBatch} ops each; ${report.duplicateBatches} batches came again`,
     report.converged ? `converged   ${report.convergedMs} ms after the last acknowledgement` : 'NOT CONVERGED',
     ...(report.probesMissing === 0 ? [] : [`MISSING     ${report.probesMissing} writes reached no subscriber`]),
     `control     ${report.control.fdatasyncPerSecond} fdatasync/s, loopback ${report.control.loopbackRoundTripsPerSecond} round trips/s, ${report.control.loopbackMBPerSecond} MB/s`,

@@ -66,9 +66,9 @@ export interface BenchReport {
   readonly wanBytesPerOp: number;
   /** The same, per op and peer that it went to, against key and value. */
   readonly wanBytesPerOpAndPeer: number;
-  /** Group commits of all regions' logs, own and remote ops together. */
-  readonly commitsPerSecond: number;
-  readonly opsPerCommit: number;
+  /** Batches that all regions sealed of their own writes, each of one shard; every peer takes each of them again. */
+  readonly batchesPerSecond: number;
+  readonly opsPerBatch: number;
   /** Batches that came again: work for nothing. */
   readonly duplicateBatches: number;
   readonly rssMiB: Readonly<Record<string, number>>;
@@ -201,8 +201,8 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       cpuUtilization: Math.round((cpu / windowMicros) * 100) / 100,
       wanBytesPerOp: perOp(wanBytes, accepted),
       wanBytesPerOpAndPeer: perOp(wanBytes, accepted * (names.length - 1)),
-      commitsPerSecond: Math.round((moved('commits') * 1_000_000) / windowMicros),
-      opsPerCommit: perOp(moved('accepted') + moved('appliedRemote'), moved('commits')),
+      batchesPerSecond: Math.round((moved('commits') * 1_000_000) / windowMicros),
+      opsPerBatch: perOp(moved('accepted'), moved('commits')),
       duplicateBatches: moved('duplicateBatches'),
       rssMiB: Object.fromEntries(after.rss),
       converged: convergedMs !== undefined,

@@ -38,6 +38,7 @@ function shardsOf(message: Up | Down): ShardId[] {
     case 'hello':
     case 'credit':
     case 'ping':
+    case 'compress':
     case 'refuse':
       return [];
   }

@@ -210,6 +210,8 @@ export class Cluster {
       maxSkewMs: plan.maxSkewMs,
       leaseMs: plan.leaseMs,
       heartbeatMs: plan.heartbeatMs,
+      // Messages are not bytes here, so there is nothing to compress.
+      linkCompression: 'never',
       // Much more often than nodes do: what goes wrong between log and store must have the time to.
       storeFlushMs: 500,
       allowFreshStart: false,

@@ -443,6 +443,8 @@ function detailOf(message: Message): string {
     case 'ping':
     case 'beat':
       return '';
+    case 'compress':
+      return `${message.frames}`;
   }
 }
 

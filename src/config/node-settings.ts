@@ -35,6 +35,7 @@ export function toNodeSettings(config: Config): NodeSettings {
     maxSkewMs: config.maxSkewMs,
     leaseMs: config.leaseMs,
     heartbeatMs: config.heartbeatMs,
+    linkCompression: config.linkCompression,
     storeFlushMs: config.storeFlushMs,
     allowFreshStart: config.allowFreshStart,
     limits: config.limits,

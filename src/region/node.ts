@@ -206,6 +206,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       peers: settings.peers,
       windowBytes: settings.limits.linkWindowBytes,
       heartbeatMs: settings.heartbeatMs,
+      compression: settings.linkCompression,
       transport: ports.transport,
       system: ports.system,
     });

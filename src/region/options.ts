@@ -4,6 +4,7 @@ import type { Log } from '../log/log.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { RegionId } from '../record/ids.ts';
 import type { CollectionRef } from '../record/op.ts';
+import type { Compression } from '../replication/receiver.ts';
 import type { Transport } from '../replication/transport.ts';
 import type { Store } from '../store/store.ts';
 import type { System } from '../system/system.ts';
@@ -41,7 +42,9 @@ export interface NodeSettings {
   readonly leaseMs: number;
   /** Between heartbeats, ms. Default 100. */
   readonly heartbeatMs: number;
-  /** What has landed is in the store within about this time, ms. Default 10,000. */
+  /** Whether peers are asked to compress what they send us. Default auto: over links with a round trip of 5 ms and more. */
+  readonly linkCompression: Compression;
+  /** What has landed is in the store within about this time, ms. Default 30,000. */
   readonly storeFlushMs: number;
   /** The operator says: start taking writes with a new or damaged log although no member could be asked. */
   readonly allowFreshStart: boolean;

@@ -1,8 +1,7 @@
 // Link messages as bytes (proto/causeway/v1/replication.proto) and back.
 //
-// Batches are walked and written by hand: they are nearly all the bytes, and decoding them as views costs nothing per byte. The views
-// keep their frame alive. Everything else goes through protobufjs and is then checked, name by name and number by number: what comes
-// from a peer is either a message that messages.ts describes or MalformedBytes.
+// Batches are frames.ts' business. Everything else goes through protobufjs and is then checked, name by name and number by number: what
+// comes from a peer is either a message that messages.ts describes or MalformedBytes.
 // I12 Decoding allocates in proportion to what was received: a frame has at most FRAME_BATCHES_MAX batches, everything else is at most
 //     CONTROL_BYTES_MAX.
 
@@ -22,15 +21,13 @@ import {
 } from '../record/ids.ts';
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { MemberReport, ShardBeat, Watermark } from '../shard/beat.ts';
-import type { Batches, Down, RefuseReason, Up, WelcomeShard } from './messages.ts';
-import { FRAME_BATCHES_MAX } from './source.ts';
+import { decodeFrame, encodeFrame, isFrame } from './frames.ts';
+import type { Down, RefuseReason, Up, WelcomeShard } from './messages.ts';
 
 /** Of a message to the source. */
 export const UP_BYTES_MAX = 1024 * 1024;
 /** Of a message to the receiver that carries no batches. */
 export const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
-/** Of any message to the receiver: the largest batch (16 MiB) and its framing. */
-export const DOWN_BYTES_MAX = 17 * 1024 * 1024;
 /** Names of nodes, instances and clusters, hashes. */
 const NAME_BYTES_MAX = 256;
 const FEATURES_MAX = 64;
@@ -72,13 +69,15 @@ export function encodeUp(message: Up): Buffer {
       });
     case 'ping':
       return encode(upType, { ping: { sentAtMs: message.sentAtMs } });
+    case 'compress':
+      return encode(upType, { compress: { frames: message.frames } });
   }
 }
 
 export function encodeDown(message: Down): Buffer {
   switch (message.kind) {
     case 'batches':
-      return encodeBatches(message);
+      return encodeFrame(message);
     case 'welcome': {
       const { kind, features, shards, ...rest } = message;
       const wire = shards.map(({ shard, vector, boundOfReceiver }) => ({
@@ -139,45 +138,12 @@ function wireBeat({ shard, watermarks, reports }: ShardBeat): object {
   };
 }
 
-const TAG_DOWN_BATCHES = (3 << 3) | 2;
-const TAG_BATCH = (1 << 3) | 2;
-
-function varintBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
-}
-
-function writeVarint(buffer: Buffer, at: number, value: number): number {
-  let rest = value;
-  let next = at;
-  while (rest >= 0x80) {
-    buffer[next++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  buffer[next++] = rest;
-  return next;
-}
-
-function encodeBatches({ batches }: Batches): Buffer {
-  let inner = 0;
-  for (const batch of batches) inner += 1 + varintBytes(batch.length) + batch.length;
-  const buffer = Buffer.allocUnsafe(1 + varintBytes(inner) + inner);
-  buffer[0] = TAG_DOWN_BATCHES;
-  let at = writeVarint(buffer, 1, inner);
-  for (const batch of batches) {
-    buffer[at] = TAG_BATCH;
-    at = writeVarint(buffer, at + 1, batch.length);
-    buffer.set(batch, at);
-    at += batch.length;
-  }
-  return buffer;
-}
-
 // Decoding
 
 /** Throws MalformedBytes. */
 export function decodeUp(bytes: Buffer): Up {
   if (bytes.length > UP_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes to a source`);
-  const [kind, body] = one(decode(upType, bytes), ['hello', 'want', 'credit', 'ack', 'ping']);
+  const [kind, body] = one(decode(upType, bytes), ['hello', 'want', 'credit', 'ack', 'ping', 'compress']);
   switch (kind) {
     case 'hello':
       return {
@@ -202,12 +168,14 @@ export function decodeUp(bytes: Buffer): Up {
       };
     case 'ping':
       return { kind: 'ping', sentAtMs: integer(body, 'sentAtMs') };
+    case 'compress':
+      return { kind: 'compress', frames: body['frames'] === true };
   }
 }
 
 /** Throws MalformedBytes. Batches are views on `bytes`. */
 export function decodeDown(bytes: Buffer): Down {
-  if (bytes[0] === TAG_DOWN_BATCHES) return decodeBatches(bytes);
+  if (isFrame(bytes)) return decodeFrame(bytes);
   if (bytes.length > CONTROL_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes without batches`);
   const [kind, body] = one(decode(downType, bytes), ['welcome', 'refuse', 'beat', 'batches']);
   switch (kind) {
@@ -251,34 +219,6 @@ export function decodeDown(bytes: Buffer): Down {
       };
     }
   }
-}
-
-function decodeBatches(bytes: Buffer): Batches {
-  if (bytes.length > DOWN_BYTES_MAX) throw new MalformedBytes(`a frame of ${bytes.length} bytes`);
-  let at = 1;
-  const varint = (): number => {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = bytes[at++];
-      if (byte === undefined) break;
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    throw new MalformedBytes('a frame with a broken length');
-  };
-  if (varint() !== bytes.length - at) throw new MalformedBytes('a frame that holds something beside its batches');
-  const batches: Buffer[] = [];
-  while (at < bytes.length) {
-    if (bytes[at] !== TAG_BATCH) throw new MalformedBytes('a frame with a field that was not negotiated');
-    at++;
-    const length = varint();
-    if (length > bytes.length - at) throw new MalformedBytes(`a batch of ${length} bytes in ${bytes.length - at}`);
-    if (batches.length === FRAME_BATCHES_MAX)
-      throw new MalformedBytes(`more than ${FRAME_BATCHES_MAX} batches in a frame`);
-    batches.push(bytes.subarray(at, at + length));
-    at += length;
-  }
-  return { kind: 'batches', batches };
 }
 
 /** A decoded protobuf message before it was looked at: absent fields have their defaults. */

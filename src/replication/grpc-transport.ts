@@ -30,7 +30,8 @@ import { channelTls } from '../security/grpc-credentials.ts';
 import { handshakeHint } from '../security/handshake.ts';
 import type { ReloadingTls } from '../security/reloading.ts';
 import type { System } from '../system/system.ts';
-import { decodeDown, decodeUp, DOWN_BYTES_MAX, encodeDown, encodeUp, UP_BYTES_MAX } from './grpc-codec.ts';
+import { DOWN_BYTES_MAX } from './frames.ts';
+import { decodeDown, decodeUp, encodeDown, encodeUp, UP_BYTES_MAX } from './grpc-codec.ts';
 import type { Down, Up } from './messages.ts';
 import type { LinkHandlers, LinkStream, Transport } from './transport.ts';
 

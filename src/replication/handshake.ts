@@ -11,8 +11,10 @@ import {
   type Welcome,
 } from './messages.ts';
 
-/** Optional abilities of this version, by name. A feature is used only when both ends name it. None yet: link compression comes first. */
-export const FEATURES: readonly string[] = [];
+/** Frames of batches may be compressed, when the receiver asks for it. */
+export const COMPRESSED_FRAMES = 'compressed-frames';
+/** Optional abilities of this version, by name. A feature is used only when both ends name it. */
+export const FEATURES: readonly string[] = [COMPRESSED_FRAMES];
 
 /** Longer names and longer lists are cut off: they come from outside and are kept while the stream lives. */
 const FEATURES_MAX = 64;

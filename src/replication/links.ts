@@ -13,7 +13,7 @@ import type { System, TimerHandle } from '../system/system.ts';
 import type { Identity } from './handshake.ts';
 import type { LinkState, ReplicationHost } from './host.ts';
 import type { Down, Up, Welcome } from './messages.ts';
-import { Receiver, type Moment, type ReceiverAction, type ReceiverEvent } from './receiver.ts';
+import { Receiver, type Compression, type Moment, type ReceiverAction, type ReceiverEvent } from './receiver.ts';
 import { Relays, RELAY_AFTER_MS } from './relays.ts';
 import { Source, type SourceState } from './source.ts';
 import type { LinkHandlers, LinkStream, Transport } from './transport.ts';
@@ -34,6 +34,8 @@ export interface LinksOptions {
   /** Bytes of batches that a source may have under way to us, per link. */
   readonly windowBytes: number;
   readonly heartbeatMs: number;
+  /** Whether peers are asked to compress what they send us. */
+  readonly compression: Compression;
   /** So long a peer's link is gone before others are asked for its ops. Default 1000. */
   readonly relayAfterMs?: number | undefined;
   readonly transport: Transport;
@@ -116,11 +118,11 @@ export class Links {
     const self: Identity = { region, node, instance, clusterId, settingsHash };
     this.#dialled = options.peers.flatMap(({ region: peer, addresses }) =>
       [...new Set(addresses)].map((address): Dialled => {
-        const { windowBytes, heartbeatMs } = options;
+        const { windowBytes, heartbeatMs, compression } = options;
         return {
           peer,
           address,
-          receiver: new Receiver({ self, peer, address, windowBytes, heartbeatMs }),
+          receiver: new Receiver({ self, peer, address, windowBytes, heartbeatMs, compression }),
           queue: [],
           handling: false,
           current: undefined,

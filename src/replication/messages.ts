@@ -54,7 +54,14 @@ export interface Ping {
   readonly sentAtMs: number;
 }
 
-export type Up = Hello | Want | Credit | Ack | Ping;
+/** Only where both ends name the feature COMPRESSED_FRAMES. */
+export interface Compress {
+  readonly kind: 'compress';
+  /** From now on compress frames of batches, or do not; at first they are not. */
+  readonly frames: boolean;
+}
+
+export type Up = Hello | Want | Credit | Ack | Ping | Compress;
 
 export interface Welcome {
   readonly kind: 'welcome';
@@ -93,6 +100,10 @@ export interface Batches {
   readonly kind: 'batches';
   /** In the source's log order per shard; verbatim as their origin encoded them. */
   readonly batches: readonly Uint8Array[];
+  /** When sending: the receiver has asked for compressed frames. */
+  readonly compress?: boolean;
+  /** As received: what a compressed frame was on the wire. */
+  readonly wireBytes?: number;
 }
 
 export interface Beat {

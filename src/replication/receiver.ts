@@ -12,9 +12,9 @@
 import type { RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import { helloOf, judgeWelcome, type Identity } from './handshake.ts';
+import { COMPRESSED_FRAMES, helloOf, judgeWelcome, type Identity } from './handshake.ts';
 import type { ClockSample, LinkState } from './host.ts';
-import type { Ack, Batches, Beat, Credit, Down, Hello, Ping, Refuse, Welcome } from './messages.ts';
+import type { Ack, Batches, Beat, Compress, Credit, Down, Hello, Ping, Refuse, Welcome } from './messages.ts';
 import { SilenceWatch, silentAfterMs } from './silence.ts';
 
 export const BACKOFF_MS_MIN = 50;
@@ -36,8 +36,16 @@ const WANT_INTERVAL_MS_MAX = 2000;
 const PINGS_MAX = 32;
 /** The patience with a link that died of silence doubles up to this factor: a thin line may need long for one large batch. */
 const PATIENCE_MAX = 16;
+/** With `auto`: frames are compressed over a link whose shortest round trip is at least this. Below lies a data centre, or one machine,
+ *  where bytes cost less than the CPU that saves them. The shortest, because a busy peer answers late over the best of wires. */
+export const COMPRESS_RTT_MS = 5;
+/** Round trips that are measured before the wire is judged. */
+const COMPRESS_SAMPLES = 3;
 /** When wall clock and monotonic clock disagree by more over one round trip, our clock was set meanwhile; the sample is void. */
 const CLOCK_STEP_MS = 20;
+
+/** Whether peers are asked to compress what they send us. */
+export type Compression = 'auto' | 'always' | 'never';
 
 export interface ReceiverSettings {
   readonly self: Identity;
@@ -46,6 +54,7 @@ export interface ReceiverSettings {
   readonly address: string;
   readonly windowBytes: number;
   readonly heartbeatMs: number;
+  readonly compression: Compression;
 }
 
 /** Time and chance of one event. */
@@ -80,7 +89,7 @@ export type ReceiverEvent =
 export type ReceiverAction =
   | { readonly kind: 'dial' }
   | { readonly kind: 'close'; readonly reason: string }
-  | { readonly kind: 'send'; readonly message: Hello | Credit | Ack | Ping }
+  | { readonly kind: 'send'; readonly message: Hello | Credit | Ack | Ping | Compress }
   /** Send a want; the shell adds what has been taken at this moment. */
   | { readonly kind: 'want'; readonly shard: ShardId; readonly regions: readonly RegionId[] }
   /** Hand the batches to the host and come back with `answered`. */
@@ -126,6 +135,11 @@ export class Receiver {
   readonly #acksUrgent = new Set<ShardId>();
   #pings: { readonly sentAtMs: number; readonly monotonicMs: number }[] = [];
   #rttMs: number | undefined;
+  /** Of this stream. */
+  #rttMsMin = Number.POSITIVE_INFINITY;
+  #rttSamples = 0;
+  /** What the source was told last. */
+  #compressing = false;
   #bytesReceived = 0;
 
   constructor(settings: ReceiverSettings) {
@@ -151,7 +165,7 @@ export class Receiver {
     return this.#rttMs;
   }
 
-  /** Of batches, since the process started. */
+  /** Of batches, as they came over the wire, since the process started. */
   get bytesReceived(): number {
     return this.#bytesReceived;
   }
@@ -251,6 +265,9 @@ export class Receiver {
     this.#acksUrgent.clear();
     this.#pings = [];
     this.#rttMs = undefined;
+    this.#rttMsMin = Number.POSITIVE_INFINITY;
+    this.#rttSamples = 0;
+    this.#compressing = false;
   }
 
   #lost(reason: string, at: Moment): void {
@@ -374,7 +391,7 @@ export class Receiver {
     for (const batch of message.batches) bytes += batch.length;
     const before = this.#received;
     this.#received += bytes;
-    this.#bytesReceived += bytes;
+    this.#bytesReceived += message.wireBytes ?? bytes;
     // Beyond the credit only a single batch is allowed, one that no window could hold, and only when nothing else is under way.
     const alone = before === this.#granted - this.#settings.windowBytes && message.batches.length === 1;
     if (this.#received > this.#granted && !alone) {
@@ -401,6 +418,8 @@ export class Receiver {
     // Whole milliseconds at both ends: a loopback's round trip may come out a little below zero.
     if (!(rttMs >= -2) || beat.sentAtMs < echo.receivedAtMs) return;
     this.#rttMs = Math.max(0, rttMs);
+    this.#rttMsMin = Math.min(this.#rttMsMin, this.#rttMs);
+    this.#rttSamples++;
     const offsetMs = (echo.receivedAtMs - ping.sentAtMs + (beat.sentAtMs - at.nowMs)) / 2;
     this.#act({ kind: 'clock', sample: { offsetMs, rttMs: this.#rttMs } });
   }
@@ -442,12 +461,26 @@ export class Receiver {
   #flush(at: Moment): void {
     if (this.#phase.kind !== 'up' || this.#blocked) return;
     this.#grant(0.5);
+    this.#askToCompress();
     for (const shard of this.#wantsDue) {
       if (this.#wantDueAtMs(shard) > at.monotonicMs) continue;
       this.#wantsDue.delete(shard);
       this.#want(shard, at);
     }
     if (this.#acksUrgent.size > 0 && this.#ackedAtMs + ACK_INTERVAL_MS <= at.monotonicMs) this.#ack(at);
+  }
+
+  #askToCompress(): void {
+    const frames = this.#wantsCompressed();
+    if (frames === this.#compressing || this.#welcome?.features.includes(COMPRESSED_FRAMES) !== true) return;
+    this.#compressing = frames;
+    this.#act({ kind: 'send', message: { kind: 'compress', frames } });
+  }
+
+  #wantsCompressed(): boolean {
+    const { compression } = this.#settings;
+    if (compression !== 'auto') return compression === 'always';
+    return this.#rttSamples >= COMPRESS_SAMPLES && this.#rttMsMin >= COMPRESS_RTT_MS;
   }
 
   /** Tops the credit up when at most this part of the window is left of it. */

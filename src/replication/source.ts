@@ -12,7 +12,7 @@ import { originRegion, type OriginId, type RegionId, type ShardId } from '../rec
 import type { Log, ReadResult } from '../log/log.ts';
 import { BatchPeeker } from '../record/peek.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import { judgeHello, type Identity } from './handshake.ts';
+import { COMPRESSED_FRAMES, judgeHello, type Identity } from './handshake.ts';
 import type { ReplicationHost } from './host.ts';
 import type { Ack, Credit, Down, Hello, RefuseReason, Up, Want, WelcomeShard } from './messages.ts';
 import { SilenceWatch, silentAfterMs } from './silence.ts';
@@ -120,6 +120,7 @@ export class Source {
   #frame: Uint8Array[] = [];
   #frameBytes = 0;
   #flushScheduled = false;
+  #compress = false;
   #ping: { readonly pingSentAtMs: number; readonly receivedAtMs: number } | undefined;
   #welcomed = '';
 
@@ -179,6 +180,10 @@ export class Source {
         return;
       case 'ping':
         this.#ping = { pingSentAtMs: message.sentAtMs, receivedAtMs: nowMs };
+        return;
+      case 'compress':
+        if (this.#agreed.features.includes(COMPRESSED_FRAMES)) this.#compress = message.frames;
+        else this.refuse('protocol-error', `${this.#name()} asks for compressed frames, which were not agreed on`);
         return;
     }
   }
@@ -508,6 +513,6 @@ export class Source {
     const batches = this.#frame;
     this.#frame = [];
     this.#frameBytes = 0;
-    this.#send({ kind: 'batches', batches });
+    this.#send(this.#compress ? { kind: 'batches', batches, compress: true } : { kind: 'batches', batches });
   }
 }

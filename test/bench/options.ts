@@ -1,7 +1,7 @@
 // The benchmark's command line.
 // Owns: its flags, their help and their refusals (exit code 2).
 
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 export interface BenchOptions {
   readonly json: boolean;
@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly lagTargetMs: number;
   /** One way, between regions. */
   readonly delayMs: number;
+  /** Whether links are compressed; auto: when the delay makes their round trip 5 ms or more. */
+  readonly compression: 'auto' | 'always' | 'never';
   /** Where Node writes CPU profiles of all processes. */
   readonly profile: string | undefined;
 }
@@ -57,6 +59,11 @@ export function parseOptions(
     .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
     .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 100)
     .option('--delay-ms <d>', 'one-way delay between regions, 0 to 1000', integer(0, 1000), 0)
+    .addOption(
+      new Option('--compression <when>', 'of links; auto: where the delay makes a round trip of 5 ms or more')
+        .choices(['auto', 'always', 'never'])
+        .default('auto'),
+    )
     .option('--profile <directory>', 'write CPU profiles of all processes there')
     .addHelpText('after', HELP)
     .allowExcessArguments(false)

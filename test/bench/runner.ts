@@ -39,6 +39,7 @@ export interface BenchReport {
   readonly keys: number;
   readonly valueBytes: number;
   readonly shards: number;
+  readonly compression: BenchOptions['compression'];
   readonly load:
     | { readonly kind: 'steered'; readonly lagTargetMs: number; /** offered, at the end */ readonly rate: number }
     | { readonly kind: 'open'; readonly rate: number }
@@ -102,7 +103,10 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       collections: { [COLLECTION]: 'register-lww' },
       ready: regionReady,
       execArgv,
-      config: { placements: [{ id: 1, name: 'default', shards: options.shards, regions: [...names] }] },
+      config: {
+        placements: [{ id: 1, name: 'default', shards: options.shards, regions: [...names] }],
+        linkCompression: options.compression,
+      },
       ...(wires === undefined ? {} : { peerAddress: wires.lay }),
     });
     cleanups.unshift(() => cluster.stop());
@@ -181,6 +185,7 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       keys: options.keys,
       valueBytes: options.valueBytes,
       shards: options.shards,
+      compression: options.compression,
       load: loadOf(options, steering),
       delayMs: options.delayMs,
       acceptedOpsPerSecond: Math.round(accepted / options.seconds),

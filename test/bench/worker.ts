@@ -20,6 +20,8 @@ const OPEN_LOOP_IN_FLIGHT_MAX = 8000;
 /** What has not been answered by then counts as failed. */
 const DELIVERY_MS_MAX = 30_000;
 const POLL_MS = 10;
+/** Between looks at the schedule. Each costs a wake-up in each of the producers' processes, and what starts late for it counts as late. */
+const LOOK_MS = 2;
 const CONNECT_MS_MAX = 30_000;
 const WAIT_MICROS_MAX = 1_000_000;
 
@@ -60,7 +62,7 @@ class Sender {
     // Answers refill what is under way at once; this loop only makes sure that time passes when there are none.
     while (nowMicros() < this.#schedule.windowToMicros) {
       this.#fill();
-      await sleepMs(1);
+      await sleepMs(LOOK_MS);
     }
     while (this.#inFlight > 0) await sleepMs(POLL_MS);
     if (this.#firstError !== undefined) process.stderr.write(`${this.#settings.region}: ${this.#firstError}\n`);

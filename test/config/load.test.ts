@@ -57,7 +57,7 @@ describe('what is left out', () => {
       maxSkewMs: 2000,
       leaseMs: 1000,
       heartbeatMs: 100,
-      storeFlushMs: 10_000,
+      storeFlushMs: 30_000,
       allowFreshStart: false,
       limits: { opsPerRequestMax: 10_000 },
       log: { level: 'info', format: 'auto' },

@@ -33,7 +33,7 @@ test('a checked configuration becomes what a node takes', () => {
     maxSkewMs: 2000,
     leaseMs: 1000,
     heartbeatMs: 100,
-    storeFlushMs: 10_000,
+    storeFlushMs: 30_000,
     allowFreshStart: false,
   });
   expect(settings.placements.map(({ id }) => id)).toEqual([7, 8]);

@@ -1,10 +1,13 @@
 // Link messages as bytes: what goes in comes out, and what is not a message is refused, whatever it is.
 
+import { randomBytes } from 'node:crypto';
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { messageType } from '../../src/proto/load.ts';
 import { MalformedBytes } from '../../src/record/bytes.ts';
 import { INCARNATION_MAX, originId, regionId, shardId, type OriginId } from '../../src/record/ids.ts';
+import { COMPRESS_BYTES_MIN, DOWN_BYTES_MAX } from '../../src/replication/frames.ts';
 import { CONTROL_BYTES_MAX, decodeDown, decodeUp, encodeDown, encodeUp } from '../../src/replication/grpc-codec.ts';
 import type { Down, RefuseReason, Up } from '../../src/replication/messages.ts';
 import type { MemberReport, ShardBeat, Watermark } from '../../src/shard/beat.ts';
@@ -56,6 +59,7 @@ const up: fc.Arbitrary<Up> = fc.oneof(
     shards: fc.array(fc.record({ shard, durable: vector }), { maxLength: 3 }),
   }),
   fc.record({ kind: fc.constant('ping' as const), sentAtMs: number }),
+  fc.record({ kind: fc.constant('compress' as const), frames: fc.boolean() }),
 );
 
 const reasons: RefuseReason[] = [
@@ -93,6 +97,11 @@ const down: fc.Arbitrary<Down> = fc.oneof(
   }),
 );
 
+function downBytesOf(batches: Buffer): Buffer {
+  const length = batches.length < 128 ? [batches.length] : [(batches.length & 127) | 128, batches.length >> 7];
+  return Buffer.concat([Buffer.from([0x1a, ...length]), batches]);
+}
+
 test('every message comes back as it was', () => {
   fc.assert(
     fc.property(up, (message) => {
@@ -124,12 +133,66 @@ test('batches are views: no byte of them is copied', () => {
   expect(message.kind === 'batches' && message.batches[0]?.buffer === bytes.buffer).toBe(true);
 });
 
+describe('a compressed frame', () => {
+  const json = (i: number): Buffer =>
+    Buffer.from(JSON.stringify({ user: `u-${i}`, action: 'view', page: '/products' }));
+  const many = Array.from({ length: 100 }, (_, i) => json(i));
+
+  test('comes back as it was, is smaller, and says what it was on the wire', () => {
+    const bytes = encodeDown({ kind: 'batches', batches: many, compress: true });
+    expect(bytes.length).toBeLessThan(Buffer.concat(many).length / 4);
+    expect(decodeDown(bytes)).toEqual({ kind: 'batches', batches: many, wireBytes: bytes.length });
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 2000 }), { maxLength: 20 }), (arrays) => {
+        const batches = arrays.map((array) => Buffer.from(array));
+        const decoded = decodeDown(encodeDown({ kind: 'batches', batches, compress: true }));
+        expect(decoded.kind === 'batches' && decoded.batches).toEqual(batches);
+      }),
+    );
+  });
+
+  test('is what protobuf says it is', () => {
+    const fields = messageType('causeway.v1.LinkDown').decode(
+      encodeDown({ kind: 'batches', batches: many, compress: true }),
+    ) as unknown as { batches: { compression: number; unpackedBytes: number; packed: Buffer; batches: Buffer[] } };
+    const { compression, unpackedBytes, packed, batches } = fields.batches;
+    expect({ compression, batches }).toEqual({ compression: 1, batches: [] });
+    const raw = brotliDecompressSync(packed);
+    expect(raw.length).toBe(unpackedBytes);
+    const inner = messageType('causeway.v1.Batches').decode(raw) as unknown as { batches: Buffer[] };
+    expect(inner.batches).toEqual(many);
+  });
+
+  test('is not made of what is small, or does not become smaller', () => {
+    const plain = (batches: Buffer[]): boolean =>
+      encodeDown({ kind: 'batches', batches, compress: true }).equals(encodeDown({ kind: 'batches', batches }));
+    expect(plain([Buffer.alloc(COMPRESS_BYTES_MIN - 10)])).toBe(true);
+    expect(plain([randomBytes(4000)])).toBe(true);
+    expect(plain([Buffer.alloc(COMPRESS_BYTES_MIN)])).toBe(false);
+  });
+
+  test('is made once for all peers that are sent the same batches', () => {
+    const first = encodeDown({ kind: 'batches', batches: many, compress: true });
+    expect(encodeDown({ kind: 'batches', batches: [...many], compress: true })).toBe(first);
+    expect(encodeDown({ kind: 'batches', batches: many.slice(1), compress: true })).not.toBe(first);
+    const plain = encodeDown({ kind: 'batches', batches: many });
+    expect(plain.length).toBeGreaterThan(first.length);
+    expect(encodeDown({ kind: 'batches', batches: many })).toBe(plain);
+  });
+});
+
 describe('refused as MalformedBytes:', () => {
   const upType = messageType('causeway.v1.LinkUp');
   const downType = messageType('causeway.v1.LinkDown');
   const upBytes = (message: object): Buffer => Buffer.from(upType.encode(message as never).finish());
   const downBytes = (message: object): Buffer => Buffer.from(downType.encode(message as never).finish());
   const entry = { region: 'eu', incarnation: 1, seq: 1 };
+  const packed = brotliCompressSync(Buffer.alloc(1000, Buffer.from([0x0a, 0])));
+  const packedFrame = (change: object, after = Buffer.alloc(0)): Buffer => {
+    const type = messageType('causeway.v1.Batches');
+    const body = type.encode({ compression: 1, unpackedBytes: 1000, packed, ...change } as never).finish();
+    return downBytesOf(Buffer.concat([body, after]));
+  };
 
   test.each<[string, Buffer]>([
     ['nothing', Buffer.alloc(0)],
@@ -163,6 +226,14 @@ describe('refused as MalformedBytes:', () => {
       Buffer.concat([encodeDown({ kind: 'batches', batches: [] }), Buffer.from([1])]),
     ],
     ['a frame with a field that was not negotiated', Buffer.from([0x1a, 2, 0x10, 1])],
+    ['a compression that is not known', packedFrame({ compression: 2 })],
+    ['a compressed frame that says less than it is', packedFrame({ unpackedBytes: 999 })],
+    ['a compressed frame that says more than it is', packedFrame({ unpackedBytes: 1001 })],
+    ['a compressed frame that says it is huge', packedFrame({ unpackedBytes: DOWN_BYTES_MAX + 1 })],
+    ['a compressed frame without its length', packedFrame({ unpackedBytes: undefined })],
+    ['a compressed frame that is cut off', packedFrame({ packed: packed.subarray(0, -2) })],
+    ['a compressed frame that is none', packedFrame({ packed: Buffer.from('not brotli') })],
+    ['a compressed frame with something after it', packedFrame({}, Buffer.from([0x0a, 0]))],
     ['a batch that ends behind its frame', Buffer.from([0x1a, 3, 0x0a, 5, 1])],
     ['a length that never ends', Buffer.from([0x1a, ...Array.from({ length: 9 }, () => 0xff)])],
     ['a beat with a report of nobody', downBytes({ beat: { shards: [{ placementId: 1, reports: [{}] }] } })],

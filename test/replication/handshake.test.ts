@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { regionId } from '../../src/record/ids.ts';
-import { helloOf, judgeHello, judgeWelcome, type Identity } from '../../src/replication/handshake.ts';
+import { FEATURES, helloOf, judgeHello, judgeWelcome, type Identity } from '../../src/replication/handshake.ts';
 import { PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, type Hello, type Welcome } from '../../src/replication/messages.ts';
 
 const source: Identity = {
@@ -20,16 +20,16 @@ describe('hello', () => {
     expect(judgeHello(source, hello, isRegion)).toEqual({
       kind: 'welcome',
       protocolVersion: PROTOCOL_VERSION,
-      features: [],
+      features: FEATURES,
     });
   });
 
   test('of a newer version that still speaks ours is welcome', () => {
-    const newer = { ...hello, protocolVersion: PROTOCOL_VERSION + 5, features: ['time-travel'] };
+    const newer = { ...hello, protocolVersion: PROTOCOL_VERSION + 5, features: ['time-travel', ...FEATURES] };
     expect(judgeHello(source, newer, isRegion)).toMatchObject({
       kind: 'welcome',
       protocolVersion: PROTOCOL_VERSION,
-      features: [],
+      features: FEATURES,
     });
   });
 

@@ -12,8 +12,10 @@ import {
   STABLE_MS,
   WANT_INTERVAL_MS,
   type ReceiverAction,
+  type Compression,
   type ReceiverEvent,
 } from '../../src/replication/receiver.ts';
+import { COMPRESSED_FRAMES } from '../../src/replication/handshake.ts';
 
 const us = regionId('us');
 const shard = shardId(1, 0);
@@ -24,16 +26,21 @@ const WINDOW = 1000;
 const HEARTBEAT = 100;
 
 class Driver {
-  readonly receiver = new Receiver({
-    self: { region: regionId('eu'), node: 'eu-1', instance: 'i-eu', clusterId: 'c', settingsHash: 'h' },
-    peer: us,
-    address: 'us.example:7401',
-    windowBytes: WINDOW,
-    heartbeatMs: HEARTBEAT,
-  });
+  readonly receiver: Receiver;
   monotonicMs = 1000;
   nowMs = 5_000_000;
   random = 0.5;
+
+  constructor(compression: Compression = 'auto') {
+    this.receiver = new Receiver({
+      self: { region: regionId('eu'), node: 'eu-1', instance: 'i-eu', clusterId: 'c', settingsHash: 'h' },
+      peer: us,
+      address: 'us.example:7401',
+      windowBytes: WINDOW,
+      heartbeatMs: HEARTBEAT,
+      compression,
+    });
+  }
 
   do(...events: ReceiverEvent[]): ReceiverAction[] {
     const actions: ReceiverAction[] = [];
@@ -462,6 +469,65 @@ describe('the clock', () => {
       { sentAtMs: d.nowMs + 9000, echo: { pingSentAtMs, receivedAtMs: d.nowMs } },
     ];
     for (const echo of echoes) expect(d.do(message(beat(echo)))).toEqual([]);
+  });
+});
+
+describe('compression', () => {
+  const agreed = welcome({ features: [COMPRESSED_FRAMES] });
+  const asks = (actions: readonly ReceiverAction[]): boolean[] =>
+    actions.flatMap((action) =>
+      action.kind === 'send' && action.message.kind === 'compress' ? [action.message.frames] : [],
+    );
+  const start = (d: Driver, of = agreed): boolean[] => asks(d.do({ kind: 'start' }, wants(), message(of)));
+  /** One heartbeat whose ping comes back after so long. */
+  const roundTrip = (d: Driver, ms: number): boolean[] => {
+    d.pass(HEARTBEAT).do({ kind: 'heartbeat' });
+    const pingSentAtMs = d.nowMs;
+    d.pass(ms);
+    return asks(d.do(message(beat({ sentAtMs: d.nowMs, echo: { pingSentAtMs, receivedAtMs: d.nowMs } }))));
+  };
+
+  test('is asked for over a wire that is long, once', () => {
+    const d = new Driver();
+    expect(start(d)).toEqual([]);
+    expect([40, 80, 5, 40, 40].map((ms) => roundTrip(d, ms))).toEqual([[], [], [true], [], []]);
+  });
+
+  test('is not asked for over a short wire, however late a busy peer answers', () => {
+    const d = new Driver();
+    start(d);
+    expect([1, 300, 300, 300, 300].flatMap((ms) => roundTrip(d, ms))).toEqual([]);
+  });
+
+  test('ends when the wire turns out to be short', () => {
+    const d = new Driver();
+    start(d);
+    expect([40, 40, 40, 2].flatMap((ms) => roundTrip(d, ms))).toEqual([true, false]);
+  });
+
+  test('is always asked for, or never, as the configuration says', () => {
+    const always = new Driver('always');
+    expect(start(always)).toEqual([true]);
+    expect([1, 1, 1, 1].flatMap((ms) => roundTrip(always, ms))).toEqual([]);
+    const never = new Driver('never');
+    expect(start(never)).toEqual([]);
+    expect([90, 90, 90, 90].flatMap((ms) => roundTrip(never, ms))).toEqual([]);
+  });
+
+  test('is not asked for of a source that does not know it, and asked for anew on every stream', () => {
+    const d = new Driver('always');
+    expect(start(d, welcome())).toEqual([]);
+    d.do({ kind: 'closed', reason: 'test' });
+    d.pass(60_000);
+    expect(asks(d.do({ kind: 'wake' }, message(agreed)))).toEqual([true]);
+  });
+
+  test('what came is counted as it was on the wire, credit as it is unpacked', () => {
+    const d = new Driver('always');
+    start(d);
+    d.do({ kind: 'message', message: { kind: 'batches', batches: [Buffer.alloc(600)], wireBytes: 90 } });
+    expect(d.receiver.bytesReceived).toBe(90);
+    expect(kinds(d.do({ kind: 'answered', bytes: 600 }))).toEqual(['credit']);
   });
 });
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { LogEntryKind, ReadResult, StoredEntry } from '../../src/log/log.ts';
 import { readBatchHeader } from '../../src/record/batch.ts';
 import { originId, regionId, shardId, type OriginId, type RegionId, type ShardId } from '../../src/record/ids.ts';
-import { helloOf } from '../../src/replication/handshake.ts';
+import { COMPRESSED_FRAMES, helloOf } from '../../src/replication/handshake.ts';
 import type { Down, RefuseReason, Up } from '../../src/replication/messages.ts';
 import { FRAME_BYTES, READ_BYTES, READS_MAX, Source, type SourceHost } from '../../src/replication/source.ts';
 import { makeBatch } from './support/world.ts';
@@ -187,7 +187,11 @@ class Rig {
   }
 }
 
-const hello = helloOf({ region: us, node: 'us-1', instance: 'i-us', clusterId: 'c', settingsHash: 'h' });
+/** Of a peer that has no optional abilities. */
+const hello = {
+  ...helloOf({ region: us, node: 'us-1', instance: 'i-us', clusterId: 'c', settingsHash: 'h' }),
+  features: [],
+};
 
 describe('the handshake', () => {
   test('welcome names our shards that the peer holds too, with what is durable and the bound of its stamps', () => {
@@ -254,6 +258,7 @@ describe('what a peer may not say', () => {
       'an ack of a shard that it does not hold',
       { kind: 'ack', shards: [{ shard: foreign, durable: new Map([[ofEu, 1]]) }] },
     ],
+    ['compressed frames that were not agreed on', { kind: 'compress', frames: true }],
     ['a credit that falls', { kind: 'credit', bytesTotal: 5 }],
     ['a credit that is no number', { kind: 'credit', bytesTotal: Number.NaN }],
     [
@@ -270,6 +275,25 @@ describe('what a peer may not say', () => {
 });
 
 describe('serving', () => {
+  test('frames are to be compressed from when the peer asks for it until it asks for the opposite', () => {
+    const rig = new Rig();
+    rig.say({ ...hello, features: [COMPRESSED_FRAMES] }, { kind: 'credit', bytesTotal: 10 * MB });
+    const compressed = (): boolean[] =>
+      rig.sent.splice(0).flatMap((sent) => (sent.kind === 'batches' ? [sent.compress === true] : []));
+    const send = (): boolean[] => {
+      rig.batch(ofEu);
+      rig.source.onDurable(shard);
+      rig.turn();
+      return compressed();
+    };
+    rig.want([eu]).turn();
+    expect(send()).toEqual([false]);
+    rig.say({ kind: 'compress', frames: true });
+    expect([send(), send()]).toEqual([[true], [true]]);
+    rig.say({ kind: 'compress', frames: false });
+    expect(send()).toEqual([false]);
+  });
+
   test('the regions that are wanted, after what the peer has, in log order, without leases and barriers', () => {
     const rig = new Rig().open();
     rig.batch(ofEu, 2);

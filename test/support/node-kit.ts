@@ -247,6 +247,7 @@ export class TestCluster {
       maxSkewMs: this.#options.maxSkewMs ?? 2000,
       leaseMs: 1000,
       heartbeatMs: 100,
+      linkCompression: 'auto',
       storeFlushMs: 500,
       allowFreshStart: false,
       limits: { ...DEFAULT_LIMITS, ...this.#options.limits },

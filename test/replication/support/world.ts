@@ -146,6 +146,7 @@ export class FakeRegion {
         .map((region) => ({ region, addresses: [addressOf(region)] })),
       windowBytes: options.windowBytes ?? 64 * 1024,
       heartbeatMs: options.heartbeatMs ?? 100,
+      compression: 'auto',
       relayAfterMs: options.relayAfterMs,
       transport,
       system: time.system,

@@ -5,6 +5,7 @@ import type { Want as _causeway_v1_Want, Want__Output as _causeway_v1_Want__Outp
 import type { Credit as _causeway_v1_Credit, Credit__Output as _causeway_v1_Credit__Output } from '../../causeway/v1/Credit.ts';
 import type { Ack as _causeway_v1_Ack, Ack__Output as _causeway_v1_Ack__Output } from '../../causeway/v1/Ack.ts';
 import type { Ping as _causeway_v1_Ping, Ping__Output as _causeway_v1_Ping__Output } from '../../causeway/v1/Ping.ts';
+import type { Compress as _causeway_v1_Compress, Compress__Output as _causeway_v1_Compress__Output } from '../../causeway/v1/Compress.ts';
 
 export interface LinkUp {
   'hello'?: (_causeway_v1_Hello | null);
@@ -12,7 +13,8 @@ export interface LinkUp {
   'credit'?: (_causeway_v1_Credit | null);
   'ack'?: (_causeway_v1_Ack | null);
   'ping'?: (_causeway_v1_Ping | null);
-  'message'?: "hello"|"want"|"credit"|"ack"|"ping";
+  'compress'?: (_causeway_v1_Compress | null);
+  'message'?: "hello"|"want"|"credit"|"ack"|"ping"|"compress";
 }
 
 export interface LinkUp__Output {
@@ -21,5 +23,6 @@ export interface LinkUp__Output {
   'credit'?: (_causeway_v1_Credit__Output | null);
   'ack'?: (_causeway_v1_Ack__Output | null);
   'ping'?: (_causeway_v1_Ping__Output | null);
-  'message'?: "hello"|"want"|"credit"|"ack"|"ping";
+  'compress'?: (_causeway_v1_Compress__Output | null);
+  'message'?: "hello"|"want"|"credit"|"ack"|"ping"|"compress";
 }

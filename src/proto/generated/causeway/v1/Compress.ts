@@ -1,0 +1,10 @@
+// Original file: proto/causeway/v1/replication.proto
+
+
+export interface Compress {
+  'frames'?: (boolean);
+}
+
+export interface Compress__Output {
+  'frames': (boolean);
+}

@@ -37,10 +37,23 @@ function forPeople(report: BenchReport): string[] {
     ),
     `WAN         ${report.wanBytesPerOp} B an op, ${report.wanBytesPerOpAndPeer} B an op and peer`,
     `batches     ${report.batchesPerSecond} a second in all regions, ${report.opsPerBatch} ops each; ${report.duplicateBatches} batches came again`,
+    ...(report.catchUp === undefined ? [] : [catchUpText(report.catchUp)]),
     report.converged ? `converged   ${report.convergedMs} ms after the last acknowledgement` : 'NOT CONVERGED',
     ...(report.probesMissing === 0 ? [] : [`MISSING     ${report.probesMissing} writes reached no subscriber`]),
     `control     ${report.control.fdatasyncPerSecond} fdatasync/s, loopback ${report.control.loopbackRoundTripsPerSecond} round trips/s, ${report.control.loopbackMBPerSecond} MB/s`,
   ];
+}
+
+function catchUpText(of: NonNullable<BenchReport['catchUp']>): string {
+  const { region, partitionSeconds, missingOps, caughtUpMs, opsPerSecond, timesIngest } = of;
+  const ended =
+    caughtUpMs === undefined
+      ? 'NOT CAUGHT UP'
+      : `caught up in ${caughtUpMs} ms: ${opsPerSecond} ops/s, ${timesIngest} times as fast as they came`;
+  return (
+    `partition   ${region} cut off for ${partitionSeconds} s, ${missingOps} ops missing; ${ended}; ` +
+    `ack p99 ${of.ackMsP99Before} ms before, ${of.ackMsP99CatchingUp} ms meanwhile`
+  );
 }
 
 function loadText(load: BenchReport['load']): string {

@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly lagTargetMs: number;
   /** One way, between regions. */
   readonly delayMs: number;
+  /** How long one region is cut off in mid-run; 0: it is not. */
+  readonly partitionS: number;
   /** Whether links are compressed; auto: when the delay makes their round trip 5 ms or more. */
   readonly compression: 'auto' | 'always' | 'never';
   /** Where Node writes CPU profiles of all processes. */
@@ -38,6 +40,7 @@ Examples:
   npm run bench -- --json                                      the most that three regions take while lag stays low
   npm run bench -- --json --rate 12000 --delay-ms 50           open loop at 12 k ops/s, regions 50 ms apart
   npm run bench -- --in-flight 4000                            flat out: the regions' queues fill, and lag grows
+  npm run bench -- --rate 12000 --partition-s 60               how fast a region catches up, beside the load
   npm run bench -- --profile /tmp/profiles                     with CPU profiles of every process
 
 What it measures, how, and what it does not: docs/BENCHMARKS.md.`;
@@ -59,6 +62,12 @@ export function parseOptions(
     .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
     .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 100)
     .option('--delay-ms <d>', 'one-way delay between regions, 0 to 1000', integer(0, 1000), 0)
+    .option(
+      '--partition-s <s>',
+      'cut one region off for so long and measure how all catch up, 0 to 3600',
+      integer(0, 3600),
+      0,
+    )
     .addOption(
       new Option('--compression <when>', 'of links; auto: where the delay makes a round trip of 5 ms or more')
         .choices(['auto', 'always', 'never'])

@@ -19,6 +19,7 @@ import {
   type Machine,
 } from './machine.ts';
 import { REGION_NAMES, type BenchOptions } from './options.ts';
+import { catchUpOf, partition, type CatchUp, type Healed } from './partition.ts';
 import { RATE_START, Steering } from './steering.ts';
 import type { Progress } from './worker-messages.ts';
 import { Worker } from './workers.ts';
@@ -73,6 +74,8 @@ export interface BenchReport {
   /** Batches that came again: work for nothing. */
   readonly duplicateBatches: number;
   readonly rssMiB: Readonly<Record<string, number>>;
+  /** With --partition-s; the lag above is then that of a partition. */
+  readonly catchUp: CatchUp | undefined;
   readonly converged: boolean;
   /** From the last acknowledgement until all digests were equal. */
   readonly convergedMs: number | undefined;
@@ -94,8 +97,8 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       `control: ${control.fdatasyncPerSecond} fdatasync/s, loopback ${control.loopbackRoundTripsPerSecond} round trips/s, ${control.loopbackMBPerSecond} MB/s`,
     );
 
-    // No wires of ours without a delay: forwarding costs CPU that is not Causeway's.
-    const wires = options.delayMs > 0 ? new Wires(options.delayMs) : undefined;
+    // No wires of ours without need: forwarding costs CPU that is not Causeway's.
+    const wires = options.delayMs > 0 || options.partitionS > 0 ? new Wires(options.delayMs) : undefined;
     if (wires !== undefined) cleanups.push(() => wires.close());
     const cluster = await Cluster.prepare({
       regions: names,
@@ -146,13 +149,15 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     // The window, in a clock that all processes share.
     const startMicros = nowMicros() + LEAD_MS * 1000;
     const windowFromMicros = startMicros + options.warmup * 1_000_000;
-    const windowToMicros = windowFromMicros + options.seconds * 1_000_000;
+    // With a partition: so long before it, it, and as long again to catch up in.
+    const seconds = options.partitionS === 0 ? options.seconds : 2 * (options.seconds + options.partitionS);
+    const windowToMicros = windowFromMicros + seconds * 1_000_000;
     const running = workers.map((worker) => worker.run({ startMicros, windowFromMicros, windowToMicros }));
     const steering = new Steering(options.lagTargetMs);
     if (options.rate === undefined && options.inFlight === undefined) steer(workers, steering);
     // Looked at only later: a failure before must not count as unhandled.
     for (const each of running) each.catch(() => {});
-    say(`${options.warmup} s of warm-up, then ${options.seconds} s are measured`);
+    say(`${options.warmup} s of warm-up, then ${seconds} s are measured`);
 
     const pids = new Map<string, number>([
       ...cluster.regions.map(({ name, pid }) => [name, pid!] as const),
@@ -160,6 +165,11 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     ]);
     await sleepUntil(windowFromMicros);
     const before = await snapshot(pids, admins);
+    let healed: Healed | undefined;
+    if (wires !== undefined && options.partitionS > 0) {
+      await sleepUntil(windowFromMicros + options.seconds * 1_000_000);
+      healed = await partition(names, admins, wires, options.partitionS);
+    }
     await sleepUntil(windowToMicros);
     const after = await snapshot(pids, admins);
 
@@ -181,14 +191,14 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
     const wanBytes = moved('bytesReceived');
     return {
       regions: names.length,
-      seconds: options.seconds,
+      seconds,
       keys: options.keys,
       valueBytes: options.valueBytes,
       shards: options.shards,
       compression: options.compression,
       load: loadOf(options, steering),
       delayMs: options.delayMs,
-      acceptedOpsPerSecond: Math.round(accepted / options.seconds),
+      acceptedOpsPerSecond: Math.round(accepted / seconds),
       failedOps: sum(sent.map((each) => each.failed)),
       ackMsP50: percentileMs(ack, 50),
       ackMsP99: percentileMs(ack, 99),
@@ -210,6 +220,14 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       opsPerBatch: perOp(moved('accepted'), moved('commits')),
       duplicateBatches: moved('duplicateBatches'),
       rssMiB: Object.fromEntries(after.rss),
+      catchUp:
+        healed === undefined
+          ? undefined
+          : catchUpOf(
+              healed,
+              windowFromMicros,
+              sent.map((each) => each.ackBySecond),
+            ),
       converged: convergedMs !== undefined,
       convergedMs,
       control,

@@ -61,6 +61,8 @@ export interface SendResult {
   readonly probes: number;
   /** HdrHistogram, compressed, base64; microseconds from the start of the call, or from the intended start in an open loop. */
   readonly ack: string;
+  /** The same for each second of the window in which ops started. */
+  readonly ackBySecond: readonly string[];
 }
 
 export interface ReceiveResult {

@@ -31,6 +31,7 @@ class Sender {
   readonly #producer: Producer;
   readonly #load: Load;
   readonly #ack = newLatency();
+  readonly #ackBySecond: ReturnType<typeof newLatency>[] = [];
   readonly #inFlightMax: number;
   readonly #openLoop: OpenLoop | undefined;
   #inFlight = 0;
@@ -72,6 +73,7 @@ class Sender {
       acceptedInAll: this.#acceptedInAll,
       probes: this.#probes,
       ack: encodeLatency(this.#ack),
+      ackBySecond: Array.from(this.#ackBySecond, (second) => encodeLatency(second ?? newLatency())),
     };
   }
 
@@ -103,7 +105,11 @@ class Sender {
       const now = nowMicros();
       this.#acceptedInAll++;
       if (now >= windowFromMicros && now < windowToMicros) this.#accepted++;
-      if (measured) recordMicros(this.#ack, now - fromMicros);
+      if (measured) {
+        recordMicros(this.#ack, now - fromMicros);
+        const second = Math.floor((fromMicros - windowFromMicros) / 1_000_000);
+        recordMicros((this.#ackBySecond[second] ??= newLatency()), now - fromMicros);
+      }
       if (isProbe) this.#probes++;
       this.#refillSoon();
     });

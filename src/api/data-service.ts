@@ -14,7 +14,7 @@ import { viewBytes } from '../merge/view-bytes.ts';
 import type { Consistency, FeedStart, ReadResult, ScanResult } from '../region/region.ts';
 import { authorize, type ServiceEnv } from './env.ts';
 import { FeedStream, type FeedCall } from './feed-stream.ts';
-import { checkKey, checkName, effectiveDeadlineMs, tooLarge, type ApiLimits } from './limits.ts';
+import { checkKey, checkName, effectiveDeadlineMs, MAX_STALE_MS_MAX, tooLarge, type ApiLimits } from './limits.ts';
 import { keyOfPageToken, pageToken } from './page-tokens.ts';
 import { toStatus } from './status.ts';
 import { cursorFromMessage, sessionFromMessage, sessionToMessage } from './tokens.ts';
@@ -27,7 +27,6 @@ const SERVICE = 'causeway.v1.Data';
 const COLLECTIONS_MAX = 256;
 /** Of a scan that asks for none. */
 const PAGE_SIZE_DEFAULT = 100;
-const MAX_STALE_MS_MAX = 3_600_000;
 
 type Unary<Req> = ServerUnaryCall<Req | MalformedMessage, Buffer>;
 type Callback = sendUnaryData<Buffer>;

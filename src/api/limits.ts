@@ -137,3 +137,6 @@ export function tooLarge(what: string, unit: string, limit: number, came: number
     ...(hint === undefined ? {} : { hint }),
   });
 }
+
+/** Of a bounded read: an hour. Beyond, a local read says as much. */
+export const MAX_STALE_MS_MAX = 3_600_000;

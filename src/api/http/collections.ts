@@ -2,12 +2,12 @@
 
 import { CausewayError } from '../../errors/errors.ts';
 import { viewBytes } from '../../merge/view-bytes.ts';
-import type { Consistency, SessionToken } from '../../region/region.ts';
+import type { Consistency, ReadResult } from '../../region/region.ts';
 import { authorize } from '../env.ts';
 import { checkKey, checkName, tooLarge } from '../limits.ts';
 import { keyOfPageToken, pageToken } from '../page-tokens.ts';
 import type { Exchange, Headers, Target } from './exchange.ts';
-import { cacheHeaders, sessionHeader, stalenessHeader } from './headers.ts';
+import { asOfHeader, cacheHeaders, sessionHeader, stalenessHeader } from './headers.ts';
 import { typeOf } from './keys.ts';
 import type { Parameters } from './parameters.ts';
 import { entryJson } from './values.ts';
@@ -85,7 +85,7 @@ function prepared(
   parameters: Parameters,
 ): {
   asked: { consistency: Consistency; deadlineMs: number };
-  headers: (result: { readonly session: SessionToken; readonly stale: boolean }) => Headers;
+  headers: (result: Pick<ReadResult, 'session' | 'stale' | 'asOfStamp'>) => Headers;
 } {
   const { env } = exchange;
   const before = parameters.session();
@@ -95,9 +95,10 @@ function prepared(
   if (refusal !== undefined) throw refusal;
   return {
     asked: { consistency, deadlineMs: parameters.deadlineMs() },
-    headers: ({ session, stale }) => ({
+    headers: ({ session, stale, asOfStamp }) => ({
       ...stalenessHeader(env, namespace),
       ...sessionHeader(env, before, session),
+      ...asOfHeader(asOfStamp),
       ...(stale ? { 'Causeway-Stale': 'true' } : {}),
       ...cacheHeaders({
         seconds,

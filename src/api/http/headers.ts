@@ -35,7 +35,7 @@ export function cacheHeaders({ seconds, personal, stale, view, nowMs }: Cacheabl
   return {
     'Cache-Control': personal || stale ? 'no-store' : cacheControl(seconds, view, nowMs),
     // The label of the same bytes depends on Accept; and what was kept without a session must not answer one.
-    Vary: 'Accept, Causeway-Session, Causeway-Consistency',
+    Vary: 'Accept, Causeway-Session, Causeway-Consistency, Causeway-Max-Stale-Ms',
   };
 }
 
@@ -45,6 +45,11 @@ function cacheControl(seconds: number, view: View | undefined, nowMs: number): s
   const left = expiresAtMs === undefined ? Infinity : Math.floor((expiresAtMs - nowMs) / 1000);
   const maxAge = Math.max(0, Math.min(seconds, left));
   return maxAge === 0 ? 'no-cache' : `max-age=${maxAge}`;
+}
+
+/** What the answer is a cut of, for levels that promise one. */
+export function asOfHeader(asOfStamp: number | undefined): Headers {
+  return asOfStamp === undefined ? {} : { 'Causeway-As-Of-Stamp': String(asOfStamp) };
 }
 
 /** What the caller had seen and what this answer adds. */

@@ -10,7 +10,7 @@ import { changeOf, CHANGE_FORMS, takesChanges } from './changes.ts';
 import { entityTag, observedDots, readCondition, versionText, writeCondition } from './conditions.ts';
 import { methodNotAllowed, unsupportedMedia } from './errors.ts';
 import { jsonText, type Exchange, type Headers, type Target } from './exchange.ts';
-import { cacheHeaders, sessionHeader, stalenessHeader } from './headers.ts';
+import { asOfHeader, cacheHeaders, sessionHeader, stalenessHeader } from './headers.ts';
 import type { Parameters } from './parameters.ts';
 import { entryFields, entryJson, isJson } from './values.ts';
 
@@ -47,6 +47,7 @@ export function readKey(exchange: Exchange, target: Target, parameters: Paramete
       const headers = {
         ...stalenessHeader(env, namespace),
         ...sessionHeader(env, session, result.session),
+        ...asOfHeader(result.asOfStamp),
         ...(result.stale ? { 'Causeway-Stale': 'true' } : {}),
         ...cacheHeaders({
           seconds,

@@ -5,7 +5,7 @@ import { CausewayError } from '../../errors/errors.ts';
 import type { Consistency, Durability, FeedStart, SessionToken } from '../../region/region.ts';
 import { IDEMPOTENCY_KEY_BYTES_MAX, type Idempotency } from '../../record/op.ts';
 import { nearest } from '../catalog.ts';
-import { DEADLINE_MS_MAX, effectiveDeadlineMs } from '../limits.ts';
+import { DEADLINE_MS_MAX, effectiveDeadlineMs, MAX_STALE_MS_MAX } from '../limits.ts';
 import { cursorFromText, sessionFromText } from '../tokens.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -15,6 +15,7 @@ export type Query = ReadonlyMap<string, readonly string[]>;
 /** Those that also have a header, for who cannot change the URL. */
 const HEADER_OF: Readonly<Record<string, string>> = {
   consistency: 'Causeway-Consistency',
+  maxStaleMs: 'Causeway-Max-Stale-Ms',
   deadlineMs: 'Causeway-Deadline-Ms',
   allowStale: 'Causeway-Allow-Stale',
   durability: 'Causeway-Durability',
@@ -134,8 +135,20 @@ export class Parameters {
   consistency(session: SessionToken | undefined): Consistency {
     const kind = this.one('consistency') ?? (session === undefined ? 'local' : 'causal');
     const allowStale = this.flag('allowStale');
-    if (kind === 'local') return { kind: 'local' };
-    if (kind !== 'causal') throw invalid(`consistency is local or causal; got '${kind.slice(0, 80)}'`);
+    const maxStaleMs = this.whole('maxStaleMs', 1, MAX_STALE_MS_MAX);
+    if (maxStaleMs !== undefined && kind !== 'bounded') {
+      throw invalid(`maxStaleMs is for consistency=bounded; this read is ${kind.slice(0, 80)}`);
+    }
+    if (kind === 'local' || kind === 'stable') return { kind };
+    if (kind === 'bounded') {
+      if (maxStaleMs === undefined) {
+        throw invalid(`a bounded read needs maxStaleMs, a whole number from 1 to ${MAX_STALE_MS_MAX}`);
+      }
+      return { kind, maxStaleMs };
+    }
+    if (kind !== 'causal') {
+      throw invalid(`consistency is local, causal, bounded or stable; got '${kind.slice(0, 80)}'`);
+    }
     if (session === undefined) {
       throw new CausewayError('INVALID_ARGUMENT', 'a causal read needs a session', {
         hint: `send the header ${SESSION_HEADER} of an earlier answer`,

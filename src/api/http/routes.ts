@@ -26,7 +26,7 @@ export interface Route {
   readonly methods: Readonly<Partial<Record<Method, Operation>>>;
 }
 
-const READ = ['consistency', 'deadlineMs', 'allowStale', 'maxAge'];
+const READ = ['consistency', 'maxStaleMs', 'deadlineMs', 'allowStale', 'maxAge'];
 const WRITE = ['durability', 'deadlineMs', 'returnValue'];
 const WATCH = ['watch', 'from', 'cursor', 'form'];
 

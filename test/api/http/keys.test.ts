@@ -280,7 +280,11 @@ test('I12: a session has a bound; what goes is what every region passed first', 
 
 test.each([
   ['consistency=causal', {}, /needs a session/],
-  ['consistency=strong', {}, /local or causal/],
+  ['consistency=strong', {}, /local, causal, bounded or stable/],
+  ['consistency=bounded', {}, /needs maxStaleMs/],
+  ['consistency=bounded&maxStaleMs=0', {}, /from 1 to 3600000/],
+  ['consistency=stable&maxStaleMs=5', {}, /maxStaleMs is for consistency=bounded/],
+  ['maxStaleMs=5', {}, /this read is local/],
   ['', { 'Causeway-Session': 'not a token!' }, /session token/],
   ['', { 'Causeway-Session': 'AAAA' }, /session token/],
   ['deadlineMs=0', {}, /from 1 to 60000/],
@@ -297,6 +301,26 @@ test.each([
   const answer = await ask(httpPort, 'GET', `/v1/app/profiles/anna?${query}`, { headers });
   expectError(answer, 400, 'INVALID_ARGUMENT', message);
   expect(region.reads).toHaveLength(0);
+});
+
+test('bounded and stable reads, of a key, of keys and in pages', async () => {
+  const { httpPort, region } = await serveHttp();
+  await ask(httpPort, 'PUT', '/v1/app/profiles/anna', { body: '1' });
+  for (const path of ['profiles/anna?', 'profiles?key=anna&', 'profiles?']) {
+    const bounded = await ask(httpPort, 'GET', `/v1/app/${path}consistency=bounded&maxStaleMs=250`);
+    expect({ status: bounded.status, cache: bounded.headers['cache-control'] }).toEqual({
+      status: 200,
+      cache: 'no-store',
+    });
+    await ask(httpPort, 'GET', `/v1/app/${path}`, {
+      headers: { 'Causeway-Consistency': 'bounded', 'Causeway-Max-Stale-Ms': '7' },
+    });
+    const stable = await ask(httpPort, 'GET', `/v1/app/${path}consistency=stable`);
+    // The double has a cut for scans only.
+    if (path === 'profiles?') expect(stable.headers['causeway-as-of-stamp']).toMatch(/^\d+$/);
+  }
+  const asked = [{ kind: 'bounded', maxStaleMs: 250 }, { kind: 'bounded', maxStaleMs: 7 }, { kind: 'stable' }];
+  expect(region.reads.map(({ consistency }) => consistency)).toEqual([...asked, ...asked]);
 });
 
 test('consistency, deadline and durability by header', async () => {

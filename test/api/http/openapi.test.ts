@@ -53,6 +53,7 @@ test('what stands in a path is declared, and every reference leads somewhere', (
 test('parameters of a query with a header of their own have both', () => {
   const pairs = {
     consistency: 'Causeway-Consistency',
+    maxStaleMs: 'Causeway-Max-Stale-Ms',
     deadlineMs: 'Causeway-Deadline-Ms',
     allowStale: 'Causeway-Allow-Stale',
     durability: 'Causeway-Durability',

@@ -3,7 +3,8 @@
 
 import type { RegionId, ShardId } from '../record/ids.ts';
 
-/** So long is a direct link gone, or back, before it makes a difference: links that flap would otherwise send everything twice. */
+/** So long is a direct link gone before it makes a difference: links that flap would otherwise send everything twice. That it is back
+ *  makes one at once: behind a cut lies a backlog, and whoever is still asked for it then sends all of it a second time. */
 export const RELAY_AFTER_MS = 1000;
 /** Regions outside the shard's placement whose origins are relayed all the same: former members. Beyond: the later ones are left
  *  out until the node restarts. */
@@ -35,7 +36,7 @@ export class Relays {
     let direct = regions.get(region);
     if (direct === undefined) {
       // Relayed from the start: until a region was up once, nobody knows whether it ever will be.
-      direct = { up, sinceMs: monotonicMs, relayed: true };
+      direct = { up, sinceMs: monotonicMs, relayed: !up };
       regions.set(region, direct);
       return true;
     }
@@ -43,8 +44,9 @@ export class Relays {
       direct.up = up;
       direct.sinceMs = monotonicMs;
     }
-    if (direct.relayed !== direct.up || monotonicMs - direct.sinceMs < this.#afterMs) return false;
-    direct.relayed = !direct.up;
+    const relayed = !direct.up && (direct.relayed || monotonicMs - direct.sinceMs >= this.#afterMs);
+    if (relayed === direct.relayed) return false;
+    direct.relayed = relayed;
     return true;
   }
 

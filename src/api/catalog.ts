@@ -1,6 +1,7 @@
 // Names that requests use, and what to say when they are wrong.
 
 import { CausewayError } from '../errors/errors.ts';
+import { SYSTEM_NAMESPACE } from '../record/ids.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 
@@ -36,7 +37,7 @@ export class Catalog {
   }
 
   checkNamespace(namespace: string): CausewayError | undefined {
-    if (this.#region.placementOf(namespace) !== undefined) return undefined;
+    if (namespace === SYSTEM_NAMESPACE || this.#region.placementOf(namespace) !== undefined) return undefined;
     return unknown('namespace', namespace, [...this.names().keys()], 'namespaces stand in the configuration');
   }
 
@@ -44,7 +45,7 @@ export class Catalog {
   checkCollection(namespace: string, name: string): CausewayError | undefined {
     if (this.#region.collection(namespace, name) !== undefined) return undefined;
     const known = this.names().get(namespace) ?? [];
-    return unknown('collection', name, known, `collections of '${namespace}' stand in the configuration`);
+    return unknown('collection', name, known, 'causeway collection create makes one');
   }
 }
 

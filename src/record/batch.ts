@@ -33,6 +33,7 @@ import {
   mergeTypeOfCode,
   opMatches,
   readOp,
+  runTimeIdParts,
   skipOp,
   skipExtensions,
   writeOp,
@@ -437,6 +438,8 @@ function readCollection(reader: ByteReader): CollectionRef {
   const known = collectionsKnown.get(`${namespace}/${name}#${id} ${code}`);
   if (known !== undefined) return known;
   if (!NAME_PATTERN.test(namespace) || !NAME_PATTERN.test(name)) throw new MalformedBytes('a badly named collection');
+  const typeOfId = runTimeIdParts(id)?.typeCode ?? code;
+  if (typeOfId !== code) throw new MalformedBytes(`collection ${id} is of merge type ${typeOfId}, not ${code}`);
   const collection = { namespace, name, id, type };
   if (collectionsKnown.size >= COLLECTIONS_KNOWN_MAX) collectionsKnown.clear();
   collectionsKnown.set(`${namespace}/${name}#${id} ${code}`, collection);

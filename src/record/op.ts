@@ -37,9 +37,29 @@ export function mergeTypeOfCode(code: number): MergeTypeName | undefined {
 export interface CollectionRef {
   readonly namespace: string;
   readonly name: string;
-  /** 1 for collections of the config; chosen at creation otherwise. */
+  /** Below RUN_TIME_ID_MIN for collections of the config, 1 unless it says otherwise; runTimeId() of one created at run time. */
   readonly id: number;
   readonly type: MergeTypeName;
+}
+
+/** The ids of collections created at run time: from here, 256 a generation, and the low byte is the code of the merge type. */
+export const RUN_TIME_ID_MIN = 2 ** 31;
+export const GENERATION_MAX = 2 ** 23 - 1;
+const IDS_PER_GENERATION = 256;
+
+/** `generation`: 1 for the first collection of a name, one more each time that it is created again after it was dropped. */
+export function runTimeId(generation: number, type: MergeTypeName): number {
+  if (!(generation >= 1 && generation <= GENERATION_MAX)) throw new RangeError(`a generation of ${generation}`);
+  return RUN_TIME_ID_MIN + generation * IDS_PER_GENERATION + MERGE_TYPE_CODES[type];
+}
+
+/** undefined: not an id of a collection created at run time. */
+export function runTimeIdParts(id: number): { readonly generation: number; readonly typeCode: number } | undefined {
+  if (id < RUN_TIME_ID_MIN) return undefined;
+  return {
+    generation: Math.floor((id - RUN_TIME_ID_MIN) / IDS_PER_GENERATION),
+    typeCode: id % IDS_PER_GENERATION,
+  };
 }
 
 export function stateKeyPrefix(collection: CollectionRef): string {

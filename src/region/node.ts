@@ -5,6 +5,9 @@
 
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { definitionKey, DEFINITIONS } from '../collections/definition.ts';
+import { withDefaultExpiry } from '../collections/expiry.ts';
+import type { CollectionRegistry } from '../collections/registry.ts';
 import { ConflictJournal } from '../conflicts/journal.ts';
 import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
 import type { ShardJournal } from '../conflicts/shard-journal.ts';
@@ -19,6 +22,7 @@ import {
   originRegion,
   shardId,
   shardParts,
+  SYSTEM_NAMESPACE,
   type Dot,
   type OriginId,
   type RegionId,
@@ -37,16 +41,23 @@ import { latest } from '../shard/key-slot.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { refusalOfAtomic, withTheOthers } from './atomic.ts';
+import { CollectionChanges } from './collection-changes.ts';
 import { LagSamples } from './lag.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
+  AlterSpec,
+  ChangeOptions,
+  CollectionChanged,
+  CollectionInfo,
   Conflict,
   ConflictPage,
   ConflictQuery,
   ConflictSink,
   ConflictSubscription,
   Consistency,
+  CreateSpec,
+  DropSpec,
   FeedSink,
   FeedSubscription,
   ReadRequest,
@@ -131,7 +142,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #ports: NodePorts;
   readonly #placements = new Map<number, PlacementSettings>();
   readonly #namespaces = new Map<string, PlacementSettings>();
-  readonly #collections = new Map<string, CollectionRef>();
+  readonly #changes: CollectionChanges;
+  readonly #collections: CollectionRegistry;
   /** Every shard that this region holds, owned by this node or not. */
   readonly #members = new Map<ShardId, readonly RegionId[]>();
   readonly #runners = new Map<ShardId, ShardRunner>();
@@ -199,9 +211,22 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const placement = this.#placements.get(namespace.placementId);
       if (placement !== undefined) this.#namespaces.set(namespace.name, placement);
     }
-    for (const collection of settings.collections) {
-      this.#collections.set(`${collection.namespace}/${collection.name}`, collection);
-    }
+    this.#changes = new CollectionChanges(settings.collections, {
+      region: this.region,
+      ownerOf: (namespace, name) => this.#definer(namespace, name),
+      holderOf: (namespace, name) => {
+        const runner = this.#definer(namespace, name, false);
+        return runner instanceof CausewayError ? undefined : runner;
+      },
+      write: (runner, op, deadlineMs, done) => this.#define(runner, op, deadlineMs, done),
+      wait: (read) => this.#reads.wait(read),
+      soon: (fn) => ports.system.timers.soon(fn),
+      nowMs: () => this.#nowMs(),
+      monotonicMs: () => this.#monotonicMs(),
+      notice: (level, message) => this.#notice(level, message),
+      known: () => this.#checkReady(),
+    });
+    this.#collections = this.#changes.registry;
     this.#links = new Links(this, {
       peers: settings.peers,
       windowBytes: settings.limits.linkWindowBytes,
@@ -209,7 +234,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       transport: ports.transport,
       system: ports.system,
     });
-    this.#feed = new Feed(ports.log, ports.system);
+    this.#feed = new Feed(ports.log, ports.system, (collection) => this.#collections.passedOver(collection));
     this.#writer = new StoreWriter(
       ports.store,
       ports.system.timers,
@@ -365,6 +390,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return;
       }
       if (this.#runners.get(shard) !== runner) return;
+      this.#changes.read(runner);
       this.#ask(shard, members, runner);
       done?.();
       this.#links.onOwnership();
@@ -426,6 +452,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (!replayed) this.#counters.conflicts += verdicts.length;
       this.#journal.grown(this.#nowMs());
     },
+    defined: (runner) => this.#changes.read(runner),
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
     paced: () => this.#rounds.paceMs > 0,
@@ -534,7 +561,45 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   collection(namespace: string, name: string): CollectionRef | undefined {
-    return this.#collections.get(`${namespace}/${name}`);
+    return this.#collections.get(namespace, name);
+  }
+
+  collections(): readonly CollectionInfo[] {
+    return this.#changes.list();
+  }
+
+  createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#changes.create(spec, options, done);
+  }
+
+  alterCollection(spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#changes.alter(spec, options, done);
+  }
+
+  dropCollection(spec: DropSpec, options: ChangeOptions & { readonly force: boolean }, done: CollectionChanged): void {
+    this.#changes.drop(spec, options, done);
+  }
+
+  /** Definitions lie with the data that they are about: no name of a namespace leaves its placement (I10). */
+  #definer(namespace: string, name: string, forWrites = true): ShardRunner | CausewayError {
+    const refusal = forWrites ? this.#refusalOfWrite({ ops: [] }, this.#nowMs()) : undefined;
+    if (refusal !== undefined) return refusal;
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return this.#unknownCollection(namespace, name);
+    const key = definitionKey(namespace, name);
+    if (forWrites) return this.#runnerOf(placement, DEFINITIONS.namespace, DEFINITIONS.name, key);
+    const shard = shardOf(DEFINITIONS.namespace, DEFINITIONS.name, key, placement.id, placement.shards);
+    return this.#readable(placement, namespace, shard);
+  }
+
+  #define(runner: ShardRunner, op: EngineOp, deadlineMs: number, done: (result: WriteResult) => void): void {
+    const { collection, key, intent } = op;
+    const ops = [{ namespace: collection.namespace, collection: collection.name, key, intent }];
+    const request = { ops, durability: { kind: 'local' }, deadlineMs } as const;
+    const call = new WriteCall(request, this.#monotonicMs() + deadlineMs, ([result]) => done(result!));
+    call.addPart();
+    runner.define(call, op);
+    call.allHandedOut();
   }
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
@@ -585,7 +650,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return true;
   }
 
-  #refusalOfWrite(request: WriteRequest, nowMs: number): CausewayError | undefined {
+  #refusalOfWrite(request: Pick<WriteRequest, 'ops' | 'session'>, nowMs: number): CausewayError | undefined {
     if (this.#phase === 'draining' || this.#phase === 'stopped') {
       return new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
         hint: 'write to another node or region',
@@ -637,10 +702,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #route(op: WriteOp): { runner: ShardRunner; op: EngineOp } | CausewayError {
-    const collection = this.collection(op.namespace, op.collection);
+    const collection = this.#collections.get(op.namespace, op.collection);
     const placement = this.#namespaces.get(op.namespace);
     if (collection === undefined || placement === undefined)
-      return this.#unknownCollection(op.namespace, op.collection);
+      return op.namespace === SYSTEM_NAMESPACE
+        ? systemNamespace()
+        : this.#unknownCollection(op.namespace, op.collection);
     const keyBytes = Buffer.byteLength(op.key, 'utf8');
     if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
       return new CausewayError(
@@ -660,7 +727,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       op: {
         collection,
         key: op.key,
-        intent: op.intent,
+        intent:
+          collection.defaultExpiryMs === 0
+            ? op.intent
+            : withDefaultExpiry(op.intent, this.#nowMs() + collection.defaultExpiryMs),
         condition: op.condition,
         idempotency: op.idempotency,
         issuedAtMs: op.issuedAtMs,
@@ -713,15 +783,48 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #unknownCollection(namespace: string, name: string): CausewayError {
-    const known = [...this.#collections.values()]
+    // What is not known may be in what has not been read, or fetched, yet.
+    const placement = this.#namespaces.get(namespace);
+    if (placement?.regions.includes(this.region) === true && !this.#knowsCollectionsOf(placement))
+      return this.#notReady();
+    const known = this.#collections
+      .served()
       .filter((collection) => collection.namespace === namespace)
       .map((collection) => collection.name);
     const message = this.#namespaces.has(namespace)
       ? `namespace ${namespace} has no collection ${name}; it has ${known.join(', ') || 'none'}`
       : `there is no namespace ${namespace}; there are ${[...this.#namespaces.keys()].join(', ')}`;
     return new CausewayError('UNKNOWN_COLLECTION', message, {
-      hint: 'check the name, or add it to the config of every region',
+      hint: 'check the name, or create it: causeway collection create',
     });
+  }
+
+  #knowsCollectionsOf(placement: PlacementSettings): boolean {
+    for (let index = 0; index < placement.shards; index++) {
+      const shard = shardId(placement.id, index);
+      const runner = this.#runners.get(shard);
+      if (runner === undefined) {
+        // Another node of the region has it.
+        if (this.#phase === 'starting') return false;
+        continue;
+      }
+      if (!this.#changes.knows(shard) || runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
+    }
+    return true;
+  }
+
+  /** Where a key of a namespace lives; those of `_system` live with what they are about. */
+  #placementOf(namespace: string, key: string): PlacementSettings | undefined {
+    return this.#namespaces.get(
+      namespace === SYSTEM_NAMESPACE ? key.slice(0, Math.max(0, key.indexOf('/'))) : namespace,
+    );
+  }
+
+  /** The shards that a namespace may have keys in, as far as this region holds them. */
+  #shardsOf(namespace: string): readonly ShardId[] {
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return namespace === SYSTEM_NAMESPACE ? [...this.#members.keys()] : [];
+    return Array.from({ length: placement.shards }, (_, index) => shardId(placement.id, index));
   }
 
   read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
@@ -730,15 +833,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     const collection = this.collection(request.namespace, request.collection);
-    const placement = this.#namespaces.get(request.namespace);
-    if (collection === undefined || placement === undefined) {
+    if (collection === undefined) {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
-      runners: () => this.#runnersOfRead(placement, request),
+      runners: () => this.#runnersOfRead(request),
       answer: (runners, as, answered) => this.#readNow(runners, request, collection, as, answered),
       cut: (runners) => {
         const keys = request.keys.map((key, i) => ({ key, stateKey: stateKey(collection, key), runner: runners[i]! }));
@@ -754,8 +856,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     const collection = this.collection(request.namespace, request.collection);
-    const placement = this.#namespaces.get(request.namespace);
-    if (collection === undefined || placement === undefined) {
+    if (collection === undefined) {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
@@ -768,7 +869,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
-      runners: () => this.#runnersOfScan(placement, request),
+      runners: () => this.#runnersOfScan(request),
       answer: (runners, as, answered) => this.#scanNow(runners, request, range, as, answered),
       cut: (runners) => new StableScan(range, runners, this.region),
       done,
@@ -912,10 +1013,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** One per key. */
-  #runnersOfRead(placement: PlacementSettings, request: ReadRequest): ShardRunner[] | CausewayError {
+  #runnersOfRead(request: ReadRequest): ShardRunner[] | CausewayError {
     const { namespace, collection, keys } = request;
     const runners: ShardRunner[] = [];
     for (const key of keys) {
+      const placement = this.#placementOf(namespace, key);
+      if (placement === undefined) return this.#unknownCollection(namespace, collection);
       const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
       const runner = this.#readable(placement, namespace, shard);
       if (runner instanceof CausewayError) return runner;
@@ -925,10 +1028,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** Every shard of the namespace. */
-  #runnersOfScan(placement: PlacementSettings, request: ScanRequest): ShardRunner[] | CausewayError {
+  #runnersOfScan({ namespace }: ScanRequest): ShardRunner[] | CausewayError {
     const runners: ShardRunner[] = [];
-    for (let index = 0; index < placement.shards; index++) {
-      const runner = this.#readable(placement, request.namespace, shardId(placement.id, index));
+    for (const shard of this.#shardsOf(namespace)) {
+      const placement = this.#placements.get(shardParts(shard).placementId)!;
+      const runner = this.#readable(placement, namespace, shard);
       if (runner instanceof CausewayError) return runner;
       runners.push(runner);
     }
@@ -1025,26 +1129,21 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       sink.failed(error);
       return { resume: () => undefined, cancel: () => undefined };
     };
-    const placement = this.#namespaces.get(request.namespace);
-    if (placement === undefined)
-      return refused(this.#unknownCollection(request.namespace, request.collections[0] ?? '*'));
+    const shards = this.#shardsOf(request.namespace);
+    if (shards.length === 0) return refused(this.#unknownCollection(request.namespace, request.collections[0] ?? '*'));
     for (const name of request.collections) {
       if (this.collection(request.namespace, name) === undefined)
         return refused(this.#unknownCollection(request.namespace, name));
     }
     if (this.#phase !== 'running') return refused(this.#notReady());
     const sources: FeedShard[] = [];
-    for (let index = 0; index < placement.shards; index++) {
-      const runner = this.#runners.get(shardId(placement.id, index));
+    for (const shard of shards) {
+      const runner = this.#runners.get(shard);
       if (runner === undefined || !runner.recovered || runner.stopped) {
         return refused(
-          new CausewayError(
-            'UNAVAILABLE',
-            `shard ${placement.id}/${index} is not served by node ${this.node} of ${this.region} now`,
-            {
-              outcome: 'not-applied',
-            },
-          ),
+          new CausewayError('UNAVAILABLE', `shard ${shard} is not served by node ${this.node} of ${this.region} now`, {
+            outcome: 'not-applied',
+          }),
         );
       }
       sources.push(this.#feedShard(runner.shard));
@@ -1215,6 +1314,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if ([...this.#runners.values()].some((runner) => runner.stopped || !runner.recovered)) {
       return { state: 'starting', reason: 'a shard is read again from its log' };
     }
+    for (const shard of this.#runners.keys()) {
+      if (!this.#changes.knows(shard))
+        return { state: 'starting', reason: 'the definitions of collections are being read' };
+    }
     return { state: 'ready', reason: '' };
   }
 
@@ -1245,19 +1348,22 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         ),
       ),
       shards: runners.map((runner) => shardStatus(runner)),
-      collections: this.settings.collections,
+      collections: this.#collections.served(),
       keys: runners.reduce((keys, runner) => keys + runner.engine.keys, 0),
       counters: {
         ...this.#counters,
         bytesReceived: links.dialled.reduce((bytes, link) => bytes + link.bytesReceived, 0),
       },
-      alarms: alarmsOf(runners, [
-        { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
-        { alarm: this.#behindPeers, code: 'log-damaged' },
-        { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
-        { alarm: this.#damaged, code: 'log-damaged' },
-        { alarm: this.#readOnly, code: 'read-only' },
-      ]),
+      alarms: [
+        ...alarmsOf(runners, [
+          { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
+          { alarm: this.#behindPeers, code: 'log-damaged' },
+          { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
+          { alarm: this.#damaged, code: 'log-damaged' },
+          { alarm: this.#readOnly, code: 'read-only' },
+        ]),
+        ...this.#changes.alarms(),
+      ],
     };
   }
 
@@ -1395,6 +1501,13 @@ function overloaded(message: string): CausewayError {
   return new CausewayError('OVERLOADED', message, {
     retryAfterMs: OVERLOAD_RETRY_MS,
     hint: 'slow down and send it again',
+  });
+}
+
+function systemNamespace(): CausewayError {
+  return new CausewayError('INVALID_ARGUMENT', `namespace ${SYSTEM_NAMESPACE} is written by Causeway alone`, {
+    hint: 'collections are changed by causeway collection create, alter and drop',
+    details: { field: 'namespace' },
   });
 }
 

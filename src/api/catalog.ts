@@ -44,6 +44,16 @@ export class Catalog {
   /** The namespace is known. */
   checkCollection(namespace: string, name: string): CausewayError | undefined {
     if (this.#region.collection(namespace, name) !== undefined) return undefined;
+    // Definitions may be in what it has not read yet.
+    if (!this.#region.ready()) {
+      return new CausewayError(
+        'NOT_READY',
+        `the node is not ready, and knows no collection '${name.slice(0, 80)}' yet`,
+        {
+          hint: 'try again shortly, or another node',
+        },
+      );
+    }
     const known = this.names().get(namespace) ?? [];
     return unknown('collection', name, known, 'causeway collection create makes one');
   }

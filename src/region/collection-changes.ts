@@ -142,8 +142,11 @@ export class CollectionChanges {
   /** Every region has heard of it, and nothing can come that was before it. */
   #settled({ ref, created, dropped }: CollectionStatus): boolean {
     const stamp = Math.max(created?.stamp ?? 0, dropped?.stamp ?? 0);
-    if (stamp === 0) return true;
-    const runner = this.#host.holderOf(ref.namespace, ref.name);
+    return stamp === 0 || this.#passed(ref.namespace, ref.name, stamp);
+  }
+
+  #passed(namespace: string, name: string, stamp: number): boolean {
+    const runner = this.#host.holderOf(namespace, name);
     return runner !== undefined && runner.stableFloor(this.#host.nowMs()) >= stamp;
   }
 
@@ -262,23 +265,29 @@ export class CollectionChanges {
     const { runner, change } = looked;
     const { namespace, name } = asked.spec;
     if (change.kind === 'nothing') {
-      this.#answer(asked, change.ids, false);
+      this.#answer(asked, change.ids, undefined);
       return;
     }
     const op = { collection: DEFINITIONS, key: definitionKey(namespace, name), intent: change.intent };
     this.#host.write(runner, op, Math.max(0, asked.deadlineAtMs - this.#host.monotonicMs()), (result) => {
-      if (result.ok) this.#answer(asked, change.ids, true);
+      if (result.ok) this.#answer(asked, change.ids, result.version.stamp);
       else asked.done(result.error);
     });
   }
 
-  #answer(asked: Asked, ids: readonly number[], changed: boolean): void {
+  /** `stamp`: of what was written. */
+  #answer(asked: Asked, ids: readonly number[], stamp: number | undefined): void {
     const { spec, done } = asked;
     const concerned = (): CollectionInfo[] =>
       this.list().filter(
         ({ ref }) => ref.namespace === spec.namespace && ref.name === spec.name && ids.includes(ref.id),
       );
-    const answer = (): void => done({ collections: concerned(), changed });
+    const passed = (): boolean => stamp === undefined || this.#passed(spec.namespace, spec.name, stamp);
+    const answer = (): void => {
+      const heard = passed();
+      const collections = concerned().map((one) => ({ ...one, settled: one.settled && heard }));
+      done({ collections, changed: stamp !== undefined });
+    };
     if (!asked.untilSettled) {
       answer();
       return;
@@ -286,7 +295,7 @@ export class CollectionChanges {
     const error = this.#host.wait({
       deadlineAtMs: asked.deadlineAtMs,
       attempt: () => {
-        const settled = concerned().every((one) => one.settled);
+        const settled = passed() && concerned().every((one) => one.settled);
         if (settled) answer();
         return settled;
       },

@@ -1236,6 +1236,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         done(noSuchConflict(this.region, request));
         return;
       }
+      const { namespace, name, id } = first.collection;
+      if (this.collection(namespace, name)?.id !== id) {
+        done(collectionGone(first));
+        return;
+      }
       const key = stateKey(first.collection, first.key);
       runner.cache.load([{ key, type: first.collection.type }], () => {
         // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
@@ -1517,6 +1522,15 @@ function noSuchConflict(region: RegionId, { shard, loser, fields }: RestoreReque
     'KEY_NOT_FOUND',
     `the conflict journal of ${region} has no loser ${loser.origin}:${loser.seq}${where} in shard ${shard}`,
     { hint: 'ask the region that wrote the loser; entries are dropped when they are old or too many' },
+  );
+}
+
+function collectionGone({ collection, key }: Conflict): CausewayError {
+  const { namespace, name, id } = collection;
+  return new CausewayError(
+    'PRECONDITION_FAILED',
+    `${namespace}/${name}/${key} was lost in the collection with id ${id}, which is not what ${namespace}/${name} is now`,
+    { hint: `causeway collection show ${namespace}/${name} says what became of it` },
   );
 }
 

@@ -7,7 +7,7 @@ import type { View } from '../../src/merge/types.ts';
 import { peekShard } from '../../src/record/batch.ts';
 import { shardOf } from '../../src/record/hash.ts';
 import { runTimeId, type MergeTypeName } from '../../src/record/op.ts';
-import type { CollectionChange, CollectionInfo, ReadResult, WriteOp } from '../../src/region/region.ts';
+import type { CollectionChange, CollectionInfo, FeedEvent, ReadResult, WriteOp } from '../../src/region/region.ts';
 import { outcome, Pending, put, TestCluster, type TestRegion } from '../support/node-kit.ts';
 
 type Changed = Pending<CollectionChange | CausewayError>;
@@ -181,6 +181,35 @@ describe('one region', () => {
     expect(nowhere.value).toMatchObject({ code: 'UNKNOWN_COLLECTION' });
   });
 
+  test('a stream has what its name means, not what was dropped; what is not known yet is not held back', async () => {
+    const cluster = await TestCluster.started();
+    const eu = cluster.region('eu');
+    const follow = (): string[] => {
+      const told: string[] = [];
+      const request = { namespace: 'shop', collections: [], keyPrefix: '', form: 'op' } as const;
+      const sink = {
+        events: (events: readonly FeedEvent[]) => told.push(...events.map(({ key }) => key)) >= 0,
+        failed: (error: CausewayError) => void told.push(error.code),
+      };
+      eu.node.subscribe({ ...request, start: { kind: 'beginning' } }, sink);
+      return told;
+    };
+    create(eu, 'set-aw');
+    await cluster.run(200);
+    const live = follow();
+    eu.write(add('old', 'book'));
+    await cluster.run(500);
+    drop(eu);
+    await cluster.run(500);
+    create(eu, 'set-aw');
+    await cluster.run(200);
+    eu.write(add('new', 'book'));
+    await cluster.run(200);
+    const late = follow();
+    await cluster.run(200);
+    expect([live, late]).toEqual([['old', 'new'], ['new']]);
+  });
+
   test('names of the configuration are not changed at run time', async () => {
     const cluster = await TestCluster.started();
     const eu = cluster.region('eu');
@@ -310,6 +339,34 @@ describe('two regions', () => {
     lost = false;
     await cluster.until(() => served(us) !== undefined);
     for (const key of keys) expect(elements(us, key)).toEqual(['book']);
+  });
+
+  test('what was lost in a collection is not restored into another one of its name', async () => {
+    const cluster = await start();
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    create(eu, 'register-lww');
+    await cluster.run(2000);
+    cluster.cut('eu', 'us');
+    const lost = eu.write(cart('anna', 'mine'));
+    await cluster.run(300);
+    us.write(cart('anna', 'theirs'));
+    await cluster.run(300);
+    cluster.cut('eu', 'us', false);
+    await cluster.run(3000);
+    const [result] = lost.value!;
+    if (result?.ok !== true) throw new Error('not written');
+    drop(eu);
+    await cluster.run(1000);
+    create(eu, 'register-lww');
+    await cluster.run(1000);
+    const restored = new Pending<unknown>();
+    const request = { shard: result.shard, loser: result.version, fields: [], force: true, deadlineMs: 1000 };
+    eu.node.restoreConflict(request, (answer) => restored.answer(answer));
+    expect(restored.value).toMatchObject({
+      code: 'PRECONDITION_FAILED',
+      hint: expect.stringContaining('collection show shop/carts') as string,
+    });
+    expect(view(eu, 'anna')).toBeUndefined();
   });
 
   test('a drop ends reads and writes in every region that knows of it, and ops on their way are taken', async () => {

@@ -180,7 +180,8 @@ export class FakeRegion implements Region {
   refuseChange: CausewayError | undefined;
 
   collections(): readonly CollectionInfo[] {
-    return Array.from(this.#collections.values(), ({ namespace, name, id, type }) => ({
+    const byName = [...this.#collections.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return byName.map(({ namespace, name, id, type }) => ({
       ref: { namespace, name, id },
       type,
       state: 'served',

@@ -84,6 +84,7 @@ import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
+import { refusalOfWriteTo } from './system-namespace.ts';
 import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
 
@@ -705,9 +706,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const collection = this.#collections.get(op.namespace, op.collection);
     const placement = this.#namespaces.get(op.namespace);
     if (collection === undefined || placement === undefined)
-      return op.namespace === SYSTEM_NAMESPACE
-        ? systemNamespace()
-        : this.#unknownCollection(op.namespace, op.collection);
+      return refusalOfWriteTo(op.namespace) ?? this.#unknownCollection(op.namespace, op.collection);
     const keyBytes = Buffer.byteLength(op.key, 'utf8');
     if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
       return new CausewayError(
@@ -1506,13 +1505,6 @@ function overloaded(message: string): CausewayError {
   return new CausewayError('OVERLOADED', message, {
     retryAfterMs: OVERLOAD_RETRY_MS,
     hint: 'slow down and send it again',
-  });
-}
-
-function systemNamespace(): CausewayError {
-  return new CausewayError('INVALID_ARGUMENT', `namespace ${SYSTEM_NAMESPACE} is written by Causeway alone`, {
-    hint: 'collections are changed by causeway collection create, alter and drop',
-    details: { field: 'namespace' },
   });
 }
 

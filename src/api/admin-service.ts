@@ -159,7 +159,7 @@ export function adminService(env: ServiceEnv): {
     });
   });
 
-  const change = (
+  const changeOptions = (
     request: { readonly namespace: string; readonly deadlineMs: number; readonly wait: boolean },
     call: Call<object>,
   ): ChangeOptions => {
@@ -173,19 +173,17 @@ export function adminService(env: ServiceEnv): {
     listPage(region.collections(), request, region.id, env.limits.responseBytesMax),
   );
   later<CreateCollectionRequest__Output>('CreateCollection', (request, done, call) => {
-    region.createCollection(createSpec(request), change(request, call), (changed) => {
-      if (changed instanceof CausewayError) done(changed);
-      else done({ collection: onlyOne(changed), created: changed.changed, region: region.id });
-    });
+    region.createCollection(createSpec(request), changeOptions(request, call), (change) =>
+      done(changeMessage(change, (collection, created) => ({ collection, created, region: region.id }))),
+    );
   });
   later<AlterCollectionRequest__Output>('AlterCollection', (request, done, call) => {
-    region.alterCollection(alterSpec(request), change(request, call), (changed) => {
-      if (changed instanceof CausewayError) done(changed);
-      else done({ collection: onlyOne(changed), altered: changed.changed, region: region.id });
-    });
+    region.alterCollection(alterSpec(request), changeOptions(request, call), (change) =>
+      done(changeMessage(change, (collection, altered) => ({ collection, altered, region: region.id }))),
+    );
   });
   later<DropCollectionRequest__Output>('DropCollection', (request, done, call) => {
-    const options = { ...change(request, call), force: request.force };
+    const options = { ...changeOptions(request, call), force: request.force };
     region.dropCollection(dropSpec(request), options, (changed) => {
       if (changed instanceof CausewayError) done(changed);
       else done({ collections: changed.collections.map(collectionDocument), region: region.id });
@@ -222,10 +220,15 @@ export function adminService(env: ServiceEnv): {
   };
 }
 
-function onlyOne({ collections }: CollectionChange): object {
-  const [collection] = collections;
-  if (collection === undefined) throw new CausewayError('INTERNAL', 'a change of a collection without the collection');
-  return collectionDocument(collection);
+/** Never throws: the region's callbacks must not. */
+function changeMessage(
+  changed: CollectionChange | CausewayError,
+  message: (collection: object, changed: boolean) => object,
+): object | CausewayError {
+  if (changed instanceof CausewayError) return changed;
+  const [collection] = changed.collections;
+  if (collection !== undefined) return message(collectionDocument(collection), changed.changed);
+  return new CausewayError('INTERNAL', 'a change of a collection without the collection');
 }
 
 function statusMessage(status: RegionStatus): object {

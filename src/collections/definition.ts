@@ -12,17 +12,8 @@
 // touch other keys, and no state ever meets an op of another type.
 
 import type { View } from '../merge/types.ts';
-import {
-  compareVersions,
-  isRegionName,
-  SYSTEM_NAMESPACE,
-  type RegionId,
-  type StateKey,
-  type Version,
-} from '../record/ids.ts';
-import { mergeTypeOfCode, runTimeIdParts, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
-
-export const DEFINITIONS: CollectionRef = { namespace: SYSTEM_NAMESPACE, name: 'collections', id: 1, type: 'map-lww' };
+import { compareVersions, isRegionName, type RegionId, type StateKey, type Version } from '../record/ids.ts';
+import { DEFINITIONS, mergeTypeOfCode, runTimeIdParts, stateKey, type MergeTypeName } from '../record/op.ts';
 
 export function definitionKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;

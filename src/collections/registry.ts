@@ -1,12 +1,12 @@
 // What a node serves: the configuration's collections, and those that were created at run time, as far as it has heard.
-// Owns: the map from name to collection that every request looks into. It is made anew when definitions change, never while one is used.
+// Owns: the map from name to collection that every request looks into.
 //
 // The configuration wins over a definition of the same name: it is equal in all regions that replicate with each other. A definition
 // with the very id that the configuration gives is the same collection.
 
 import { SYSTEM_NAMESPACE, type ShardId, type Version } from '../record/ids.ts';
-import type { CollectionRef } from '../record/op.ts';
-import { definitionKey, DEFINITIONS, resolve, type Definition } from './definition.ts';
+import { DEFINITIONS, type CollectionRef } from '../record/op.ts';
+import { definitionKey, resolve, type Definition } from './definition.ts';
 
 /** A collection that requests may name. */
 export interface ServedCollection extends CollectionRef {
@@ -41,10 +41,12 @@ export interface Clash {
 
 export class CollectionRegistry {
   readonly #config = new Map<string, ServedCollection>();
-  readonly #definitions = new Map<ShardId, ReadonlyMap<string, readonly Definition[]>>();
+  /** Keys of rows, by the shard that holds them. */
+  readonly #keys = new Map<ShardId, ReadonlySet<string>>();
+  readonly #definitions = new Map<string, readonly Definition[]>();
   /** Kept, so that what is known by identity elsewhere stays known. */
   readonly #refs = new Map<string, ServedCollection>();
-  #served: ReadonlyMap<string, ServedCollection>;
+  readonly #served: Map<string, ServedCollection>;
 
   constructor(config: readonly CollectionRef[]) {
     const system = { ...DEFINITIONS, defaultExpiryMs: 0 };
@@ -52,7 +54,7 @@ export class CollectionRegistry {
     for (const { namespace, name, id, type } of config) {
       this.#config.set(definitionKey(namespace, name), { namespace, name, id, type, defaultExpiryMs: 0 });
     }
-    this.#served = this.#config;
+    this.#served = new Map(this.#config);
   }
 
   get(namespace: string, name: string): ServedCollection | undefined {
@@ -71,17 +73,22 @@ export class CollectionRegistry {
 
   /** All rows of a shard, by key. */
   replace(shard: ShardId, rows: ReadonlyMap<string, readonly Definition[]>): void {
-    this.#definitions.set(shard, rows);
-    const served = new Map(this.#config);
-    for (const byKey of this.#definitions.values()) {
-      for (const [key, definitions] of byKey) {
-        const { served: definition } = resolve(definitions);
-        if (definition?.type === undefined) continue;
-        const configured = this.#config.get(key);
-        if (configured === undefined || configured.id === definition.id) served.set(key, this.#refOf(definition));
-      }
-    }
-    this.#served = served;
+    for (const key of this.#keys.get(shard) ?? []) if (!rows.has(key)) this.#put(key, []);
+    this.#keys.set(shard, new Set(rows.keys()));
+    for (const [key, definitions] of rows) this.#put(key, definitions);
+  }
+
+  #put(key: string, definitions: readonly Definition[]): void {
+    this.#definitions.set(key, definitions);
+    if (definitions.length === 0) this.#definitions.delete(key);
+    const { served } = resolve(definitions);
+    const configured = this.#config.get(key);
+    const ref =
+      served?.type === undefined || (configured !== undefined && configured.id !== served.id)
+        ? configured
+        : this.#refOf(served);
+    if (ref === undefined) this.#served.delete(key);
+    else this.#served.set(key, ref);
   }
 
   #refOf({ namespace, name, id, type, defaultExpiryMs }: Definition): ServedCollection {
@@ -98,12 +105,7 @@ export class CollectionRegistry {
   }
 
   definitions(namespace: string, name: string): readonly Definition[] {
-    const key = definitionKey(namespace, name);
-    for (const byKey of this.#definitions.values()) {
-      const found = byKey.get(key);
-      if (found !== undefined) return found;
-    }
-    return [];
+    return this.#definitions.get(definitionKey(namespace, name)) ?? [];
   }
 
   /** Known to be something else than what its name means now: dropped, lost or hidden. What is not known at all is not. */
@@ -114,7 +116,7 @@ export class CollectionRegistry {
   }
 
   #all(): Definition[] {
-    return [...this.#definitions.values()].flatMap((byKey) => [...byKey.values()].flat());
+    return [...this.#definitions.values()].flat();
   }
 
   /** Everything there is, by name and then in the order of creation; the configuration's first. */

@@ -29,6 +29,7 @@ import {
   type ShardId,
 } from './ids.ts';
 import {
+  DEFINITIONS,
   MERGE_TYPE_CODES,
   mergeTypeOfCode,
   opMatches,
@@ -440,7 +441,9 @@ function readCollection(reader: ByteReader): CollectionRef {
   if (!NAME_PATTERN.test(namespace) || !NAME_PATTERN.test(name)) throw new MalformedBytes('a badly named collection');
   const typeOfId = runTimeIdParts(id)?.typeCode ?? code;
   if (typeOfId !== code) throw new MalformedBytes(`collection ${id} is of merge type ${typeOfId}, not ${code}`);
-  const collection = { namespace, name, id, type };
+  const { namespace: system, name: definitions } = DEFINITIONS;
+  const defines = namespace === system && name === definitions && id === DEFINITIONS.id && type === DEFINITIONS.type;
+  const collection = defines ? DEFINITIONS : { namespace, name, id, type };
   if (collectionsKnown.size >= COLLECTIONS_KNOWN_MAX) collectionsKnown.clear();
   collectionsKnown.set(`${namespace}/${name}#${id} ${code}`, collection);
   return collection;

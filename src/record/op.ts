@@ -11,7 +11,7 @@
 //   tag makes the op undecodable for such a node (which quarantines the stream: it never guesses).
 
 import { ByteWriter, MalformedBytes, type ByteReader } from './bytes.ts';
-import { KEY_BYTES_MAX, type StateKey } from './ids.ts';
+import { KEY_BYTES_MAX, SYSTEM_NAMESPACE, type StateKey } from './ids.ts';
 
 /** Merge types and their codes in records. A code is never used again for something else. */
 export const MERGE_TYPE_CODES = {
@@ -41,6 +41,9 @@ export interface CollectionRef {
   readonly id: number;
   readonly type: MergeTypeName;
 }
+
+/** Where collections of run time are defined. Decoded ops name it by this very object, so that they are told by a pointer. */
+export const DEFINITIONS: CollectionRef = { namespace: SYSTEM_NAMESPACE, name: 'collections', id: 1, type: 'map-lww' };
 
 /** The ids of collections created at run time: from here, 256 a generation, and the low byte is the code of the merge type. */
 export const RUN_TIME_ID_MIN = 2 ** 31;

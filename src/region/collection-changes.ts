@@ -16,18 +16,12 @@ import {
   type CreateSpec,
   type DropSpec,
 } from '../collections/changes.ts';
-import {
-  definitionKey,
-  DEFINITIONS,
-  definitionsOf,
-  definitionStateKey,
-  type Definition,
-} from '../collections/definition.ts';
+import { definitionKey, definitionsOf, definitionStateKey, type Definition } from '../collections/definition.ts';
 import { CollectionRegistry, type CollectionStatus } from '../collections/registry.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { mergeOf } from '../merge/merge.ts';
 import type { RegionId, ShardId } from '../record/ids.ts';
-import type { CollectionRef } from '../record/op.ts';
+import { DEFINITIONS, type CollectionRef } from '../record/op.ts';
 import type { EngineOp } from '../shard/engine.ts';
 import { stableFront } from './read-levels.ts';
 import type { Alarm, ChangeOptions, CollectionChanged, CollectionInfo, WriteResult } from './region.ts';
@@ -74,6 +68,8 @@ export class CollectionChanges {
   readonly #host: CollectionHost;
   /** Shards that are being read, and who is to be read afterwards. */
   readonly #reading = new Map<ShardId, ShardRunner | undefined>();
+  /** What waits until a shard has been read. */
+  readonly #afterRead = new Map<ShardId, (() => void)[]>();
   readonly #known = new Set<ShardId>();
   #clashesTold: ReadonlySet<string> = new Set();
 
@@ -118,7 +114,23 @@ export class CollectionChanges {
       this.#known.add(shard);
       if (first) this.#host.known();
     }
-    if (again !== undefined) this.read(again);
+    if (again !== undefined) {
+      this.read(again);
+      return;
+    }
+    const waiting = this.#afterRead.get(shard) ?? [];
+    this.#afterRead.delete(shard);
+    for (const fn of waiting) fn();
+  }
+
+  #whenRead(shard: ShardId, fn: () => void): void {
+    if (!this.#reading.has(shard)) {
+      fn();
+      return;
+    }
+    const waiting = this.#afterRead.get(shard);
+    if (waiting === undefined) this.#afterRead.set(shard, [fn]);
+    else waiting.push(fn);
   }
 
   #tellClashes(): void {
@@ -270,8 +282,12 @@ export class CollectionChanges {
     }
     const op = { collection: DEFINITIONS, key: definitionKey(namespace, name), intent: change.intent };
     this.#host.write(runner, op, Math.max(0, asked.deadlineAtMs - this.#host.monotonicMs()), (result) => {
-      if (result.ok) this.#answer(asked, change.ids, result.version.stamp);
-      else asked.done(result.error);
+      if (!result.ok) {
+        asked.done(result.error);
+        return;
+      }
+      const { stamp } = result.version;
+      this.#whenRead(runner.shard, () => this.#answer(asked, change.ids, stamp));
     });
   }
 

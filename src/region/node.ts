@@ -5,7 +5,7 @@
 
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
-import { definitionKey, DEFINITIONS } from '../collections/definition.ts';
+import { definitionKey } from '../collections/definition.ts';
 import { withDefaultExpiry } from '../collections/expiry.ts';
 import type { CollectionRegistry } from '../collections/registry.ts';
 import { ConflictJournal } from '../conflicts/journal.ts';
@@ -30,7 +30,7 @@ import {
 } from '../record/ids.ts';
 import { shardOf } from '../record/hash.ts';
 import { afterPrefix, compareKeys } from '../record/key-order.ts';
-import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
+import { DEFINITIONS, stateKey, type CollectionRef, type Op } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
 import { Links } from '../replication/links.ts';

@@ -9,8 +9,8 @@ import { msOfStamp, type Hlc } from '../clock/hlc.ts';
 import { ShardJournal } from '../conflicts/shard-journal.ts';
 import type { StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
-import { SYSTEM_NAMESPACE, type OriginId, type RegionId, type ShardId, type StateKey } from '../record/ids.ts';
-import { mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
+import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
+import { DEFINITIONS, mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
 import type { Received } from '../replication/host.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
@@ -842,15 +842,9 @@ export class ShardRunner {
   }
 }
 
-/** Ops that name one collection share its object, so this is a comparison of pointers an op. */
+/** A comparison of pointers an op. */
 function definesCollections(ops: readonly { readonly collection: CollectionRef | undefined }[]): boolean {
-  let last: CollectionRef | undefined;
-  for (let i = 0; i < ops.length; i++) {
-    const { collection } = ops[i]!;
-    if (collection === last) continue;
-    last = collection;
-    if (collection?.namespace === SYSTEM_NAMESPACE) return true;
-  }
+  for (let i = 0; i < ops.length; i++) if (ops[i]!.collection === DEFINITIONS) return true;
   return false;
 }
 

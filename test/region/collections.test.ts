@@ -1,13 +1,12 @@
 // Collections created, altered and dropped at run time, by whole nodes: what each region then serves, and what it never mixes up.
 
 import { describe, expect, test } from 'vitest';
-import { DEFINITIONS } from '../../src/collections/definition.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
 import type { Intent, View } from '../../src/merge/types.ts';
 import { peekShard } from '../../src/record/batch.ts';
 import { shardOf } from '../../src/record/hash.ts';
 import { shardId, type ShardId } from '../../src/record/ids.ts';
-import { runTimeId, type MergeTypeName } from '../../src/record/op.ts';
+import { DEFINITIONS, runTimeId, type MergeTypeName } from '../../src/record/op.ts';
 import type { CollectionChange, CollectionInfo, FeedEvent, ReadResult, WriteOp } from '../../src/region/region.ts';
 import { SeededRandom } from '../../chaos/sim/random.ts';
 import { outcome, Pending, put, TestCluster, type TestRegion } from '../support/node-kit.ts';
@@ -210,6 +209,28 @@ describe('one region', () => {
     const late = follow();
     await cluster.run(200);
     expect([live, late]).toEqual([['old', 'new'], ['new']]);
+  });
+
+  test('a store that takes its time: nobody is answered before the definitions are read, and no node is ready', async () => {
+    const cluster = new TestCluster();
+    const eu = cluster.region('eu');
+    const start = (): void => {
+      void eu.start();
+      const scan = eu.store.scan.bind(eu.store);
+      eu.store.scan = (...[shard, from, to, limit, done]) =>
+        void cluster.scheduler.after(300, () => scan(shard, from, to, limit, done), eu.life);
+    };
+    start();
+    await cluster.until(() => eu.node.ready());
+    const created = create(eu, 'set-aw');
+    await cluster.run(2000);
+    expect(created.value).toMatchObject({ changed: true, collections: [{ state: 'served' }] });
+    eu.crash();
+    start();
+    await cluster.until(() => eu.node.status().stateReason === 'the definitions of collections are being read');
+    expect(outcome(eu.write(add('anna', 'book')))).toBe('NOT_READY');
+    await cluster.until(() => eu.node.ready());
+    expect(elements(eu, 'anna')).toEqual([]);
   });
 
   test('names of the configuration are not changed at run time', async () => {

@@ -10,6 +10,10 @@ import {
   wireMethod,
   type WireMethod,
 } from '../proto/load.ts';
+import type { AlterCollectionRequest__Output } from '../proto/generated/causeway/v1/AlterCollectionRequest.ts';
+import type { CreateCollectionRequest__Output } from '../proto/generated/causeway/v1/CreateCollectionRequest.ts';
+import type { DropCollectionRequest__Output } from '../proto/generated/causeway/v1/DropCollectionRequest.ts';
+import type { ListCollectionsRequest__Output } from '../proto/generated/causeway/v1/ListCollectionsRequest.ts';
 import type { ConflictsRequest__Output } from '../proto/generated/causeway/v1/ConflictsRequest.ts';
 import type { DigestsRequest__Output } from '../proto/generated/causeway/v1/DigestsRequest.ts';
 import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/GetConflictRequest.ts';
@@ -17,7 +21,8 @@ import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v
 import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
 import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
 import type { Dot, ShardId } from '../record/ids.ts';
-import type { ConflictQuery, RegionStatus, ShardDigest } from '../region/region.ts';
+import type { ChangeOptions, CollectionChange, ConflictQuery, RegionStatus, ShardDigest } from '../region/region.ts';
+import { alterSpec, collectionDocument, createSpec, dropSpec, listPage } from './collection-calls.ts';
 import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
 import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
 import { unary, wellFormed } from './data-service.ts';
@@ -154,6 +159,37 @@ export function adminService(env: ServiceEnv): {
     });
   });
 
+  const changeOptions = (
+    request: { readonly namespace: string; readonly deadlineMs: number; readonly wait: boolean },
+    call: Call<object>,
+  ): ChangeOptions => {
+    authorize(env, call, 'operate', request.namespace);
+    const refusal = env.load.refusal(0);
+    if (refusal !== undefined) throw refusal;
+    return { deadlineMs: effectiveDeadlineMs(request.deadlineMs, Infinity), wait: request.wait };
+  };
+
+  method<ListCollectionsRequest__Output>('ListCollections', (request) =>
+    listPage(region.collections(), request, region.id, env.limits.responseBytesMax),
+  );
+  later<CreateCollectionRequest__Output>('CreateCollection', (request, done, call) => {
+    region.createCollection(createSpec(request), changeOptions(request, call), (change) =>
+      done(changeMessage(change, (collection, created) => ({ collection, created, region: region.id }))),
+    );
+  });
+  later<AlterCollectionRequest__Output>('AlterCollection', (request, done, call) => {
+    region.alterCollection(alterSpec(request), changeOptions(request, call), (change) =>
+      done(changeMessage(change, (collection, altered) => ({ collection, altered, region: region.id }))),
+    );
+  });
+  later<DropCollectionRequest__Output>('DropCollection', (request, done, call) => {
+    const options = { ...changeOptions(request, call), force: request.force };
+    region.dropCollection(dropSpec(request), options, (changed) => {
+      if (changed instanceof CausewayError) done(changed);
+      else done({ collections: changed.collections.map(collectionDocument), region: region.id });
+    });
+  });
+
   definition['WatchConflicts'] = wireMethod(SERVICE, 'WatchConflicts', {
     request: objectCodec<object, object>('causeway.v1.WatchConflictsRequest'),
     response: rawCodec,
@@ -182,6 +218,17 @@ export function adminService(env: ServiceEnv): {
     definition: definition as Record<string, WireMethod<never, Buffer>>,
     implementation: implementation as UntypedServiceImplementation,
   };
+}
+
+/** Never throws: the region's callbacks must not. */
+function changeMessage(
+  changed: CollectionChange | CausewayError,
+  message: (collection: object, changed: boolean) => object,
+): object | CausewayError {
+  if (changed instanceof CausewayError) return changed;
+  const [collection] = changed.collections;
+  if (collection !== undefined) return message(collectionDocument(collection), changed.changed);
+  return new CausewayError('INTERNAL', 'a change of a collection without the collection');
 }
 
 function statusMessage(status: RegionStatus): object {

@@ -1,6 +1,7 @@
 // Names that requests use, and what to say when they are wrong.
 
 import { CausewayError } from '../errors/errors.ts';
+import { SYSTEM_NAMESPACE } from '../record/ids.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 
@@ -36,15 +37,25 @@ export class Catalog {
   }
 
   checkNamespace(namespace: string): CausewayError | undefined {
-    if (this.#region.placementOf(namespace) !== undefined) return undefined;
+    if (namespace === SYSTEM_NAMESPACE || this.#region.placementOf(namespace) !== undefined) return undefined;
     return unknown('namespace', namespace, [...this.names().keys()], 'namespaces stand in the configuration');
   }
 
   /** The namespace is known. */
   checkCollection(namespace: string, name: string): CausewayError | undefined {
     if (this.#region.collection(namespace, name) !== undefined) return undefined;
+    // Definitions may be in what it has not read yet.
+    if (!this.#region.ready()) {
+      return new CausewayError(
+        'NOT_READY',
+        `the node is not ready, and knows no collection '${name.slice(0, 80)}' yet`,
+        {
+          hint: 'try again shortly, or another node',
+        },
+      );
+    }
     const known = this.names().get(namespace) ?? [];
-    return unknown('collection', name, known, `collections of '${namespace}' stand in the configuration`);
+    return unknown('collection', name, known, 'causeway collection create makes one');
   }
 }
 

@@ -8,7 +8,7 @@ import type { ReadRequest__Output } from '../proto/generated/causeway/v1/ReadReq
 import type { ScanRequest__Output } from '../proto/generated/causeway/v1/ScanRequest.ts';
 import type { SubscribeRequest__Output } from '../proto/generated/causeway/v1/SubscribeRequest.ts';
 import { WireWriter } from '../proto/wire.ts';
-import { KEY_BYTES_MAX } from '../record/ids.ts';
+import { KEY_BYTES_MAX, SYSTEM_NAMESPACE } from '../record/ids.ts';
 import { LIMITS } from '../merge/types.ts';
 import { viewBytes } from '../merge/view-bytes.ts';
 import type { Consistency, FeedStart, ReadResult, ScanResult } from '../region/region.ts';
@@ -355,6 +355,9 @@ function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart 
   }
 }
 
+/** Of `_system`, whose keys lie with what they are about. */
+const EVERY_PLACEMENT = { placementId: 0, shards: 0 };
+
 function topology(
   env: ServiceEnv,
   call: Unary<GetTopologyRequest__Output>,
@@ -369,12 +372,14 @@ function topology(
   }
   const status = region.status();
   const namespaces = new Map<string, { name: string; placementId: number; shards: number; collections: unknown[] }>();
-  for (const collection of status.collections) {
+  const system =
+    request.namespace === SYSTEM_NAMESPACE ? region.collection(SYSTEM_NAMESPACE, 'collections') : undefined;
+  for (const collection of system === undefined ? status.collections : [system]) {
     const name = collection.namespace;
     if (request.namespace !== '' && name !== request.namespace) continue;
     let entry = namespaces.get(name);
     if (entry === undefined) {
-      const placement = region.placementOf(name);
+      const placement = collection === system ? EVERY_PLACEMENT : region.placementOf(name);
       if (placement === undefined) continue;
       entry = { name, ...placement, collections: [] };
       namespaces.set(name, entry);

@@ -69,7 +69,8 @@ export class FeedStream implements FeedSink, Drainable {
     const { region } = this.#env;
     const placement = region.placementOf(namespace);
     for (const { shard, origins } of region.status().shards) {
-      if (shardParts(shard).placementId !== placement?.placementId) continue;
+      // Keys of `_system` are in every placement.
+      if (placement !== undefined && shardParts(shard).placementId !== placement.placementId) continue;
       this.events([], shard, new Map(origins.map(({ origin, seq }) => [origin, seq])));
     }
   }

@@ -17,6 +17,10 @@ const MERGE_TYPE_NUMBERS: Readonly<Record<MergeTypeName, number>> = {
 /** As Type.encode takes it. */
 export type CollectionMessage = Omit<CollectionInfo, 'mergeType'> & { mergeType: number };
 
+export function mergeTypeNumber(type: MergeTypeName): number {
+  return MERGE_TYPE_NUMBERS[type];
+}
+
 export function collectionMessage(collection: CollectionRef): CollectionMessage {
   return { name: collection.name, id: collection.id, mergeType: MERGE_TYPE_NUMBERS[collection.type] };
 }

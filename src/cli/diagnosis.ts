@@ -118,7 +118,8 @@ export function diagnoseTogether(statuses: readonly NodeStatus[]): Finding[] {
       level: 'warn',
       where: 'collections',
       says: `not in every region that was asked: ${partly.slice(0, 5).join(', ')}${partly.length > 5 ? ' …' : ''}`,
-      advice: 'Right when their namespace is placed so; else compare the configurations.',
+      advice:
+        'Right when their namespace is placed so, or while one that was just created is on its way; else compare the configurations.',
     });
   }
   return findings;

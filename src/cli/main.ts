@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   watch: async () => (await import('./watch.ts')).addWatch,
   export: async () => (await import('./export.ts')).addExport,
   import: async () => (await import('./import.ts')).addImport,
+  collection: async () => (await import('./collection.ts')).addCollection,
   conflicts: async () => (await import('./conflicts.ts')).addConflicts,
   status: async () => (await import('./status.ts')).addStatus,
   lag: async () => (await import('./lag.ts')).addLag,

@@ -79,8 +79,7 @@ export async function collectionType(client: Causeway, collection: string): Prom
     'UNKNOWN_COLLECTION',
     `namespace '${client.namespace}' has no collection '${collection}'; it has ${names.join(', ') || 'none'}`,
     {
-      hint:
-        guess === undefined ? 'Collections stand in the configuration of every region.' : `Did you mean '${guess}'?`,
+      hint: guess === undefined ? 'causeway collection create makes one, in every region.' : `Did you mean '${guess}'?`,
     },
   );
 }

@@ -70,6 +70,15 @@ export function keyRange(text: string): KeyRange {
   return { namespace, collection: collection === '' ? undefined : collection, prefix: prefix.join('/') };
 }
 
+/** `namespace/collection`. */
+export function collectionName(text: string): { readonly namespace: string; readonly name: string } {
+  const [namespace = '', name = '', ...rest] = text.split('/');
+  if (namespace === '' || name === '' || rest.length > 0) {
+    throw new InvalidArgumentError('Expected namespace/collection, for example demo/profiles.');
+  }
+  return { namespace, name };
+}
+
 /** Digits in groups of three. */
 export function count(value: number): string {
   return value.toLocaleString('en-US').replaceAll(',', ' ');

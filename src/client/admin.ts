@@ -1,9 +1,13 @@
 // What operators and tools ask one node. The shapes are those of src/region/region.ts, with plain names and records for JSON.
 
 import { messageType, objectCodec, wireMethod, type WireMethod } from '../proto/load.ts';
+import type { AlterCollectionResponse__Output } from '../proto/generated/causeway/v1/AlterCollectionResponse.ts';
 import type { ConflictsResponse__Output } from '../proto/generated/causeway/v1/ConflictsResponse.ts';
+import type { CreateCollectionResponse__Output } from '../proto/generated/causeway/v1/CreateCollectionResponse.ts';
 import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
+import type { DropCollectionResponse__Output } from '../proto/generated/causeway/v1/DropCollectionResponse.ts';
 import type { GetConflictResponse__Output } from '../proto/generated/causeway/v1/GetConflictResponse.ts';
+import type { ListCollectionsResponse__Output } from '../proto/generated/causeway/v1/ListCollectionsResponse.ts';
 import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
 import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
@@ -11,6 +15,21 @@ import type { StatusResponse__Output } from '../proto/generated/causeway/v1/Stat
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
+import {
+  attributes,
+  definitionOf,
+  definitionPageOf,
+  droppedOf,
+  mergeTypeNumber,
+  type AlteredCollection,
+  type ChangedCollection,
+  type CollectionFilter,
+  type CollectionOptions,
+  type DroppedCollection,
+  type DroppedCollections,
+  type NewCollection,
+  type NodeDefinitionPage,
+} from './collections.ts';
 import {
   conflictOf,
   listRequest,
@@ -220,6 +239,54 @@ export class AdminClient {
   async *watchConflicts(options: WatchConflictsOptions = {}): AsyncGenerator<ConflictBatch, void, undefined> {
     await this.#endpoint.connected(this.#limits(undefined), this.#connectTimeoutMs);
     yield* watchConflicts(this.#endpoint, options);
+  }
+
+  /** A page of the collections that the region knows: the configuration's, and those that were created at run time. */
+  async listCollections(filter: CollectionFilter = {}, options?: CallOptions): Promise<NodeDefinitionPage> {
+    const { namespace = '', name = '', dropped = false, pageSize = 0, pageToken = '' } = filter;
+    const request = { namespace, name, dropped, pageSize, pageToken };
+    return definitionPageOf(await this.#ask<ListCollectionsResponse__Output>('ListCollections', request, options));
+  }
+
+  /** In all regions of its namespace. Asked for again it changes nothing; PRECONDITION_FAILED when there is another one of the name. */
+  async createCollection(
+    spec: NewCollection,
+    { wait = false }: CollectionOptions = {},
+    options?: CallOptions,
+  ): Promise<ChangedCollection> {
+    const { namespace, name, type } = spec;
+    const request = { namespace, name, mergeType: mergeTypeNumber(type), ...attributes(spec), wait };
+    const answer = await this.#change<CreateCollectionResponse__Output>('CreateCollection', request, options);
+    return { collection: definitionOf(answer.collection), changed: answer.created, region: answer.region };
+  }
+
+  /** Attributes; PRECONDITION_FAILED when `type` is another one than the collection's, which never changes. */
+  async alterCollection(
+    spec: AlteredCollection,
+    { wait = false }: CollectionOptions = {},
+    options?: CallOptions,
+  ): Promise<ChangedCollection> {
+    const { namespace, name, type } = spec;
+    const request = { namespace, name, mergeType: mergeTypeNumber(type), ...attributes(spec), wait };
+    const answer = await this.#change<AlterCollectionResponse__Output>('AlterCollection', request, options);
+    return { collection: definitionOf(answer.collection), changed: answer.altered, region: answer.region };
+  }
+
+  /** For good. CONSISTENCY_NOT_REACHED while a region may not have heard of the collection, unless `force`. */
+  async dropCollection(
+    spec: DroppedCollection,
+    { wait = false, force = false }: CollectionOptions & { readonly force?: boolean } = {},
+    options?: CallOptions,
+  ): Promise<DroppedCollections> {
+    const { namespace, name, id = 0 } = spec;
+    const request = { namespace, name, id, force, wait };
+    return droppedOf(await this.#change<DropCollectionResponse__Output>('DropCollection', request, options));
+  }
+
+  /** The node answers by the deadline itself, with what it knows; a little before the call ends. */
+  #change<Res>(name: string, request: object, options: CallOptions | undefined): Promise<Res> {
+    const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
+    return this.#ask<Res>(name, { ...request, deadlineMs: Math.max(1, Math.floor(deadlineMs * 0.8)) }, options);
   }
 
   /** What it serves. '' = every namespace. */

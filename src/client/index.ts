@@ -3,6 +3,18 @@
 export { adminClient, type AdminClient } from './admin.ts';
 export type * from './admin.ts';
 export type {
+  AlteredCollection,
+  ChangedCollection,
+  CollectionAttributes,
+  CollectionFilter,
+  CollectionOptions,
+  DroppedCollection,
+  DroppedCollections,
+  NewCollection,
+  NodeDefinition,
+  NodeDefinitionPage,
+} from './collections.ts';
+export type {
   ConflictBatch,
   ConflictFilter,
   ConflictScope,

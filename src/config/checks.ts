@@ -1,6 +1,8 @@
 // What must fit together across options. Works on whatever parts are valid by themselves, so that one run finds all there
 // is to mend: a part that is wrong or missing is simply not looked at here.
 
+import { SYSTEM_NAMESPACE } from '../record/ids.ts';
+import { mergeTypeOfCode, runTimeIdParts } from '../record/op.ts';
 import { formatAddress, isLoopback, isWildcard, parseAddress, type Address } from './address.ts';
 import { shown, type Finding, type Path } from './problems.ts';
 import type { ParsedConfig } from './schema.ts';
@@ -132,6 +134,15 @@ function checkPlacements({ region, regions, placements }: Parts<ParsedConfig>): 
 function checkNamespaces({ placements, namespaces }: Parts<ParsedConfig>): Finding[] {
   if (namespaces === undefined) return [];
   const findings = repeated(namespaces, 'namespaces', 'name', 'each namespace once', 'Rename or remove one.');
+  for (const [i, namespace] of namespaces.entries()) {
+    if (namespace?.name !== SYSTEM_NAMESPACE) continue;
+    findings.push({
+      at: ['namespaces', i, 'name'],
+      expected: 'a name of your own',
+      got: shown(SYSTEM_NAMESPACE),
+      remedy: 'Rename it: Causeway keeps its own keys there.',
+    });
+  }
   const known = placements === undefined ? ['default'] : present(placements.map((each) => each?.name));
   if (placements !== undefined && known.length < placements.length) return findings;
   for (const [i, namespace] of namespaces.entries()) {
@@ -168,6 +179,16 @@ function checkCollections({ namespaces, collections }: Parts<ParsedConfig>): Fin
       });
     }
     if (name === undefined) continue;
+    const { id = 1, type } = collection ?? {};
+    const typeOfId = mergeTypeOfCode(runTimeIdParts(id)?.typeCode ?? -1);
+    if (runTimeIdParts(id) !== undefined && type !== undefined && typeOfId !== type) {
+      findings.push({
+        at: ['collections', i, 'id'],
+        expected: typeOfId === undefined ? 'an id below 2147483648' : `type ${typeOfId}, which is in this id`,
+        got: `${id} with type ${type}`,
+        remedy: 'Take id and type as `causeway collection show` prints them, or an id of your own below 2147483648.',
+      });
+    }
     const full = `${namespace}/${name}`;
     const first = seen.get(full);
     if (first !== undefined) {

@@ -238,8 +238,8 @@ const collection = z
     namespace: named(NAME_PATTERN, NAME_EXPECTED, 'The namespace it belongs to.'),
     name: named(NAME_PATTERN, NAME_EXPECTED, "The collection's name."),
     type: oneOf(MERGE_TYPES, { is: 'Its merge type (docs/MERGE_TYPES.md); fixed for ever for this id.' }),
-    id: whole(1, 2 ** 31 - 1, 1, {
-      is: 'Tells a collection from an earlier one of the same name. Raise it to start empty with another type.',
+    id: whole(1, 2 ** 32 - 1, 1, {
+      is: 'Tells a collection from an earlier one of the same name. Raise it to start empty with another type. From 2147483648 on: the id of a collection that was created at run time, to go on with its data.',
     }),
   })
   .register(optionFacts, { is: 'A collection.', expected: 'a mapping with namespace, name and type' });

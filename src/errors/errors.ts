@@ -103,7 +103,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeFacts>> = {
     retriable: false,
     outcome: 'not-applied',
     exitCode: EXIT_CODES.usage,
-    meaning: 'No collection of this name is configured.',
+    meaning: 'There is no collection of this name, as far as the region knows.',
   },
   KEY_NOT_FOUND: {
     grpcStatus: GRPC_STATUS.NOT_FOUND,

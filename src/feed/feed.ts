@@ -13,7 +13,7 @@ import type { View } from '../merge/types.ts';
 import { stampOfMs } from '../clock/hlc.ts';
 import { readBatchHeader, walkOps, type BatchHeader, type OpFilter } from '../record/batch.ts';
 import type { OriginId, ShardId } from '../record/ids.ts';
-import type { Op } from '../record/op.ts';
+import type { CollectionRef, Op } from '../record/op.ts';
 import { dominates } from '../record/vector.ts';
 import type { System } from '../system/system.ts';
 import type { FeedEvent, FeedSink, FeedStart, FeedSubscription, SubscribeRequest } from './types.ts';
@@ -50,11 +50,14 @@ interface Position {
 export class Feed {
   readonly #log: Log;
   readonly #system: System;
+  readonly #passedOver: (collection: CollectionRef) => boolean;
   readonly #subscriptions = new Set<Subscription>();
 
-  constructor(log: Log, system: System) {
+  /** `passedOver`: of a collection that its name does not mean any more; asked once for each collection of a batch. */
+  constructor(log: Log, system: System, passedOver: (collection: CollectionRef) => boolean = () => false) {
     this.#log = log;
     this.#system = system;
+    this.#passedOver = passedOver;
   }
 
   get size(): number {
@@ -62,9 +65,8 @@ export class Feed {
   }
 
   subscribe(request: SubscribeRequest, sources: readonly FeedShard[], sink: FeedSink): FeedSubscription {
-    const subscription = new Subscription(request, sources, sink, this.#log, this.#system, () => {
-      this.#subscriptions.delete(subscription);
-    });
+    const ended = (): void => void this.#subscriptions.delete(subscription);
+    const subscription = new Subscription(request, sources, sink, this.#log, this.#system, this.#passedOver, ended);
     this.#subscriptions.add(subscription);
     subscription.resume();
     return subscription;
@@ -105,12 +107,16 @@ class Subscription implements FeedSubscription {
     sink: FeedSink,
     log: Log,
     system: System,
+    passedOver: (collection: CollectionRef) => boolean,
     ended: () => void,
   ) {
     this.#request = request;
     const names = new Set(request.collections);
     this.#filter = {
-      wants: ({ namespace, name }) => namespace === request.namespace && (names.size === 0 || names.has(name)),
+      wants: (collection) =>
+        collection.namespace === request.namespace &&
+        (names.size === 0 || names.has(collection.name)) &&
+        !passedOver(collection),
       keyPrefix: Buffer.from(request.keyPrefix),
     };
     this.#sink = sink;

@@ -29,10 +29,12 @@ import {
   type ShardId,
 } from './ids.ts';
 import {
+  DEFINITIONS,
   MERGE_TYPE_CODES,
   mergeTypeOfCode,
   opMatches,
   readOp,
+  runTimeIdParts,
   skipOp,
   skipExtensions,
   writeOp,
@@ -437,7 +439,11 @@ function readCollection(reader: ByteReader): CollectionRef {
   const known = collectionsKnown.get(`${namespace}/${name}#${id} ${code}`);
   if (known !== undefined) return known;
   if (!NAME_PATTERN.test(namespace) || !NAME_PATTERN.test(name)) throw new MalformedBytes('a badly named collection');
-  const collection = { namespace, name, id, type };
+  const typeOfId = runTimeIdParts(id)?.typeCode ?? code;
+  if (typeOfId !== code) throw new MalformedBytes(`collection ${id} is of merge type ${typeOfId}, not ${code}`);
+  const { namespace: system, name: definitions } = DEFINITIONS;
+  const defines = namespace === system && name === definitions && id === DEFINITIONS.id && type === DEFINITIONS.type;
+  const collection = defines ? DEFINITIONS : { namespace, name, id, type };
   if (collectionsKnown.size >= COLLECTIONS_KNOWN_MAX) collectionsKnown.clear();
   collectionsKnown.set(`${namespace}/${name}#${id} ${code}`, collection);
   return collection;

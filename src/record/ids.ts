@@ -17,6 +17,8 @@ export const INCARNATION_MAX = 2 ** 48 - 1;
 export const REGION_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 export const NAME_PATTERN = /^[a-zA-Z0-9_](?:[a-zA-Z0-9._-]{0,62}[a-zA-Z0-9_])?$/;
 export const KEY_BYTES_MAX = 1024;
+/** Causeway's own, in every placement: clients read it, only nodes write to it. */
+export const SYSTEM_NAMESPACE = '_system';
 
 export function isRegionName(text: string): text is RegionId {
   return REGION_PATTERN.test(text);

@@ -11,7 +11,7 @@
 //   tag makes the op undecodable for such a node (which quarantines the stream: it never guesses).
 
 import { ByteWriter, MalformedBytes, type ByteReader } from './bytes.ts';
-import { KEY_BYTES_MAX, type StateKey } from './ids.ts';
+import { KEY_BYTES_MAX, SYSTEM_NAMESPACE, type StateKey } from './ids.ts';
 
 /** Merge types and their codes in records. A code is never used again for something else. */
 export const MERGE_TYPE_CODES = {
@@ -37,9 +37,32 @@ export function mergeTypeOfCode(code: number): MergeTypeName | undefined {
 export interface CollectionRef {
   readonly namespace: string;
   readonly name: string;
-  /** 1 for collections of the config; chosen at creation otherwise. */
+  /** Below RUN_TIME_ID_MIN for collections of the config, 1 unless it says otherwise; runTimeId() of one created at run time. */
   readonly id: number;
   readonly type: MergeTypeName;
+}
+
+/** Where collections of run time are defined. Decoded ops name it by this very object, so that they are told by a pointer. */
+export const DEFINITIONS: CollectionRef = { namespace: SYSTEM_NAMESPACE, name: 'collections', id: 1, type: 'map-lww' };
+
+/** The ids of collections created at run time: from here, 256 a generation, and the low byte is the code of the merge type. */
+export const RUN_TIME_ID_MIN = 2 ** 31;
+export const GENERATION_MAX = 2 ** 23 - 1;
+const IDS_PER_GENERATION = 256;
+
+/** `generation`: 1 for the first collection of a name, one more each time that it is created again after it was dropped. */
+export function runTimeId(generation: number, type: MergeTypeName): number {
+  if (!(generation >= 1 && generation <= GENERATION_MAX)) throw new RangeError(`a generation of ${generation}`);
+  return RUN_TIME_ID_MIN + generation * IDS_PER_GENERATION + MERGE_TYPE_CODES[type];
+}
+
+/** undefined: not an id of a collection created at run time. */
+export function runTimeIdParts(id: number): { readonly generation: number; readonly typeCode: number } | undefined {
+  if (id < RUN_TIME_ID_MIN) return undefined;
+  return {
+    generation: Math.floor((id - RUN_TIME_ID_MIN) / IDS_PER_GENERATION),
+    typeCode: id % IDS_PER_GENERATION,
+  };
 }
 
 export function stateKeyPrefix(collection: CollectionRef): string {

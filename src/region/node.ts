@@ -5,6 +5,9 @@
 
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { definitionKey } from '../collections/definition.ts';
+import { withDefaultExpiry } from '../collections/expiry.ts';
+import type { CollectionRegistry } from '../collections/registry.ts';
 import { ConflictJournal } from '../conflicts/journal.ts';
 import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
 import type { ShardJournal } from '../conflicts/shard-journal.ts';
@@ -19,6 +22,7 @@ import {
   originRegion,
   shardId,
   shardParts,
+  SYSTEM_NAMESPACE,
   type Dot,
   type OriginId,
   type RegionId,
@@ -26,7 +30,7 @@ import {
 } from '../record/ids.ts';
 import { shardOf } from '../record/hash.ts';
 import { afterPrefix, compareKeys } from '../record/key-order.ts';
-import { stateKey, type CollectionRef, type Op } from '../record/op.ts';
+import { DEFINITIONS, stateKey, type CollectionRef, type Op } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
 import { Links } from '../replication/links.ts';
@@ -37,16 +41,23 @@ import { latest } from '../shard/key-slot.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { refusalOfAtomic, withTheOthers } from './atomic.ts';
+import { CollectionChanges } from './collection-changes.ts';
 import { LagSamples } from './lag.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
+  AlterSpec,
+  ChangeOptions,
+  CollectionChanged,
+  CollectionInfo,
   Conflict,
   ConflictPage,
   ConflictQuery,
   ConflictSink,
   ConflictSubscription,
   Consistency,
+  CreateSpec,
+  DropSpec,
   FeedSink,
   FeedSubscription,
   ReadRequest,
@@ -73,6 +84,7 @@ import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
+import { refusalOfWriteTo } from './system-namespace.ts';
 import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
 
@@ -131,7 +143,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #ports: NodePorts;
   readonly #placements = new Map<number, PlacementSettings>();
   readonly #namespaces = new Map<string, PlacementSettings>();
-  readonly #collections = new Map<string, CollectionRef>();
+  readonly #changes: CollectionChanges;
+  readonly #collections: CollectionRegistry;
   /** Every shard that this region holds, owned by this node or not. */
   readonly #members = new Map<ShardId, readonly RegionId[]>();
   readonly #runners = new Map<ShardId, ShardRunner>();
@@ -199,9 +212,22 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const placement = this.#placements.get(namespace.placementId);
       if (placement !== undefined) this.#namespaces.set(namespace.name, placement);
     }
-    for (const collection of settings.collections) {
-      this.#collections.set(`${collection.namespace}/${collection.name}`, collection);
-    }
+    this.#changes = new CollectionChanges(settings.collections, {
+      region: this.region,
+      ownerOf: (namespace, name) => this.#definer(namespace, name),
+      holderOf: (namespace, name) => {
+        const runner = this.#definer(namespace, name, false);
+        return runner instanceof CausewayError ? undefined : runner;
+      },
+      write: (runner, op, deadlineMs, done) => this.#define(runner, op, deadlineMs, done),
+      wait: (read) => this.#reads.wait(read),
+      soon: (fn) => ports.system.timers.soon(fn),
+      nowMs: () => this.#nowMs(),
+      monotonicMs: () => this.#monotonicMs(),
+      notice: (level, message) => this.#notice(level, message),
+      known: () => this.#checkReady(),
+    });
+    this.#collections = this.#changes.registry;
     this.#links = new Links(this, {
       peers: settings.peers,
       windowBytes: settings.limits.linkWindowBytes,
@@ -210,7 +236,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       transport: ports.transport,
       system: ports.system,
     });
-    this.#feed = new Feed(ports.log, ports.system);
+    this.#feed = new Feed(ports.log, ports.system, (collection) => this.#collections.passedOver(collection));
     this.#writer = new StoreWriter(
       ports.store,
       ports.system.timers,
@@ -366,6 +392,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return;
       }
       if (this.#runners.get(shard) !== runner) return;
+      this.#changes.read(runner);
       this.#ask(shard, members, runner);
       done?.();
       this.#links.onOwnership();
@@ -427,6 +454,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (!replayed) this.#counters.conflicts += verdicts.length;
       this.#journal.grown(this.#nowMs());
     },
+    defined: (runner) => this.#changes.read(runner),
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
     paced: () => this.#rounds.paceMs > 0,
@@ -535,7 +563,45 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   collection(namespace: string, name: string): CollectionRef | undefined {
-    return this.#collections.get(`${namespace}/${name}`);
+    return this.#collections.get(namespace, name);
+  }
+
+  collections(): readonly CollectionInfo[] {
+    return this.#changes.list();
+  }
+
+  createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#changes.create(spec, options, done);
+  }
+
+  alterCollection(spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#changes.alter(spec, options, done);
+  }
+
+  dropCollection(spec: DropSpec, options: ChangeOptions & { readonly force: boolean }, done: CollectionChanged): void {
+    this.#changes.drop(spec, options, done);
+  }
+
+  /** Definitions lie with the data that they are about: no name of a namespace leaves its placement (I10). */
+  #definer(namespace: string, name: string, forWrites = true): ShardRunner | CausewayError {
+    const refusal = forWrites ? this.#refusalOfWrite({ ops: [] }, this.#nowMs()) : undefined;
+    if (refusal !== undefined) return refusal;
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return this.#unknownCollection(namespace, name);
+    const key = definitionKey(namespace, name);
+    if (forWrites) return this.#runnerOf(placement, DEFINITIONS.namespace, DEFINITIONS.name, key);
+    const shard = shardOf(DEFINITIONS.namespace, DEFINITIONS.name, key, placement.id, placement.shards);
+    return this.#readable(placement, namespace, shard);
+  }
+
+  #define(runner: ShardRunner, op: EngineOp, deadlineMs: number, done: (result: WriteResult) => void): void {
+    const { collection, key, intent } = op;
+    const ops = [{ namespace: collection.namespace, collection: collection.name, key, intent }];
+    const request = { ops, durability: { kind: 'local' }, deadlineMs } as const;
+    const call = new WriteCall(request, this.#monotonicMs() + deadlineMs, ([result]) => done(result!));
+    call.addPart();
+    runner.define(call, op);
+    call.allHandedOut();
   }
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
@@ -586,7 +652,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return true;
   }
 
-  #refusalOfWrite(request: WriteRequest, nowMs: number): CausewayError | undefined {
+  #refusalOfWrite(request: Pick<WriteRequest, 'ops' | 'session'>, nowMs: number): CausewayError | undefined {
     if (this.#phase === 'draining' || this.#phase === 'stopped') {
       return new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
         hint: 'write to another node or region',
@@ -638,10 +704,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #route(op: WriteOp): { runner: ShardRunner; op: EngineOp } | CausewayError {
-    const collection = this.collection(op.namespace, op.collection);
+    const collection = this.#collections.get(op.namespace, op.collection);
     const placement = this.#namespaces.get(op.namespace);
     if (collection === undefined || placement === undefined)
-      return this.#unknownCollection(op.namespace, op.collection);
+      return refusalOfWriteTo(op.namespace) ?? this.#unknownCollection(op.namespace, op.collection);
     const keyBytes = Buffer.byteLength(op.key, 'utf8');
     if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
       return new CausewayError(
@@ -661,7 +727,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       op: {
         collection,
         key: op.key,
-        intent: op.intent,
+        intent:
+          collection.defaultExpiryMs === 0
+            ? op.intent
+            : withDefaultExpiry(op.intent, this.#nowMs() + collection.defaultExpiryMs),
         condition: op.condition,
         idempotency: op.idempotency,
         issuedAtMs: op.issuedAtMs,
@@ -714,15 +783,48 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #unknownCollection(namespace: string, name: string): CausewayError {
-    const known = [...this.#collections.values()]
+    // What is not known may be in what has not been read, or fetched, yet.
+    const placement = this.#namespaces.get(namespace);
+    if (placement?.regions.includes(this.region) === true && !this.#knowsCollectionsOf(placement))
+      return this.#notReady();
+    const known = this.#collections
+      .served()
       .filter((collection) => collection.namespace === namespace)
       .map((collection) => collection.name);
     const message = this.#namespaces.has(namespace)
       ? `namespace ${namespace} has no collection ${name}; it has ${known.join(', ') || 'none'}`
       : `there is no namespace ${namespace}; there are ${[...this.#namespaces.keys()].join(', ')}`;
     return new CausewayError('UNKNOWN_COLLECTION', message, {
-      hint: 'check the name, or add it to the config of every region',
+      hint: 'check the name, or create it: causeway collection create',
     });
+  }
+
+  #knowsCollectionsOf(placement: PlacementSettings): boolean {
+    for (let index = 0; index < placement.shards; index++) {
+      const shard = shardId(placement.id, index);
+      const runner = this.#runners.get(shard);
+      if (runner === undefined) {
+        // Another node of the region has it.
+        if (this.#phase === 'starting') return false;
+        continue;
+      }
+      if (!this.#changes.knows(shard) || runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
+    }
+    return true;
+  }
+
+  /** Where a key of a namespace lives; those of `_system` live with what they are about. */
+  #placementOf(namespace: string, key: string): PlacementSettings | undefined {
+    return this.#namespaces.get(
+      namespace === SYSTEM_NAMESPACE ? key.slice(0, Math.max(0, key.indexOf('/'))) : namespace,
+    );
+  }
+
+  /** The shards that a namespace may have keys in, as far as this region holds them. */
+  #shardsOf(namespace: string): readonly ShardId[] {
+    const placement = this.#namespaces.get(namespace);
+    if (placement === undefined) return namespace === SYSTEM_NAMESPACE ? [...this.#members.keys()] : [];
+    return Array.from({ length: placement.shards }, (_, index) => shardId(placement.id, index));
   }
 
   read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
@@ -731,15 +833,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     const collection = this.collection(request.namespace, request.collection);
-    const placement = this.#namespaces.get(request.namespace);
-    if (collection === undefined || placement === undefined) {
+    if (collection === undefined) {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
-      runners: () => this.#runnersOfRead(placement, request),
+      runners: () => this.#runnersOfRead(request),
       answer: (runners, as, answered) => this.#readNow(runners, request, collection, as, answered),
       cut: (runners) => {
         const keys = request.keys.map((key, i) => ({ key, stateKey: stateKey(collection, key), runner: runners[i]! }));
@@ -755,8 +856,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     const collection = this.collection(request.namespace, request.collection);
-    const placement = this.#namespaces.get(request.namespace);
-    if (collection === undefined || placement === undefined) {
+    if (collection === undefined) {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
@@ -769,7 +869,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
-      runners: () => this.#runnersOfScan(placement, request),
+      runners: () => this.#runnersOfScan(request),
       answer: (runners, as, answered) => this.#scanNow(runners, request, range, as, answered),
       cut: (runners) => new StableScan(range, runners, this.region),
       done,
@@ -913,10 +1013,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** One per key. */
-  #runnersOfRead(placement: PlacementSettings, request: ReadRequest): ShardRunner[] | CausewayError {
+  #runnersOfRead(request: ReadRequest): ShardRunner[] | CausewayError {
     const { namespace, collection, keys } = request;
     const runners: ShardRunner[] = [];
     for (const key of keys) {
+      const placement = this.#placementOf(namespace, key);
+      if (placement === undefined) return this.#unknownCollection(namespace, collection);
       const shard = shardOf(namespace, collection, key, placement.id, placement.shards);
       const runner = this.#readable(placement, namespace, shard);
       if (runner instanceof CausewayError) return runner;
@@ -926,10 +1028,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** Every shard of the namespace. */
-  #runnersOfScan(placement: PlacementSettings, request: ScanRequest): ShardRunner[] | CausewayError {
+  #runnersOfScan({ namespace }: ScanRequest): ShardRunner[] | CausewayError {
     const runners: ShardRunner[] = [];
-    for (let index = 0; index < placement.shards; index++) {
-      const runner = this.#readable(placement, request.namespace, shardId(placement.id, index));
+    for (const shard of this.#shardsOf(namespace)) {
+      const placement = this.#placements.get(shardParts(shard).placementId)!;
+      const runner = this.#readable(placement, namespace, shard);
       if (runner instanceof CausewayError) return runner;
       runners.push(runner);
     }
@@ -1026,26 +1129,21 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       sink.failed(error);
       return { resume: () => undefined, cancel: () => undefined };
     };
-    const placement = this.#namespaces.get(request.namespace);
-    if (placement === undefined)
-      return refused(this.#unknownCollection(request.namespace, request.collections[0] ?? '*'));
+    const shards = this.#shardsOf(request.namespace);
+    if (shards.length === 0) return refused(this.#unknownCollection(request.namespace, request.collections[0] ?? '*'));
     for (const name of request.collections) {
       if (this.collection(request.namespace, name) === undefined)
         return refused(this.#unknownCollection(request.namespace, name));
     }
     if (this.#phase !== 'running') return refused(this.#notReady());
     const sources: FeedShard[] = [];
-    for (let index = 0; index < placement.shards; index++) {
-      const runner = this.#runners.get(shardId(placement.id, index));
+    for (const shard of shards) {
+      const runner = this.#runners.get(shard);
       if (runner === undefined || !runner.recovered || runner.stopped) {
         return refused(
-          new CausewayError(
-            'UNAVAILABLE',
-            `shard ${placement.id}/${index} is not served by node ${this.node} of ${this.region} now`,
-            {
-              outcome: 'not-applied',
-            },
-          ),
+          new CausewayError('UNAVAILABLE', `shard ${shard} is not served by node ${this.node} of ${this.region} now`, {
+            outcome: 'not-applied',
+          }),
         );
       }
       sources.push(this.#feedShard(runner.shard));
@@ -1138,6 +1236,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         done(noSuchConflict(this.region, request));
         return;
       }
+      const { namespace, name, id } = first.collection;
+      if (this.collection(namespace, name)?.id !== id) {
+        done(collectionGone(first));
+        return;
+      }
       const key = stateKey(first.collection, first.key);
       runner.cache.load([{ key, type: first.collection.type }], () => {
         // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
@@ -1216,6 +1319,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if ([...this.#runners.values()].some((runner) => runner.stopped || !runner.recovered)) {
       return { state: 'starting', reason: 'a shard is read again from its log' };
     }
+    for (const shard of this.#runners.keys()) {
+      if (!this.#changes.knows(shard))
+        return { state: 'starting', reason: 'the definitions of collections are being read' };
+    }
     return { state: 'ready', reason: '' };
   }
 
@@ -1246,19 +1353,22 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         ),
       ),
       shards: runners.map((runner) => shardStatus(runner)),
-      collections: this.settings.collections,
+      collections: this.#collections.served(),
       keys: runners.reduce((keys, runner) => keys + runner.engine.keys, 0),
       counters: {
         ...this.#counters,
         bytesReceived: links.dialled.reduce((bytes, link) => bytes + link.bytesReceived, 0),
       },
-      alarms: alarmsOf(runners, [
-        { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
-        { alarm: this.#behindPeers, code: 'log-damaged' },
-        { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
-        { alarm: this.#damaged, code: 'log-damaged' },
-        { alarm: this.#readOnly, code: 'read-only' },
-      ]),
+      alarms: [
+        ...alarmsOf(runners, [
+          { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
+          { alarm: this.#behindPeers, code: 'log-damaged' },
+          { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
+          { alarm: this.#damaged, code: 'log-damaged' },
+          { alarm: this.#readOnly, code: 'read-only' },
+        ]),
+        ...this.#changes.alarms(),
+      ],
     };
   }
 
@@ -1405,6 +1515,15 @@ function noSuchConflict(region: RegionId, { shard, loser, fields }: RestoreReque
     'KEY_NOT_FOUND',
     `the conflict journal of ${region} has no loser ${loser.origin}:${loser.seq}${where} in shard ${shard}`,
     { hint: 'ask the region that wrote the loser; entries are dropped when they are old or too many' },
+  );
+}
+
+function collectionGone({ collection, key }: Conflict): CausewayError {
+  const { namespace, name, id } = collection;
+  return new CausewayError(
+    'PRECONDITION_FAILED',
+    `${namespace}/${name}/${key} was lost in the collection with id ${id}, which is not what ${namespace}/${name} is now`,
+    { hint: `causeway collection show ${namespace}/${name} says what became of it` },
   );
 }
 

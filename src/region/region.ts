@@ -2,6 +2,8 @@
 // Callbacks rather than promises: the hot path makes no object per op that it does not need, and the simulator sees
 // every step in a deterministic order. Callbacks may be called before the method returns, and never throw.
 
+import type { AlterSpec, CreateSpec, DropSpec } from '../collections/changes.ts';
+import type { CollectionStatus } from '../collections/registry.ts';
 import type { CausewayError } from '../errors/errors.ts';
 import type { ClockSample, LinkState } from '../replication/host.ts';
 import type { Intent, View } from '../merge/types.ts';
@@ -152,7 +154,15 @@ export interface PeerStatus {
 export interface Alarm {
   readonly sinceMs: number;
   readonly code:
-    'clock-hold' | 'fork' | 'quarantine' | 'clock-unsynced' | 'read-only' | 'log-damaged' | 'identity-clash' | 'unsafe';
+    | 'clock-hold'
+    | 'fork'
+    | 'quarantine'
+    | 'clock-unsynced'
+    | 'read-only'
+    | 'log-damaged'
+    | 'identity-clash'
+    | 'collection-clash'
+    | 'unsafe';
   readonly message: string;
 }
 
@@ -186,6 +196,7 @@ export interface RegionStatus {
   readonly store: { readonly engine: string; readonly bytes: number };
   readonly peers: readonly PeerStatus[];
   readonly shards: readonly ShardStatus[];
+  /** Those that are served. */
   readonly collections: readonly CollectionRef[];
   readonly keys: number;
   readonly counters: RegionCounters;
@@ -223,11 +234,40 @@ export interface Restored {
   readonly version: Version;
 }
 
+export type { AlterSpec, CreateSpec, DropSpec } from '../collections/changes.ts';
+
+/** A collection of the configuration, or a definition of run time, dropped ones included. */
+export interface CollectionInfo extends CollectionStatus {
+  /** Every region has heard of it (if it was dropped: of that), and nothing can come that was before it. */
+  readonly settled: boolean;
+}
+
+export interface ChangeOptions {
+  readonly deadlineMs: number;
+  /** Answer when what was changed is settled; by the deadline all the same. */
+  readonly wait: boolean;
+}
+
+export interface CollectionChange {
+  /** What was asked about, as it is now. */
+  readonly collections: readonly CollectionInfo[];
+  /** False: it was so already. */
+  readonly changed: boolean;
+}
+
+export type CollectionChanged = (change: CollectionChange | CausewayError) => void;
+
 export interface Region {
   readonly id: RegionId;
   /** Placement and number of shards of a namespace; undefined: no such namespace. */
   placementOf(namespace: string): { readonly placementId: number; readonly shards: number } | undefined;
   collection(namespace: string, name: string): CollectionRef | undefined;
+  /** Everything that is defined, by name; what is served is among it. */
+  collections(): readonly CollectionInfo[];
+  createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void;
+  alterCollection(spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void;
+  /** Not before every region has heard of it, unless `force`. */
+  dropCollection(spec: DropSpec, options: ChangeOptions & { readonly force: boolean }, done: CollectionChanged): void;
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void;
   read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void;
   /** A page of a collection's keys, each shard's part from one moment. */

@@ -10,7 +10,7 @@ import { ShardJournal } from '../conflicts/shard-journal.ts';
 import type { StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
 import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
-import { mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
+import { DEFINITIONS, mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
 import type { Received } from '../replication/host.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
@@ -42,6 +42,8 @@ export interface RunnerEvents {
   landed(runner: ShardRunner, landed: Landed): void;
   /** Verdicts that stand in the journal now. `replayed`: they were given before, as far as this process can know. */
   judged(runner: ShardRunner, verdicts: readonly LandedConflict[], replayed: boolean): void;
+  /** Definitions of collections are others now; before whoever changed them is answered. */
+  defined(runner: ShardRunner): void;
   /** Rows wait for the store. */
   dirty(runner: ShardRunner): void;
   /** The open batch waits to be sealed: sealNow() is called in the node's next round. */
@@ -121,6 +123,10 @@ export class ShardRunner {
   #deferredBytes = 0;
   readonly #remoteInFlightSizes: { offset: number; bytes: number }[] = [];
   #tombstonesDue = 0;
+  /** Offsets of batches on their way that define collections. */
+  #definedOffsets: number[] = [];
+  /** The open batch does. */
+  #defining = false;
   /** What the members hold that a new or damaged log lacks; reads and writes wait for it (I11). */
   #target: Map<OriginId, number> | undefined;
 
@@ -375,6 +381,13 @@ export class ShardRunner {
     this.#scheduleSeal();
   }
 
+  /** Writes a definition of a collection. */
+  define(call: WriteCall, op: EngineOp): void {
+    this.write(call, [0], [op]);
+    this.#defining = this.engine.openOps > 0;
+    if (!this.#defining) this.#definedOffsets.push(this.engine.takenOffset);
+  }
+
   /** All of the ops or none, and in one batch: an entry of the log is there as a whole or not at all, here and everywhere. */
   #writeAll(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[], nowMs: number): void {
     const { batchOpsMax, batchBytesMax } = this.#settings.limits;
@@ -460,6 +473,10 @@ export class ShardRunner {
     const offset = append.expectOffset + append.entries.length - 1;
     for (let i = this.#parts.length - 1; i >= 0 && this.#parts[i]!.offset === undefined; i--)
       this.#parts[i]!.offset = offset;
+    if (this.#defining) {
+      this.#defining = false;
+      this.#definedOffsets.push(offset);
+    }
     this.#ownInFlight++;
     this.#ownOffsets.push(offset);
     this.#inFlightBytes += bytes;
@@ -542,7 +559,9 @@ export class ShardRunner {
     if (GUARDS.batchSeal) this.#seal();
     // The keys that are not in memory are read from the store as they are met. A store that cannot answer at once needs the batch to
     // wait here until they are loaded, in order.
-    this.#append(this.engine.take(inspected, this.cache));
+    const append = this.engine.take(inspected, this.cache);
+    if (definesCollections(inspected.batch.ops)) this.#definedOffsets.push(this.engine.takenOffset);
+    this.#append(append);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
     this.#taking = false;
@@ -574,6 +593,10 @@ export class ShardRunner {
     if (this.#stopped) return;
     const landed = this.engine.landed(offset);
     this.cache.apply(landed.changes);
+    if (this.#definedOffsets.length > 0 && this.#definedOffsets[0]! <= offset) {
+      this.#definedOffsets = this.#definedOffsets.filter((each) => each > offset);
+      this.#events.defined(this);
+    }
     while (this.#ownOffsets.length > 0 && this.#ownOffsets[0]! <= offset) {
       this.#ownOffsets.shift();
       this.#ownInFlight--;
@@ -817,6 +840,12 @@ export class ShardRunner {
   stateOf(collection: CollectionRef, key: string): ReturnType<StateCache['get']> {
     return this.cache.get(stateKey(collection, key), collection.type);
   }
+}
+
+/** A comparison of pointers an op. */
+function definesCollections(ops: readonly { readonly collection: CollectionRef | undefined }[]): boolean {
+  for (let i = 0; i < ops.length; i++) if (ops[i]!.collection === DEFINITIONS) return true;
+  return false;
 }
 
 function newPart(call: WriteCall): Part {

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { configFrom, loadConfig, originText, readConfigFile, type FlagValue } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problems.ts';
 import { isCausewayError, type CausewayError } from '../../src/errors/errors.ts';
+import { runTimeId } from '../../src/record/op.ts';
 
 const MINIMAL = 'clusterId: c\nregion: us-east\ndataDir: data\n';
 
@@ -371,6 +372,18 @@ test('hostile names do not reach the terminal or the prototype', () => {
     expect.stringContaining("unknown option '__proto__'"),
   ]);
   expect(({} as { polluted?: number }).polluted).toBeUndefined();
+});
+
+test("names and ids that are Causeway's own: its namespace, and ids of run time with another merge type", () => {
+  const named = `${MINIMAL}namespaces: [{ name: _system }]\n`;
+  expect(lines({ yaml: named })).toEqual([expect.stringContaining('Causeway keeps its own keys there')]);
+  const collection = (id: number, type: string): string =>
+    `${MINIMAL}namespaces: [{ name: shop }]\ncollections: [{ namespace: shop, name: carts, type: ${type}, id: ${id} }]\n`;
+  const id = runTimeId(2, 'set-aw');
+  expect(load({ yaml: collection(id, 'set-aw') }).config.collections[0]?.id).toBe(id);
+  expect(lines({ yaml: collection(id, 'map-lww') })).toEqual([
+    expect.stringContaining('expected type set-aw, which is in this id'),
+  ]);
 });
 
 test("Kubernetes' variables for a Service named causeway are not taken for mistakes", () => {

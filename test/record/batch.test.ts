@@ -16,7 +16,7 @@ import {
 import { ByteWriter, MalformedBytes } from '../../src/record/bytes.ts';
 import { checksum64 } from '../../src/record/hash.ts';
 import { originRegion, shardId, type OriginId } from '../../src/record/ids.ts';
-import type { CollectionRef, Op } from '../../src/record/op.ts';
+import { DEFINITIONS, runTimeId, type CollectionRef, type MergeTypeName, type Op } from '../../src/record/op.ts';
 import { BatchPeeker } from '../../src/record/peek.ts';
 import { opLists, origins, OTHERS, OWN, shards } from './samples.ts';
 
@@ -330,5 +330,22 @@ describe('newer versions', () => {
     expect(bytes[at]).toBe(4);
     bytes[at] = 99;
     expect(() => read(signed(bytes))).toThrow('merge type 99');
+  });
+
+  test('definitions of collections are known by their object, however many other collections were met', () => {
+    const own = { ...DEFINITIONS };
+    for (let i = 0; i < 5000; i++)
+      read(encodeBatch(batchOf([{ ...OP, collection: { ...COLLECTION, name: `c${i}` } }])));
+    const bytes = encodeBatch(batchOf([{ ...OP, collection: own }]));
+    const ops = decodeOps(bytes, readBatchHeader(bytes));
+    expect(ops[0]!.collection).toBe(DEFINITIONS);
+  });
+
+  test('an id of run time with another merge type than its own is refused: no state meets an op of another type', () => {
+    const id = runTimeId(3, 'set-aw');
+    const of = (type: MergeTypeName): Buffer =>
+      encodeBatch(batchOf([{ ...OP, collection: { ...COLLECTION, id, type } }], { depsBefore: undefined }));
+    expect(read(of('set-aw'))).toMatchObject({ ops: [{ collection: { id, type: 'set-aw' } }] });
+    expect(() => read(of('map-lww'))).toThrow(`collection ${id} is of merge type 4, not 5`);
   });
 });

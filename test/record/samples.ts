@@ -10,7 +10,15 @@ import {
   shardId,
   type OriginId,
 } from '../../src/record/ids.ts';
-import { MERGE_TYPE_CODES, type CollectionRef, type MergeTypeName, type Op } from '../../src/record/op.ts';
+import {
+  GENERATION_MAX,
+  MERGE_TYPE_CODES,
+  RUN_TIME_ID_MIN,
+  runTimeId,
+  type CollectionRef,
+  type MergeTypeName,
+  type Op,
+} from '../../src/record/op.ts';
 
 export const regions = fc.stringMatching(REGION_PATTERN).map(regionId);
 export const incarnations = fc.maxSafeNat().map((n) => n % (INCARNATION_MAX + 1));
@@ -26,12 +34,18 @@ export const OTHERS: readonly OriginId[] = ['ap', 'sa', 'us'].map((name, i) => o
 const bytes = fc.uint8Array({ maxLength: 20 }).map((array) => Buffer.from(array));
 const name = fc.stringMatching(NAME_PATTERN);
 
-export const collections: fc.Arbitrary<CollectionRef> = fc.record({
-  namespace: name,
-  name,
-  id: fc.oneof(fc.constant(1), fc.maxSafeNat()),
-  type: fc.constantFrom(...(Object.keys(MERGE_TYPE_CODES) as MergeTypeName[])),
-});
+export const collections: fc.Arbitrary<CollectionRef> = fc
+  .record({
+    namespace: name,
+    name,
+    id: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: RUN_TIME_ID_MIN - 1 })),
+    generation: fc.option(fc.integer({ min: 1, max: GENERATION_MAX }), { nil: undefined }),
+    type: fc.constantFrom(...(Object.keys(MERGE_TYPE_CODES) as MergeTypeName[])),
+  })
+  .map(({ generation, id, ...rest }) => ({
+    ...rest,
+    id: generation === undefined ? id : runTimeId(generation, rest.type),
+  }));
 
 const idempotency = fc.oneof(
   fc.record({ kind: fc.constant('producer' as const), producer: incarnations, seq: fc.maxSafeNat() }),

@@ -14,13 +14,19 @@ import {
   type ShardId,
   type Version,
 } from '../../src/record/ids.ts';
-import type { CollectionRef, MergeTypeName } from '../../src/record/op.ts';
+import { runTimeId, type CollectionRef, type MergeTypeName } from '../../src/record/op.ts';
 import type {
+  AlterSpec,
+  ChangeOptions,
+  CollectionChanged,
+  CollectionInfo,
   Conflict,
   ConflictPage,
   ConflictQuery,
   ConflictSink,
   ConflictSubscription,
+  CreateSpec,
+  DropSpec,
   FeedCursor,
   FeedEvent,
   FeedSink,
@@ -29,8 +35,8 @@ import type {
   ReadResult,
   Region,
   RegionStatus,
-  Restored,
   RestoreRequest,
+  Restored,
   ScanRequest,
   ScanResult,
   ShardDigest,
@@ -167,6 +173,53 @@ export class FakeRegion implements Region {
 
   collection(namespace: string, name: string): CollectionRef | undefined {
     return namespace === this.#namespace ? this.#collections.get(name) : undefined;
+  }
+
+  /** What was asked to be created, altered and dropped, in order. */
+  readonly collectionChanges: { readonly kind: string; readonly spec: object; readonly options: object }[] = [];
+  refuseChange: CausewayError | undefined;
+
+  collections(): readonly CollectionInfo[] {
+    const byName = [...this.#collections.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return byName.map(({ namespace, name, id, type }) => ({
+      ref: { namespace, name, id },
+      type,
+      state: 'served',
+      source: id === 1 ? 'config' : 'run-time',
+      description: '',
+      defaultExpiryMs: 0,
+      created: id === 1 ? undefined : { origin: this.origin, seq: 1, stamp: 1 },
+      createdBy: id === 1 ? [] : [this.id],
+      dropped: undefined,
+      settled: true,
+    }));
+  }
+
+  createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
+    const { namespace, name, type } = spec;
+    this.#change('create', spec, options, done, () => {
+      this.#collections.set(name, { namespace, name, id: runTimeId(1, type), type });
+    });
+  }
+
+  alterCollection(spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change('alter', spec, options, done, () => undefined);
+  }
+
+  dropCollection(spec: DropSpec, options: ChangeOptions & { readonly force: boolean }, done: CollectionChanged): void {
+    this.#change('drop', spec, options, done, () => this.#collections.delete(spec.name));
+  }
+
+  #change(kind: string, spec: DropSpec, options: ChangeOptions, done: CollectionChanged, change: () => void): void {
+    this.collectionChanges.push({ kind, spec, options });
+    if (this.refuseChange !== undefined) {
+      done(this.refuseChange);
+      return;
+    }
+    const before = this.collections();
+    change();
+    const about = kind === 'drop' ? before : this.collections();
+    done({ collections: about.filter(({ ref }) => ref.name === spec.name), changed: true });
   }
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {

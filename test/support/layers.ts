@@ -15,6 +15,7 @@ export const RULES: LayerRules = {
     clock: ['record', 'errors'],
     merge: ['record', 'clock', 'errors'],
     shard: ['record', 'merge', 'clock', 'errors'],
+    collections: ['record', 'merge', 'errors'],
 
     // Engines behind ports.
     log: ['record', 'errors', 'system'],
@@ -33,6 +34,7 @@ export const RULES: LayerRules = {
       'replication',
       'feed',
       'conflicts',
+      'collections',
       'errors',
       'system',
       'log/log.ts',
@@ -77,6 +79,7 @@ export const RULES: LayerRules = {
     clock: [],
     merge: ['node:buffer'],
     shard: ['node:buffer'],
+    collections: ['node:buffer'],
   },
 
   realWorld: ['src/system/**'],

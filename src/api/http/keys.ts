@@ -4,6 +4,7 @@ import { CausewayError } from '../../errors/errors.ts';
 import { LIMITS, type Intent, type View } from '../../merge/types.ts';
 import type { MergeTypeName } from '../../record/op.ts';
 import type { ReadResult, WriteResult } from '../../region/region.ts';
+import { refusalOfWriteTo } from '../../region/system-namespace.ts';
 import { authorize } from '../env.ts';
 import { checkKey, checkName } from '../limits.ts';
 import { changeOf, CHANGE_FORMS, takesChanges } from './changes.ts';
@@ -21,7 +22,8 @@ export function typeOf(exchange: Exchange, { namespace, collection }: Target, ac
   if (nameError !== undefined) throw nameError;
   authorize(env, exchange, action, namespace);
   const unknown = env.catalog.checkNamespace(namespace) ?? env.catalog.checkCollection(namespace, collection);
-  if (unknown !== undefined) throw unknown;
+  const refusal = unknown ?? (action === 'write' ? refusalOfWriteTo(namespace) : undefined);
+  if (refusal !== undefined) throw refusal;
   return env.region.collection(namespace, collection)!.type;
 }
 

@@ -151,7 +151,9 @@ class Watch implements FeedSink, Drainable {
     const { region } = this.#env;
     const placementId = region.placementOf(this.#request.namespace)?.placementId;
     for (const { shard, origins } of region.status().shards) {
-      if (shardParts(shard).placementId !== placementId || this.#position.has(shard)) continue;
+      // Keys of `_system` are in every placement.
+      if (placementId !== undefined && shardParts(shard).placementId !== placementId) continue;
+      if (this.#position.has(shard)) continue;
       this.#position.set(shard, new Map(origins.map(({ origin, seq }) => [origin, seq])));
     }
   }

@@ -473,6 +473,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#feed.landed();
       this.#reads.check(this.#monotonicMs());
     }
+    this.#journal.landed();
     if (!this.#wasReady) this.#checkReady();
   }
 

@@ -1293,7 +1293,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   boundOf(shard: ShardId, region: RegionId): number {
-    return this.#runners.get(shard)?.engine.boundOf(region) ?? 0;
+    return this.#runners.get(shard)?.engine.boundOf(region, this.#nowMs()) ?? 0;
   }
 
   liveOrigin(shard: ShardId): OriginId | undefined {

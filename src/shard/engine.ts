@@ -190,7 +190,7 @@ export class ShardEngine {
   /** Of the newest lease handed to the log, and of the newest durable one. */
   #leaseTaken = 0;
   #lease = 0;
-  /** The highest stamp or bound that the log showed at start: a new incarnation begins above. */
+  /** The highest stamp or bound that the log showed at start: a new incarnation begins above, ours and that of a member that asks us. */
   #bound = 0;
   #promised = 0;
   #leased = false;
@@ -900,9 +900,15 @@ export class ShardEngine {
     return false;
   }
 
-  /** The highest stamp seen or promised of a region's origins here. */
-  boundOf(region: RegionId): number {
-    let bound = 0;
+  /**
+   * What a region that cannot trust its log starts above: the highest stamp seen or promised of its origins here, also as far as we have
+   * forgotten it. Promises are heard into memory, and a restart loses them. But a floor (what is collected, what is shown as stable) is the
+   * lowest of all members' promises, ours among them, and ours stood below a lease in this log: whatever floor was ever reached with our
+   * help before this start lies at or below the last bound that the log showed.
+   */
+  boundOf(region: RegionId, nowMs: number): number {
+    // I5: a bound from a time when our clock was far ahead is not handed on. No member has counted a promise that far ahead.
+    let bound = Math.min(this.#bound, stampOfMs(nowMs + this.settings.maxSkewMs));
     for (const origin of this.origins.all()) {
       if (origin.region !== region) continue;
       bound = Math.max(

@@ -95,7 +95,10 @@ export class Simulation {
     this.clients = new ClientCheck(history);
     this.views = new ViewCheck(history, this.clients);
     this.levels = new LevelCheck(history, this.views);
-    this.promises = new PromiseCheck(history, (region) => cluster.region(region).rewound);
+    this.promises = new PromiseCheck(history, {
+      hasLostData: (region) => cluster.region(region).rewound,
+      members: (shard) => cluster.members(shard),
+    });
     this.conflicts = new ConflictCheck(cluster, this.views);
     this.digests = new DigestCheck(cluster);
     this.lag = new LagCheck(cluster);

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { CausewayError } from '../../src/errors/errors.ts';
-import { originId, type Version } from '../../src/record/ids.ts';
+import { originId, regionId, type RegionId, type Version } from '../../src/record/ids.ts';
 import { msOfStamp, stampOfMs } from '../../src/clock/hlc.ts';
 import type { Conflict, ConflictSink, RegionStatus } from '../../src/region/region.ts';
 import { ConflictCheck } from '../../chaos/check/conflicts.ts';
@@ -149,6 +149,33 @@ describe('promises', () => {
     b.history.onNewBatch = (batch) => promises.logged(batch);
     promises.heard(SHARD, { origin: originId(EU, 9), seq: 4, stamp: 100 });
     expect(() => b.durable(EU, b.batch(EU1, 99, [b.asked(put('a'))]))).toThrow(/new incarnation/);
+  });
+
+  test('I9: a region that lost its disk, below what every member has counted of it and has promised itself', () => {
+    const ap = regionId('ap');
+    const before = (start: number, counted: readonly RegionId[], promised = 100): (() => void) => {
+      const b = new Bench();
+      const promises = new PromiseCheck(b.history, { hasLostData: () => true, members: () => [EU, US, ap] });
+      b.history.onNewBatch = (batch) => promises.logged(batch);
+      const promise = { origin: originId(EU, 9), seq: 0, stamp: 100 };
+      promises.heard(SHARD, promise);
+      for (const member of counted) promises.reached(member, SHARD, promise);
+      for (const member of [US, ap]) promises.heard(SHARD, { origin: originId(member, 1), seq: 0, stamp: promised });
+      return () => b.durable(EU, b.batch(EU1, start, [b.asked(put('a'))]));
+    };
+    expect(before(100, [US, ap])).toThrow(/new incarnation/);
+    before(101, [US, ap])();
+    // Nobody can have built on what one member never heard of, or above what a member has promised.
+    before(99, [US])();
+    before(99, [US, ap], 98)();
+    expect(before(98, [US, ap], 98)).toThrow(/new incarnation/);
+    // It counts where the ops are of which it speaks.
+    const b = new Bench();
+    const promises = new PromiseCheck(b.history, { hasLostData: () => true, members: () => [EU, US] });
+    b.history.onNewBatch = (batch) => promises.logged(batch);
+    promises.heard(SHARD, { origin: US1, seq: 0, stamp: 100 });
+    promises.reached(US, SHARD, { origin: originId(EU, 9), seq: 4, stamp: 100 });
+    b.durable(EU, b.batch(EU1, 99, [b.asked(put('a'))]));
   });
 });
 

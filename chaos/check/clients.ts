@@ -1,6 +1,7 @@
 // What clients were told, against the logs.
 // I1  an acknowledged op is durable where it was acknowledged, and is never lost unless the disk that alone had it was.
 // I2  a retried op has one effect; what a client was told is not applied never is.
+// An atomic write is in a log as a whole, in one batch, and is answered as a whole.
 // Also: answers come by their deadline; a write with a session's token is stamped above what the session has seen.
 
 import type { Intent } from '../../src/merge/types.ts';
@@ -22,6 +23,8 @@ export interface ClientOp {
   readonly intent: Intent;
   readonly condition: Condition | undefined;
   readonly idempotency: Idempotency | undefined;
+  /** Numbers of the ops that are written with it as a whole, its own among them. */
+  readonly atomicWith?: readonly number[] | undefined;
   attempts: number;
   /** Attempts without a definite answer yet. */
   open: number;
@@ -83,6 +86,13 @@ export class ClientCheck {
         'I2',
         () =>
           `client op ${client.id} was answered not-applied, and is now op ${op.version.seq} of ${op.version.origin} in ${shard}`,
+      );
+      const apart = client.atomicWith?.find((id) => !batch.ops.some(({ clientOp }) => clientOp === id));
+      holds(
+        apart === undefined,
+        'atomic',
+        () =>
+          `${shard}: client op ${client.id} is op ${op.version.seq} of ${op.version.origin}; ${apart} of the same atomic write is not in its batch`,
       );
       const all = this.#history.byClientOp.get(op.clientOp)!;
       const excused = all.some((other) => other !== op && this.#isExcused(shard, other.version));
@@ -175,6 +185,17 @@ export class ClientCheck {
     if (op.acked === undefined) this.acked++;
     if (duplicate) this.duplicates++;
     op.acked = version;
+  }
+
+  /** All of an atomic write was answered. */
+  answeredAsOne(ops: readonly ClientOp[], results: readonly WriteResult[]): void {
+    const answers = new Set(results.map((result) => (result.ok ? 'ok' : result.error.outcome)));
+    holds(
+      answers.size === 1,
+      'atomic',
+      () =>
+        `client ops ${ops.map(({ id }) => id).join(', ')} are one atomic write, and were answered ${[...answers].join(' and ')}`,
+    );
   }
 
   #isExcused(shard: ShardId, version: Version): boolean {

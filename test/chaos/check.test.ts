@@ -204,6 +204,20 @@ describe('clients', () => {
     );
   });
 
+  test('I1: what was lost with a disk and written again is looked for where it is now', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    const error = new CausewayError('DURABILITY_NOT_REACHED', 'in none of 1', { outcome: 'applied-locally' });
+    const answer = (): void => b.clients.answered(op, EU, { ok: false, error }, LOCAL, undefined);
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    b.rewind(EU, 0);
+    b.clients.rewound();
+    expect(answer).toThrow(/is not durable in eu/);
+    b.durable(EU, b.batch(originId(EU, 2), 20, [op]));
+    answer();
+    expect(op.acked).toMatchObject({ origin: originId(EU, 2) });
+  });
+
   test('I1: what only a lost disk had is excused, what a peer has is not', () => {
     const b = new Bench();
     const kept = b.asked(put('a'));

@@ -349,13 +349,17 @@ export class ShardEngine {
 
   /** Sequences one op into the open batch. The answer is speculative until the batch has landed. */
   admit(op: EngineOp, states: KeyStates, nowMs: number): OpResult {
-    const own = this.#own;
-    if (own === undefined) return refused(notReady());
+    if (this.#own === undefined) return refused(notReady());
     if (op.idempotency !== undefined && GUARDS.idempotencyTable) {
       const recognised = this.#idempotency.look(op.idempotency, op.issuedAtMs);
       if (recognised.kind === 'duplicate') return { kind: 'duplicate', version: recognised.first };
       if (recognised.kind === 'forgotten') return refused(windowPassed(op, recognised.horizonMs));
     }
+    return this.#admitNew(op, this.#own, states, nowMs);
+  }
+
+  /** Of an op that nobody has tried before, as far as can be told. */
+  #admitNew(op: EngineOp, own: Origin, states: KeyStates, nowMs: number): OpResult {
     const { type } = op.collection;
     const merge = mergeOf(type);
     const slot = states.slot(op.collection, op.key);
@@ -394,16 +398,21 @@ export class ShardEngine {
    * A retry is recognised as a whole.
    */
   admitAll(ops: readonly EngineOp[], states: KeyStates, nowMs: number): AllResult {
-    const refusal = this.#firstRefusal(ops, states, nowMs);
-    return refusal ?? { kind: 'all', results: ops.map((op) => this.admit(op, states, nowMs)) };
+    const tried = this.#tryAll(ops, states, nowMs);
+    if (tried.kind === 'none') return tried;
+    // A retry is answered from the table. What is new is not looked up again: recording the first ops may push the table's horizon past
+    // the time at which the later ones were issued, and they would be refused after the first had been taken.
+    const admit = (op: EngineOp): OpResult =>
+      tried.retry ? this.admit(op, states, nowMs) : this.#admitNew(op, this.#own!, states, nowMs);
+    return { kind: 'all', results: ops.map(admit) };
   }
 
-  /** What admit() would refuse if it were called for one after the other. Changes nothing. */
-  #firstRefusal(
+  /** What admit() would refuse if it were called for one after the other. `retry`: all were applied before. Changes nothing. */
+  #tryAll(
     ops: readonly EngineOp[],
     states: KeyStates,
     nowMs: number,
-  ): Extract<AllResult, { kind: 'none' }> | undefined {
+  ): Extract<AllResult, { kind: 'none' }> | { readonly kind: 'all'; readonly retry: boolean } {
     const own = this.#own;
     if (own === undefined) return none(0, notReady());
     // By key: a slot that nothing holds on to may be another object at the next look.
@@ -443,7 +452,7 @@ export class ShardEngine {
         throw cause;
       }
     }
-    return undefined;
+    return { kind: 'all', retry: duplicates > 0 };
   }
 
   #firstStamp(nowMs: number): number {

@@ -1,6 +1,7 @@
 // What clients were told, against the logs.
 // I1  an acknowledged op is durable where it was acknowledged, and is never lost unless the disk that alone had it was.
 // I2  a retried op has one effect; what a client was told is not applied never is.
+// An atomic write is in a log as a whole, in one batch, and is answered as a whole.
 // Also: answers come by their deadline; a write with a session's token is stamped above what the session has seen.
 
 import type { Intent } from '../../src/merge/types.ts';
@@ -22,6 +23,8 @@ export interface ClientOp {
   readonly intent: Intent;
   readonly condition: Condition | undefined;
   readonly idempotency: Idempotency | undefined;
+  /** Numbers of the ops that are written with it as a whole, its own among them. */
+  readonly atomicWith?: readonly number[] | undefined;
   attempts: number;
   /** Attempts without a definite answer yet. */
   open: number;
@@ -84,6 +87,13 @@ export class ClientCheck {
         () =>
           `client op ${client.id} was answered not-applied, and is now op ${op.version.seq} of ${op.version.origin} in ${shard}`,
       );
+      const apart = client.atomicWith?.find((id) => !batch.ops.some(({ clientOp }) => clientOp === id));
+      holds(
+        apart === undefined,
+        'atomic',
+        () =>
+          `${shard}: client op ${client.id} is op ${op.version.seq} of ${op.version.origin}; ${apart} of the same atomic write is not in its batch`,
+      );
       const all = this.#history.byClientOp.get(op.clientOp)!;
       const excused = all.some((other) => other !== op && this.#isExcused(shard, other.version));
       holds(
@@ -107,14 +117,15 @@ export class ClientCheck {
       const { outcome, code } = result.error;
       if (outcome === 'unknown') op.unknown = true;
       if (outcome === 'applied-locally') {
-        const logged = this.#history.byClientOp.get(op.id);
+        // An earlier attempt's dot may have been lost with its disk: then another one is meant, which is there.
+        const log = this.#history.log(region, op.shard);
+        const logged = this.#history.byClientOp.get(op.id)?.find(({ version }) => log.has(version.origin, version.seq));
         holds(
-          logged !== undefined &&
-            this.#history.log(region, op.shard).has(logged[0]!.version.origin, logged[0]!.version.seq),
+          logged !== undefined,
           'I1',
           () => `client op ${op.id} was answered ${code} (applied-locally), and is not durable in ${region}`,
         );
-        op.acked = logged[0]!.version;
+        op.acked = logged.version;
         op.unknown = true;
       }
       if (outcome === 'not-applied' && !op.unknown && op.open === 0 && op.acked === undefined) {
@@ -175,6 +186,17 @@ export class ClientCheck {
     if (op.acked === undefined) this.acked++;
     if (duplicate) this.duplicates++;
     op.acked = version;
+  }
+
+  /** All of an atomic write was answered. */
+  answeredAsOne(ops: readonly ClientOp[], results: readonly WriteResult[]): void {
+    const answers = new Set(results.map((result) => (result.ok ? 'ok' : result.error.outcome)));
+    holds(
+      answers.size === 1,
+      'atomic',
+      () =>
+        `client ops ${ops.map(({ id }) => id).join(', ')} are one atomic write, and were answered ${[...answers].join(' and ')}`,
+    );
   }
 
   #isExcused(shard: ShardId, version: Version): boolean {

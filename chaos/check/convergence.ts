@@ -8,7 +8,7 @@ import type { CausewayError } from '../../src/errors/errors.ts';
 import { keyName } from './history.ts';
 import { viewText } from './reference.ts';
 import { holds } from './violation.ts';
-import type { Cluster, SimNode } from '../sim/cluster.ts';
+import { TAGGED_KEYS, type Cluster, type SimNode } from '../sim/cluster.ts';
 import type { Workload } from '../sim/workload.ts';
 import type { ClientCheck } from './clients.ts';
 import type { ConflictCheck } from './conflicts.ts';
@@ -160,7 +160,7 @@ export class FinalCheck {
     let open = 0;
     for (const node of this.#owners()) {
       for (const { namespace, name: collection, type } of cluster.collections) {
-        const keys = Array.from({ length: cluster.plan.keysPerCollection }, (_, i) => `k${i}`);
+        const keys = [...Array.from({ length: cluster.plan.keysPerCollection }, (_, i) => `k${i}`), ...TAGGED_KEYS];
         if (!cluster.members(cluster.shardOf(namespace, collection, keys[0]!)).includes(node.region.id)) continue;
         open++;
         const fromMs = node.region.clock.nowMs();

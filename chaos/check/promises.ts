@@ -8,19 +8,26 @@ import type { Watermark } from '../../src/shard/beat.ts';
 import type { History, LoggedBatch } from './history.ts';
 import { holds } from './violation.ts';
 
+/** What there is to know of the regions that promise. */
+interface PromisedRegions {
+  /** Its disk was lost, or went back. */
+  readonly hasLostData: (region: RegionId) => boolean;
+  readonly members: (shard: ShardId) => readonly RegionId[];
+}
+
 export class PromiseCheck {
   readonly #history: History;
   /** Per shard and origin: promises in the order of seq, each with the highest stamp promised up to it. */
   readonly #promises = new Map<string, { seq: number; stamp: number }[]>();
   /** Per shard and region: the highest stamp that a member has been promised, and by which origin. */
   readonly #regionHigh = new Map<string, Watermark>();
-  /** The same, of promises that count at some member: all that can still be known of a region whose disk is lost. */
-  readonly #countedHigh = new Map<string, Watermark>();
-  readonly #hasLostData: (region: RegionId) => boolean;
+  /** Per member: the same, of promises that count there. */
+  readonly #countedAt = new Map<RegionId, Map<string, Watermark>>();
+  readonly #regions: PromisedRegions;
 
-  constructor(history: History, hasLostData: (region: RegionId) => boolean = () => false) {
+  constructor(history: History, regions: PromisedRegions = { hasLostData: () => false, members: () => [] }) {
     this.#history = history;
-    this.#hasLostData = hasLostData;
+    this.#regions = regions;
   }
 
   /** A promise was said or passed on. */
@@ -51,7 +58,30 @@ export class PromiseCheck {
 
   /** A promise reached a member that trusts its stamp. It counts there if the member has what it speaks of (I14). */
   reached(member: RegionId, shard: ShardId, promise: Watermark): void {
-    if (this.#history.log(member, shard).has(promise.origin, promise.seq)) raise(this.#countedHigh, shard, promise);
+    if (!this.#history.log(member, shard).has(promise.origin, promise.seq)) return;
+    let counted = this.#countedAt.get(member);
+    if (counted === undefined) this.#countedAt.set(member, (counted = new Map()));
+    raise(counted, shard, promise);
+  }
+
+  /**
+   * What a region whose disk is lost must stay above. With its log it forgets what it has promised, and those who heard it may forget it
+   * too: promises are heard into memory. What may not be undercut is what somebody has built on them, that is collected or shown as
+   * stable, and DESIGN 7 lets nobody build before *every* member has reported: on no more than what each other member counted of the
+   * region, and on no more than what each of them promised itself. (A promise that some members never heard of has led to nothing. It was
+   * demanded here once, of a region whose other peer was down when the promise was made: seed 3493 of 2026-11-22.)
+   */
+  #builtOn(shard: ShardId, region: RegionId): Watermark | undefined {
+    let lowest: Watermark | undefined;
+    for (const member of this.#regions.members(shard)) {
+      if (member === region) continue;
+      const counted = this.#countedAt.get(member)?.get(`${shard} ${region}`);
+      const own = this.#regionHigh.get(`${shard} ${member}`);
+      if (counted === undefined || own === undefined) return undefined;
+      const stamp = Math.min(counted.stamp, own.stamp);
+      if (lowest === undefined || stamp < lowest.stamp) lowest = { ...counted, stamp };
+    }
+    return lowest;
   }
 
   /** A batch is new in the world. */
@@ -73,9 +103,9 @@ export class PromiseCheck {
     }
     if (firstSeq !== 1) return;
     const region = originRegion(origin);
-    // With the log the region forgets what it has promised; only what counts somewhere can have led anybody to collect.
-    const highs = this.#hasLostData(region) ? this.#countedHigh : this.#regionHigh;
-    const high = highs.get(`${shard} ${region}`);
+    const high = this.#regions.hasLostData(region)
+      ? this.#builtOn(shard, region)
+      : this.#regionHigh.get(`${shard} ${region}`);
     holds(
       high === undefined || high.origin === origin || firstStamp > high.stamp,
       'I9',

@@ -1,5 +1,6 @@
 // What readers see, against the reference specification over exactly the ops that the read says it saw.
 // I3  every view is a function of the ops in it. I9 nothing deleted comes back. I11, I1: nothing is visible that is not durable.
+// An atomic write is in a view as a whole or not at all: no state ends within its batch.
 // Sessions: a causal read holds everything that its token names, or is refused, or says that it is stale.
 
 import type { Intent, View } from '../../src/merge/types.ts';
@@ -79,6 +80,7 @@ export class ViewCheck {
     const where = `${region} ${name} (${shard})`;
     const ops: SpecOp[] = [];
     const reach = this.reach(log, token);
+    this.#whole(log, token);
     for (const { op, offset } of log.byKey.get(name) ?? []) {
       const { origin, stamp } = op.version;
       // A folded origin has left the token: everybody holds all of it.
@@ -106,6 +108,20 @@ export class ViewCheck {
           ? ' (no prefix of the log explains it)'
           : ` (the log up to offset ${prefixes.join(' or ')} would explain it)`),
     );
+  }
+
+  /** Does a state end within a batch that has an atomic write? */
+  #whole(log: RegionLog, token: ShardToken): void {
+    for (const [origin, stamp] of token) {
+      const batch = log.byOrigin.get(origin)?.findLast((each) => each.batch.header.firstStamp <= stamp)?.batch;
+      if (batch === undefined || batch.header.lastStamp <= stamp) continue;
+      holds(
+        batch.ops.every((op) => this.#clients.clientOf(op)?.atomicWith === undefined),
+        'atomic',
+        () =>
+          `${log.region} ${log.shard}: a read saw ${origin} up to ${stamp}, within a batch with an atomic write that ends at ${batch.header.lastStamp}`,
+      );
+    }
   }
 
   /** Expiry is judged at some moment while the request was under way. */

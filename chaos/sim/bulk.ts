@@ -110,6 +110,9 @@ function addStats(totals: Record<string, number>, stats: SimStats): void {
   add(totals, 'boundedReads', stats.boundedReads);
   add(totals, 'stableReads', stats.stableReads);
   add(totals, 'roamedReads', stats.roamedReads);
+  add(totals, 'atomicWrites', stats.atomicWrites);
+  add(totals, 'scanPages', stats.scanPages);
+  add(totals, 'stablePages', stats.stablePages);
   add(totals, 'feedEvents', stats.feedEvents);
   add(totals, 'conflicts', stats.conflicts);
   for (const [name, value] of Object.entries(stats.refusals)) add(totals, `refused ${name}`, value);

@@ -31,6 +31,8 @@ export type NodeFactory = (settings: NodeSettings, ports: NodePorts) => Simulate
 
 export const NAMESPACES = ['shop', 'narrow'] as const;
 export const TYPES = Object.keys(MERGE_TYPE_CODES) as MergeTypeName[];
+/** Keys that share a partition, for atomic writes; beside `k0`, `k1`, … of each collection. */
+export const TAGGED_KEYS = ['{t}0', '{t}1', '{u}0', '{u}1'] as const;
 const REGION_NAMES = ['ap', 'eu', 'sa', 'us', 'za'];
 
 /** One process of a region, over its lives. */

@@ -218,7 +218,8 @@ function printReport(report: BulkReport, seconds: number, args: Args): void {
   );
   say(
     `ops ${totals['ops']} (acknowledged ${totals['acked']}, unknown ${totals['unknown']}), batches ${totals['batches']}, reads ${totals['reads']} (bounded ${totals['boundedReads']}, stable ${totals['stableReads']}, ` +
-      `of sessions that moved ${totals['roamedReads']}), ` +
+      `of sessions that moved ${totals['roamedReads']}), scanned pages ${totals['scanPages']} (stable ${totals['stablePages']}), ` +
+      `atomic writes ${totals['atomicWrites']}, ` +
       `feed events ${totals['feedEvents']}, conflicts ${totals['conflicts']}, events ${totals['events']}`,
   );
   say(`refusals: ${group('refused ')}`);

@@ -12,6 +12,7 @@ import { LevelCheck } from '../check/levels.ts';
 import { LagCheck } from '../check/lag.ts';
 import { PromiseCheck } from '../check/promises.ts';
 import { ResidencyCheck } from '../check/residency.ts';
+import { ScanCheck } from '../check/scans.ts';
 import { holds, Violation } from '../check/violation.ts';
 import { ViewCheck } from '../check/views.ts';
 import { Cluster, type NodeFactory } from './cluster.ts';
@@ -39,6 +40,9 @@ export interface SimStats {
   readonly boundedReads: number;
   readonly roamedReads: number;
   readonly stableReads: number;
+  readonly atomicWrites: number;
+  readonly scanPages: number;
+  readonly stablePages: number;
   readonly feedEvents: number;
   readonly conflicts: number;
   readonly refusals: Readonly<Record<string, number>>;
@@ -77,6 +81,7 @@ export class Simulation {
   readonly clients: ClientCheck;
   readonly views: ViewCheck;
   readonly levels: LevelCheck;
+  readonly scans: ScanCheck;
   readonly promises: PromiseCheck;
   readonly conflicts: ConflictCheck;
   readonly digests: DigestCheck;
@@ -95,7 +100,11 @@ export class Simulation {
     this.clients = new ClientCheck(history);
     this.views = new ViewCheck(history, this.clients);
     this.levels = new LevelCheck(history, this.views);
-    this.promises = new PromiseCheck(history, (region) => cluster.region(region).rewound);
+    this.scans = new ScanCheck(history, this.views, this.levels);
+    this.promises = new PromiseCheck(history, {
+      hasLostData: (region) => cluster.region(region).rewound,
+      members: (shard) => cluster.members(shard),
+    });
     this.conflicts = new ConflictCheck(cluster, this.views);
     this.digests = new DigestCheck(cluster);
     this.lag = new LagCheck(cluster);
@@ -260,6 +269,9 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
       boundedReads: sim.levels.bounded,
       roamedReads: sim.workload?.roamedReads ?? 0,
       stableReads: sim.levels.stable,
+      atomicWrites: sim.workload?.atomicWrites ?? 0,
+      scanPages: sim.scans.pages,
+      stablePages: sim.scans.stablePages,
       feedEvents: sim.workload?.consumers.reduce((sum, { check }) => sum + check.events, 0) ?? 0,
       conflicts: sim.conflicts.count,
       refusals: Object.fromEntries(sim.workload?.refusals ?? []),

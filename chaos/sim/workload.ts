@@ -22,14 +22,19 @@ import type { ClientCheck, ClientOp } from '../check/clients.ts';
 import { FeedCheck } from '../check/feeds.ts';
 import { keyName, traceOfClientOp } from '../check/history.ts';
 import type { LevelCheck } from '../check/levels.ts';
+import type { ScanCheck } from '../check/scans.ts';
 import type { ViewCheck } from '../check/views.ts';
 import { holds } from '../check/violation.ts';
-import { NAMESPACES, type Cluster, type SimNode, type SimRegion } from './cluster.ts';
+import { NAMESPACES, TAGGED_KEYS, type Cluster, type SimNode, type SimRegion } from './cluster.ts';
+import { Scanner } from './scanner.ts';
 import type { SeededRandom } from './random.ts';
 import type { Life } from './scheduler.ts';
 
 /** A call that is this much later than its deadline was forgotten. */
 const DEADLINE_SLACK_MS = 1500;
+
+/** Of a client's writes. */
+const ATOMIC_WRITES = 0.15;
 
 type Session = Map<ShardId, Map<OriginId, number>>;
 
@@ -49,6 +54,7 @@ export interface WorkloadChecks {
   readonly clients: ClientCheck;
   readonly views: ViewCheck;
   readonly levels: LevelCheck;
+  readonly scans: ScanCheck;
 }
 
 export class Workload {
@@ -61,6 +67,7 @@ export class Workload {
   callsOpen = 0;
   /** Causal reads that were answered in another region than the one that the session was in before. */
   roamedReads = 0;
+  atomicWrites = 0;
   refusals = new Map<string, number>();
 
   constructor(cluster: Cluster, random: SeededRandom, checks: WorkloadChecks) {
@@ -76,6 +83,7 @@ export class Workload {
         this.consumers.push(consumer);
         consumer.start();
       }
+      if (plan.clientsPerRegion > 0) new Scanner(this, region, random.fork(`scanner ${region.id}`)).start();
     }
   }
 
@@ -159,6 +167,7 @@ class Client {
   readonly #observed = new Map<string, Version[]>();
   readonly #seenVersions = new Map<string, Version>();
   readonly #levels: SeededRandom;
+  readonly #atomics: SeededRandom;
   /** Where the session was last answered. */
   #wasIn: SimRegion | undefined;
 
@@ -169,6 +178,7 @@ class Client {
     this.random = random;
     this.producer = random.uint48();
     this.#levels = random.fork('levels');
+    this.#atomics = random.fork('atomics');
   }
 
   start(): void {
@@ -285,6 +295,10 @@ class Client {
 
   #write(): void {
     const { random, region } = this;
+    if (this.#atomics.chance(ATOMIC_WRITES)) {
+      this.#writeAtomic();
+      return;
+    }
     const ops: ClientOp[] = [];
     for (let n = random.chance(0.2) ? 1 + random.below(4) : 1; n > 0; n--) ops.push(this.#newOp());
     const durability: Durability = random.chance(0.85)
@@ -295,10 +309,30 @@ class Client {
     this.#attempt(ops, region, durability, random.chance(0.6), 0, region.clock.nowMs());
   }
 
-  #newOp(): ClientOp {
-    const { workload, random, region } = this;
+  /** Some keys of one partition, in whichever collections, with a name for each op or for none: a retry is recognised as a whole. */
+  #writeAtomic(): void {
+    const { workload, region } = this;
+    const random = this.#atomics;
+    const { namespace } = workload.pickKey(random, region).collection;
+    const tag = random.pick(['{t}', '{u}']);
+    const named = random.chance(0.7);
+    const atomicWith = Array.from({ length: 2 + random.below(3) }, (_, i) => workload.opIds + 1 + i);
+    const ops = atomicWith.map((id) => {
+      const collection = random.pick(workload.cluster.collections.filter((each) => each.namespace === namespace));
+      const place = { collection, key: random.pick(TAGGED_KEYS.filter((key) => key.startsWith(tag))) };
+      return this.#newOp(place, { atomicWith, idempotency: named ? { kind: 'key', key: `atomic-${id}` } : undefined });
+    });
+    workload.atomicWrites++;
+    this.#attempt(ops, region, { kind: 'local' }, random.chance(0.6), 0, region.clock.nowMs());
+  }
+
+  #newOp(
+    place = this.workload.pickKey(this.random, this.region),
+    atomic?: Pick<ClientOp, 'atomicWith' | 'idempotency'>,
+  ): ClientOp {
+    const { workload, region } = this;
     const { cluster } = workload;
-    const { collection, key } = workload.pickKey(random, region);
+    const { collection, key } = place;
     const id = ++workload.opIds;
     const name = keyName(collection.namespace, collection.name, key);
     const shard = cluster.shardOf(collection.namespace, collection.name, key);
@@ -313,7 +347,8 @@ class Client {
       shard,
       intent: this.#intent(collection, name, id),
       condition: this.#condition(collection, name),
-      idempotency: this.#idempotency(shard, id),
+      idempotency: atomic === undefined ? this.#idempotency(shard, id) : atomic.idempotency,
+      atomicWith: atomic?.atomicWith,
       attempts: 0,
       open: 0,
       unknown: false,
@@ -443,6 +478,7 @@ class Client {
             durability,
             deadlineMs,
             session,
+            atomic: ops[0]!.atomicWith !== undefined,
           },
           done,
         ),
@@ -452,6 +488,7 @@ class Client {
         if (results !== undefined) {
           cluster.catchUp(region);
           holds(results.length === ops.length, 'api', () => `${results.length} results for ${ops.length} ops`);
+          if (ops[0]!.atomicWith !== undefined) checks.clients.answeredAsOne(ops, results);
         }
         const retry: ClientOp[] = [];
         ops.forEach((op, i) => {

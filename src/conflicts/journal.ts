@@ -71,6 +71,11 @@ export class ConflictJournal {
     for (const tail of this.#tails) tail.more();
   }
 
+  /** A shard's log has moved on: a stream may wait for no more than that. */
+  landed(): void {
+    for (const tail of this.#tails) if (tail.waitsForLog) tail.more();
+  }
+
   /** Drops what is too old. */
   expire(nowMs: number): void {
     for (const journal of this.#shards()) {

@@ -42,6 +42,12 @@ export interface DroppedConflicts {
 
 type Row = readonly [rowKey: string, value: Uint8Array | null];
 
+/** How far the shard's log has come at this node: the last offset that landed, and the last that was handed to the log. */
+export interface LogFront {
+  readonly offset: number;
+  readonly takenOffset: number;
+}
+
 const DROPPED_ROW = 'C';
 /** Rows read at once when a shard starts; all together they are within the journal's bound of bytes. */
 const LOAD_ROWS = 256;
@@ -50,6 +56,7 @@ const SLACK = 1024;
 
 export class ShardJournal {
   readonly shard: ShardId;
+  readonly log: LogFront;
   readonly #store: Store;
   /** From #first on, in order. */
   #index: IndexedConflict[] = [];
@@ -62,8 +69,9 @@ export class ShardJournal {
   #waiting = new Map<string, Uint8Array | null>();
   #writing: ReadonlyMap<string, Uint8Array | null> = new Map();
 
-  constructor(shard: ShardId, store: Store) {
+  constructor(shard: ShardId, store: Store, log: LogFront) {
     this.shard = shard;
+    this.log = log;
     this.#store = store;
   }
 

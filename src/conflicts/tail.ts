@@ -2,6 +2,10 @@
 // Owns: the cursor, a place per shard. It stays good across restarts of the node, because a verdict has the same place whenever its log is
 // read. Where the log itself was lost, no entry stands at the place any more, or another one: the shard is then told from its beginning,
 // with `lost`.
+//
+// HAZARD: a place beyond this node's log may also stand in the log of the region, when the shard changes its node: the former owner went
+// on after we read it, or we are the former owner and have not noticed. Only the fence can tell. An entry that we handed to the log after
+// the place was shown to us, and that landed, landed behind everything that was there before: then a place that is not here is nowhere.
 
 import type { CausewayError } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
@@ -46,8 +50,11 @@ export class ConflictTail implements ConflictSubscription {
   readonly #fromNow: boolean;
   /** Shards whose place was looked at since they were last read from their log. */
   readonly #checked = new WeakSet<ShardJournal>();
+  /** Of places beyond the log: what had been handed to it when they were first looked at. */
+  readonly #unsure = new WeakMap<ShardJournal, number>();
   /** `now`: shards of which all that there was is passed over. */
   readonly #passed = new Set<ShardId>();
+  #waitsForLog = false;
   #lost = false;
   #reading = false;
   #waiting = false;
@@ -84,11 +91,17 @@ export class ConflictTail implements ConflictSubscription {
     this.more();
   }
 
-  /** There may be something new. */
+  /** Of some shard it cannot be told yet whether the place is one of it. */
+  get waitsForLog(): boolean {
+    return this.#waitsForLog;
+  }
+
+  /** There may be something new, or the log has moved on. */
   more(): void {
     if (this.#over || this.#reading || this.#waiting) return;
-    const journals = [...this.#shards()].filter(({ loaded }) => loaded);
-    for (const journal of journals) this.#check(journal);
+    const loaded = [...this.#shards()].filter((journal) => journal.loaded);
+    const journals = loaded.filter((journal) => this.#check(journal));
+    this.#waitsForLog = journals.length < loaded.length;
     const entries = this.#next(journals);
     if (entries.length === 0) {
       if (this.#lost) this.#tell([]);
@@ -124,27 +137,39 @@ export class ConflictTail implements ConflictSubscription {
     return entries;
   }
 
-  /** Is the place still one of this journal? And was nothing dropped behind it? */
-  #check(journal: ShardJournal): void {
+  /** Is the place still one of this journal? And was nothing dropped behind it? False: it cannot be told yet. */
+  #check(journal: ShardJournal): boolean {
     const place = this.#places.get(journal.shard);
     const isNew = !this.#checked.has(journal);
-    this.#checked.add(journal);
     if (place === undefined) {
+      this.#checked.add(journal);
       if (this.#fromNow && !this.#passed.has(journal.shard)) this.#passOver(journal);
-      return;
+      return true;
     }
+    if (isNew && !this.#isTold(journal, place)) return false;
+    this.#checked.add(journal);
     const behindDropped = journal.dropped === undefined ? 1 : comparePlaces(place, journal.dropped.last);
     if (behindDropped < 0) {
       this.#lost = true;
       this.#places.set(journal.shard, { ...journal.dropped!.last, loserStamp: 0 });
     }
-    if (behindDropped <= 0 || !isNew) return;
+    if (behindDropped <= 0 || !isNew) return true;
     const rank = journal.rankAfter(place);
     const there = rank === 0 ? undefined : journal.at(rank - 1);
-    if (there !== undefined && comparePlaces(there, place) === 0 && there.loserStamp === place.loserStamp) return;
+    if (there !== undefined && comparePlaces(there, place) === 0 && there.loserStamp === place.loserStamp) return true;
     // Nothing stands there, or something else: it is another log, whose places are not those of the cursor.
     this.#lost = true;
     this.#places.delete(journal.shard);
+    return true;
+  }
+
+  /** Does what this node holds of the log tell whether the place is one of it? */
+  #isTold(journal: ShardJournal, place: CursorPlace): boolean {
+    const { offset, takenOffset } = journal.log;
+    if (place.offset <= offset) return true;
+    const since = this.#unsure.get(journal);
+    if (since === undefined) this.#unsure.set(journal, takenOffset);
+    return since !== undefined && offset > since;
   }
 
   resume(): void {

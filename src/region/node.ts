@@ -502,6 +502,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#feed.landed();
       this.#reads.check(this.#monotonicMs());
     }
+    this.#journal.landed();
     if (!this.#wasReady) this.#checkReady();
   }
 
@@ -1403,7 +1404,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   boundOf(shard: ShardId, region: RegionId): number {
-    return this.#runners.get(shard)?.engine.boundOf(region) ?? 0;
+    return this.#runners.get(shard)?.engine.boundOf(region, this.#nowMs()) ?? 0;
   }
 
   liveOrigin(shard: ShardId): OriginId | undefined {

@@ -159,7 +159,7 @@ export class ShardRunner {
       ports.store,
       settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
     );
-    this.journal = new ShardJournal(shard, ports.store);
+    this.journal = new ShardJournal(shard, ports.store, this.engine);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
     this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
       durable: (offset) => this.#durable(offset),

@@ -40,6 +40,7 @@ export interface ReplicationHost {
   vector(shard: ShardId): ReadonlyVector;
   /** Taken here, durable or on its way: from where a want asks. */
   taken(shard: ShardId): ReadonlyVector;
+  /** WelcomeShard.boundOfReceiver */
   boundOf(shard: ShardId, region: RegionId): number;
   /** The origin that this node writes the shard's ops with; undefined while it has none. Peers are told never to send it: it
    *  could only be an echo. Ops of our older origins are asked for, because our log may have lost them. */

@@ -77,7 +77,8 @@ export interface WelcomeShard {
   readonly shard: ShardId;
   /** Durable at the source. */
   readonly vector: ReadonlyVector;
-  /** The highest stamp that the source has seen or been promised of the receiver's own region: a new incarnation starts above. */
+  /** The highest stamp that the source has seen or been promised of the receiver's own region, or may have been before it started: a new
+   *  incarnation starts above. */
   readonly boundOfReceiver: number;
 }
 

@@ -190,7 +190,7 @@ export class ShardEngine {
   /** Of the newest lease handed to the log, and of the newest durable one. */
   #leaseTaken = 0;
   #lease = 0;
-  /** The highest stamp or bound that the log showed at start: a new incarnation begins above. */
+  /** The highest stamp or bound that the log showed at start: a new incarnation begins above, ours and that of a member that asks us. */
   #bound = 0;
   #promised = 0;
   #leased = false;
@@ -349,13 +349,17 @@ export class ShardEngine {
 
   /** Sequences one op into the open batch. The answer is speculative until the batch has landed. */
   admit(op: EngineOp, states: KeyStates, nowMs: number): OpResult {
-    const own = this.#own;
-    if (own === undefined) return refused(notReady());
+    if (this.#own === undefined) return refused(notReady());
     if (op.idempotency !== undefined && GUARDS.idempotencyTable) {
       const recognised = this.#idempotency.look(op.idempotency, op.issuedAtMs);
       if (recognised.kind === 'duplicate') return { kind: 'duplicate', version: recognised.first };
       if (recognised.kind === 'forgotten') return refused(windowPassed(op, recognised.horizonMs));
     }
+    return this.#admitNew(op, this.#own, states, nowMs);
+  }
+
+  /** Of an op that nobody has tried before, as far as can be told. */
+  #admitNew(op: EngineOp, own: Origin, states: KeyStates, nowMs: number): OpResult {
     const { type } = op.collection;
     const merge = mergeOf(type);
     const slot = states.slot(op.collection, op.key);
@@ -394,16 +398,21 @@ export class ShardEngine {
    * A retry is recognised as a whole.
    */
   admitAll(ops: readonly EngineOp[], states: KeyStates, nowMs: number): AllResult {
-    const refusal = this.#firstRefusal(ops, states, nowMs);
-    return refusal ?? { kind: 'all', results: ops.map((op) => this.admit(op, states, nowMs)) };
+    const tried = this.#tryAll(ops, states, nowMs);
+    if (tried.kind === 'none') return tried;
+    // A retry is answered from the table. What is new is not looked up again: recording the first ops may push the table's horizon past
+    // the time at which the later ones were issued, and they would be refused after the first had been taken.
+    const admit = (op: EngineOp): OpResult =>
+      tried.retry ? this.admit(op, states, nowMs) : this.#admitNew(op, this.#own!, states, nowMs);
+    return { kind: 'all', results: ops.map(admit) };
   }
 
-  /** What admit() would refuse if it were called for one after the other. Changes nothing. */
-  #firstRefusal(
+  /** What admit() would refuse if it were called for one after the other. `retry`: all were applied before. Changes nothing. */
+  #tryAll(
     ops: readonly EngineOp[],
     states: KeyStates,
     nowMs: number,
-  ): Extract<AllResult, { kind: 'none' }> | undefined {
+  ): Extract<AllResult, { kind: 'none' }> | { readonly kind: 'all'; readonly retry: boolean } {
     const own = this.#own;
     if (own === undefined) return none(0, notReady());
     // By key: a slot that nothing holds on to may be another object at the next look.
@@ -443,7 +452,7 @@ export class ShardEngine {
         throw cause;
       }
     }
-    return undefined;
+    return { kind: 'all', retry: duplicates > 0 };
   }
 
   #firstStamp(nowMs: number): number {
@@ -900,9 +909,15 @@ export class ShardEngine {
     return false;
   }
 
-  /** The highest stamp seen or promised of a region's origins here. */
-  boundOf(region: RegionId): number {
-    let bound = 0;
+  /**
+   * What a region that cannot trust its log starts above: the highest stamp seen or promised of its origins here, also as far as we have
+   * forgotten it. Promises are heard into memory, and a restart loses them. But a floor (what is collected, what is shown as stable) is the
+   * lowest of all members' promises, ours among them, and ours stood below a lease in this log: whatever floor was ever reached with our
+   * help before this start lies at or below the last bound that the log showed.
+   */
+  boundOf(region: RegionId, nowMs: number): number {
+    // I5: a bound from a time when our clock was far ahead is not handed on. No member has counted a promise that far ahead.
+    let bound = Math.min(this.#bound, stampOfMs(nowMs + this.settings.maxSkewMs));
     for (const origin of this.origins.all()) {
       if (origin.region !== region) continue;
       bound = Math.max(

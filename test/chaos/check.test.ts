@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { CausewayError } from '../../src/errors/errors.ts';
-import { originId, type Version } from '../../src/record/ids.ts';
+import { originId, regionId, type RegionId, type Version } from '../../src/record/ids.ts';
 import { msOfStamp, stampOfMs } from '../../src/clock/hlc.ts';
-import type { Conflict, ConflictSink, RegionStatus } from '../../src/region/region.ts';
+import type { Conflict, ConflictSink, RegionStatus, ScanRequest, ScanResult } from '../../src/region/region.ts';
 import { ConflictCheck } from '../../chaos/check/conflicts.ts';
 import { LevelCheck } from '../../chaos/check/levels.ts';
 import { checkLag } from '../../chaos/check/lag.ts';
@@ -13,6 +13,8 @@ import { keyName } from '../../chaos/check/history.ts';
 import { PromiseCheck } from '../../chaos/check/promises.ts';
 import { expectedConflicts, REFERENCE, viewText, type SpecOp } from '../../chaos/check/reference.ts';
 import { ResidencyCheck } from '../../chaos/check/residency.ts';
+import { ScanCheck } from '../../chaos/check/scans.ts';
+import type { ClientOp } from '../../chaos/check/clients.ts';
 import type { Intent, View } from '../../src/merge/types.ts';
 import { Bench, collection, EU, EU1, put, SHARD, US, US1 } from './histories.ts';
 
@@ -150,6 +152,33 @@ describe('promises', () => {
     promises.heard(SHARD, { origin: originId(EU, 9), seq: 4, stamp: 100 });
     expect(() => b.durable(EU, b.batch(EU1, 99, [b.asked(put('a'))]))).toThrow(/new incarnation/);
   });
+
+  test('I9: a region that lost its disk, below what every member has counted of it and has promised itself', () => {
+    const ap = regionId('ap');
+    const before = (start: number, counted: readonly RegionId[], promised = 100): (() => void) => {
+      const b = new Bench();
+      const promises = new PromiseCheck(b.history, { hasLostData: () => true, members: () => [EU, US, ap] });
+      b.history.onNewBatch = (batch) => promises.logged(batch);
+      const promise = { origin: originId(EU, 9), seq: 0, stamp: 100 };
+      promises.heard(SHARD, promise);
+      for (const member of counted) promises.reached(member, SHARD, promise);
+      for (const member of [US, ap]) promises.heard(SHARD, { origin: originId(member, 1), seq: 0, stamp: promised });
+      return () => b.durable(EU, b.batch(EU1, start, [b.asked(put('a'))]));
+    };
+    expect(before(100, [US, ap])).toThrow(/new incarnation/);
+    before(101, [US, ap])();
+    // Nobody can have built on what one member never heard of, or above what a member has promised.
+    before(99, [US])();
+    before(99, [US, ap], 98)();
+    expect(before(98, [US, ap], 98)).toThrow(/new incarnation/);
+    // It counts where the ops are of which it speaks.
+    const b = new Bench();
+    const promises = new PromiseCheck(b.history, { hasLostData: () => true, members: () => [EU, US] });
+    b.history.onNewBatch = (batch) => promises.logged(batch);
+    promises.heard(SHARD, { origin: US1, seq: 0, stamp: 100 });
+    promises.reached(US, SHARD, { origin: originId(EU, 9), seq: 4, stamp: 100 });
+    b.durable(EU, b.batch(EU1, 99, [b.asked(put('a'))]));
+  });
 });
 
 describe('clients', () => {
@@ -173,6 +202,20 @@ describe('clients', () => {
     expect(() => b.clients.answered(op, EU, ok(version(1, 10)), { kind: 'regions', n: 1 }, undefined)).toThrow(
       /1 more regions/,
     );
+  });
+
+  test('I1: what was lost with a disk and written again is looked for where it is now', () => {
+    const b = new Bench();
+    const op = b.asked(put('a'));
+    const error = new CausewayError('DURABILITY_NOT_REACHED', 'in none of 1', { outcome: 'applied-locally' });
+    const answer = (): void => b.clients.answered(op, EU, { ok: false, error }, LOCAL, undefined);
+    b.durable(EU, b.batch(EU1, 10, [op]));
+    b.rewind(EU, 0);
+    b.clients.rewound();
+    expect(answer).toThrow(/is not durable in eu/);
+    b.durable(EU, b.batch(originId(EU, 2), 20, [op]));
+    answer();
+    expect(op.acked).toMatchObject({ origin: originId(EU, 2) });
   });
 
   test('I1: what only a lost disk had is excused, what a peer has is not', () => {
@@ -486,6 +529,97 @@ describe('levels', () => {
     fooled.readStable(EU, SHARD, 'register-lww', NAME, value('c', 2, 30), 40);
     b.durable(US, b.batch(US1, 35, [b.asked(put('late'))]));
     expect(() => fooled.final()).toThrow(/us~000000000001:3@35 came later/);
+  });
+});
+
+describe('scans', () => {
+  /** eu holds k at 10 and m at 20, both of its own; j is in us alone, at 30. */
+  function scanned(): { b: Bench; levels: LevelCheck; scans: ScanCheck } {
+    const b = new Bench();
+    const at = (key: string): Partial<ClientOp> => ({ key, name: keyName('shop', 'register-lww', key) });
+    b.durable(EU, b.batch(EU1, 10, [b.asked(put('k'), at('k'))]));
+    b.durable(EU, b.batch(EU1, 20, [b.asked(put('m'), at('m'))]));
+    b.durable(US, b.batch(US1, 30, [b.asked(put('j'), at('j'))]));
+    const levels = new LevelCheck(b.history, b.views);
+    return { b, levels, scans: new ScanCheck(b.history, b.views, levels) };
+  }
+  const entry = (key: string, seq: number, stamp: number, origin = EU1): ScanResult['entries'][number] => ({
+    key,
+    view: { type: 'register-lww', value: Buffer.from(key), version: { origin, seq, stamp } },
+  });
+  const K = entry('k', 1, 10);
+  const M = entry('m', 2, 20);
+
+  function page(
+    entries: ScanResult['entries'],
+    more: { request?: Partial<ScanRequest>; result?: Partial<ScanResult> } = {},
+  ): () => void {
+    const { scans } = scanned();
+    const request = {
+      prefix: '',
+      after: undefined,
+      limit: 10,
+      consistency: { kind: 'local' },
+      ...more.request,
+    } as const;
+    const session = new Map([[SHARD, new Map([[EU1, 20]])]]);
+    const result = { entries, next: undefined, session, stale: false, ...more.result };
+    return () => scans.page(EU, [SHARD], collection('register-lww'), request, result, 0, 0);
+  }
+
+  test('I3: a key that is left out, is there twice, in another order, or was never written', () => {
+    page([K, M])();
+    page([K], { result: { next: 'k' } })();
+    page([M], { request: { after: 'k' } })();
+    page([K], { request: { prefix: 'k' } })();
+    expect(page([K])).toThrow(/register-lww\/m .* reads as/);
+    expect(page([K, M], { result: { next: 'k' } })).toThrow(/goes on after k, and has m already/);
+    expect(page([M, K])).toThrow(/has k after m/);
+    expect(page([K, K, M])).toThrow(/has k after k/);
+    expect(page([K, M, entry('z', 9, 9)])).toThrow(/z, which nobody has written/);
+    expect(page([K, M], { request: { prefix: 'k' } })).toThrow(/of 'k' has m/);
+    expect(page([K, M], { request: { after: 'k' } })).toThrow(/has k after k/);
+    expect(page([K, M], { request: { limit: 1 } })).toThrow(/2 entries; 1 were asked for/);
+    expect(page([], { request: { after: 'm' }, result: { next: 'm' } })).toThrow(/after m goes on after m/);
+  });
+
+  test('stable: a page that lacks what lies below its cut, has what lies above it, or names none', () => {
+    const consistency = { kind: 'stable' } as const;
+    page([K, M], { request: { consistency }, result: { asOfStamp: 29 } })();
+    expect(page([K, M], { request: { consistency }, result: { asOfStamp: 30 } })).toThrow(/j \(1\/0\) as of 30/);
+    expect(page([K, M], { request: { consistency }, result: { asOfStamp: 19 } })).toThrow(/m \(1\/0\) as of 19/);
+    expect(page([K, M], { request: { consistency } })).toThrow(/names no cut/);
+  });
+});
+
+describe('atomic writes', () => {
+  test('a part of one in a batch without the rest, or in a state', () => {
+    const b = new Bench();
+    const all = [1, 2].map(() => b.asked(put('x'), { atomicWith: [1, 2] }));
+    expect(() => b.durable(EU, b.batch(EU1, 10, [all[0]!]))).toThrow(/2 of the same atomic write is not in its batch/);
+
+    const c = new Bench();
+    const whole = [1, 2].map(() => c.asked(put('x'), { atomicWith: [1, 2] }));
+    c.durable(EU, c.batch(EU1, 10, whole));
+    const view = (seq: number): View => ({
+      type: 'register-lww',
+      value: Buffer.from('x'),
+      version: { origin: EU1, seq, stamp: 9 + seq },
+    });
+    c.views.read(EU, SHARD, 'register-lww', NAME, view(2), new Map([[EU1, 11]]), 0, 0);
+    expect(() => c.views.read(EU, SHARD, 'register-lww', NAME, view(1), new Map([[EU1, 10]]), 0, 0)).toThrow(
+      /within a batch with an atomic write that ends at 11/,
+    );
+  });
+
+  test('answers that differ', () => {
+    const b = new Bench();
+    const ops = [b.asked(put('x')), b.asked(put('x'))];
+    const ok = { ok: true, shard: SHARD, version: { origin: EU1, seq: 1, stamp: 10 }, duplicate: false } as const;
+    const refused = { ok: false, error: new CausewayError('PRECONDITION_FAILED', 'no') } as const;
+    b.clients.answeredAsOne(ops, [ok, ok]);
+    b.clients.answeredAsOne(ops, [refused, refused]);
+    expect(() => b.clients.answeredAsOne(ops, [ok, refused])).toThrow(/answered ok and not-applied/);
   });
 });
 

@@ -43,6 +43,9 @@ describe('simulation', () => {
       expect(report.totals['boundedReads']).toBeGreaterThan(SEEDS);
       expect(report.totals['stableReads']).toBeGreaterThan(SEEDS / 2);
       expect(report.totals['roamedReads']).toBeGreaterThan(SEEDS / 4);
+      expect(report.totals['scanPages']).toBeGreaterThan(SEEDS * 5);
+      expect(report.totals['stablePages']).toBeGreaterThan(SEEDS * 2);
+      expect(report.totals['atomicWrites']).toBeGreaterThan(SEEDS * 2);
       expect(report.totals['feedEvents']).toBeGreaterThan(SEEDS * 10);
     },
     5 * MINUTE_MS,

@@ -68,7 +68,7 @@ describe('pages', () => {
   test('I11: a shard that is still read from its log makes no answer', async () => {
     const journals = new Journals();
     await journals.store.open(SHARDS);
-    journals.shards = SHARDS.map((shard) => new ShardJournal(shard, journals.store));
+    journals.shards = SHARDS.map((shard) => new ShardJournal(shard, journals.store, journals.log));
     let answer: ConflictPage | CausewayError | undefined;
     journals.node.list(ALL, (page) => (answer = page));
     expect(answer).toMatchObject({ code: 'NOT_READY' });
@@ -227,11 +227,49 @@ describe('the stream', () => {
     const other = await Journals.open();
     other.add(0, 1, verdict(2, { loser: version(90) }));
     const reader = new Reader(other, cursor!);
-    expect(reader.told).toEqual(['k2']);
-    expect(reader.lost).toBe(1);
+    // Not before this node knows that it has all of the log.
+    expect(reader).toMatchObject({ told: [], lost: 0 });
+    other.take(3);
+    other.land(3);
+    expect(reader).toMatchObject({ told: ['k2'], lost: 1 });
     const same = await Journals.open();
     same.add(0, 1, verdict(5, { key: 'another', loser: version(91) }));
     expect(new Reader(same, cursor!)).toMatchObject({ told: ['another'], lost: 1 });
+  });
+
+  test('a place beyond the log of a node that is about to be deposed is not lost: the next reading of the log has it', async () => {
+    const former = await Journals.open();
+    former.add(0, 1, verdict(1), verdict(2));
+    const { cursor } = new Reader(former, 'beginning');
+    // Another node has read the log before the second entry, and its lease is on its way to where that stands.
+    const node = await Journals.open();
+    node.add(0, 1, verdict(1));
+    node.take(2);
+    const reader = new Reader(node, cursor!);
+    node.node.grown(2);
+    // The fence refuses it, and the log is read again.
+    node.begin();
+    node.add(0, 1, verdict(1), verdict(2));
+    expect(reader).toMatchObject({ told: [], lost: 0 });
+    node.take(3);
+    node.land(3);
+    node.add(0, 3, verdict(4));
+    expect(reader).toMatchObject({ told: ['k4'], lost: 0 });
+  });
+
+  test('what was on its way before the place was shown proves nothing, what is handed to the log after it does', async () => {
+    const former = await Journals.open();
+    former.add(0, 1, verdict(9));
+    const { cursor } = new Reader(former, 'beginning');
+    const node = await Journals.open();
+    node.add(0, 1, verdict(1));
+    node.take(3);
+    const reader = new Reader(node, cursor!);
+    node.land(3);
+    expect(reader).toMatchObject({ told: [], lost: 0 });
+    node.take(4);
+    node.land(4);
+    expect(reader).toMatchObject({ told: ['k1'], lost: 1 });
   });
 
   test('I8: a reader that does not take waits at a place, and is told the rest when it does', async () => {

@@ -55,6 +55,8 @@ export class Journals {
   readonly store: MemoryStore;
   readonly node: ConflictJournal;
   shards: ShardJournal[] = [];
+  /** Of every shard's log at this node. */
+  readonly log = { offset: 0, takenOffset: 0 };
   readonly #cursors = new Map<ShardId, number>();
 
   constructor(bounds: Partial<JournalBounds> = {}, disk = new MemoryStoreDisk()) {
@@ -73,7 +75,7 @@ export class Journals {
 
   begin(): void {
     this.shards = SHARDS.map((shard) => {
-      const journal = new ShardJournal(shard, this.store);
+      const journal = new ShardJournal(shard, this.store, this.log);
       this.#cursors.set(shard, this.store.cursor(shard));
       journal.load((error) => {
         if (error !== undefined) throw error;
@@ -84,8 +86,19 @@ export class Journals {
   }
 
   add(shard: 0 | 1, atMs: number, ...verdicts: readonly LandedConflict[]): void {
+    for (const { offset } of verdicts) this.log.offset = this.log.takenOffset = Math.max(this.log.offset, offset);
     for (const each of verdicts) this.shards[shard]!.add(each, atMs);
     this.node.grown(atMs);
+  }
+
+  /** Entries without a verdict: handed to the log, and landed. */
+  take(offset: number): void {
+    this.log.takenOffset = offset;
+  }
+
+  land(offset: number): void {
+    this.log.offset = offset;
+    this.node.landed();
   }
 
   /** What the node's writer does, now and then. */

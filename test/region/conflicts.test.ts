@@ -101,17 +101,16 @@ describe('the journal', () => {
     expect(journal(eu).map(timeless)).toEqual(before.map(timeless));
   });
 
-  test('a reader of the stream is told everything once, through a crash', async () => {
-    const cluster = await two();
-    const eu = cluster.region('eu');
+  /** Follows the stream of eu from cursor to cursor. */
+  function follow(eu: TestRegion): { readonly told: string[]; readonly again: () => void } {
     const told: string[] = [];
     let cursor: Parameters<TestRegion['node']['watchConflicts']>[0]['start'] = 'beginning';
-    const watch = (): void => {
+    const again = (): void => {
       eu.node.watchConflicts(
         { namespace: 'shop', collection: '', keyPrefix: '', start: cursor },
         {
           conflicts: (conflicts, moved, lost) => {
-            told.push(...summary(conflicts), ...(lost ? ['lost'] : []));
+            told.push(...(lost ? ['lost'] : []), ...summary(conflicts));
             cursor = moved;
             return true;
           },
@@ -119,15 +118,37 @@ describe('the journal', () => {
         },
       );
     };
-    watch();
+    again();
+    return { told, again };
+  }
+
+  test('a reader of the stream is told everything once, through a crash', async () => {
+    const cluster = await two();
+    const eu = cluster.region('eu');
+    const { told, again } = follow(eu);
     await inConflict(cluster, [put('a', '1'), put('a', '2')]);
     expect(told).toEqual(['a: 1']);
     eu.crash();
     void eu.start();
-    watch();
+    again();
     await cluster.run(2000);
     await inConflict(cluster, [put('b', '1'), put('b', '2')]);
     expect(told).toEqual(['a: 1', 'b: 1']);
+  });
+
+  test('a reader of the stream is told that its place was lost with the log', async () => {
+    const cluster = await two();
+    const eu = cluster.region('eu');
+    const { told, again } = follow(eu);
+    await inConflict(cluster, [put('a', '1'), put('a', '2')]);
+    await inConflict(cluster, [put('a', '3'), put('a', '4')]);
+    eu.crash();
+    eu.disk.wipe({ marker: false });
+    eu.storeDisk.clear();
+    void eu.start();
+    again();
+    await cluster.run(5000);
+    expect(told.slice(0, 3)).toEqual(['a: 1', 'a: 3', 'lost']);
   });
 
   test('I12: is bounded, and counts what went', async () => {

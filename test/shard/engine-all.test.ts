@@ -64,6 +64,19 @@ describe('admitAll', () => {
     });
   });
 
+  test('all are taken when the first ones push the idempotency window past the time at which the later ones were issued', () => {
+    const eu = new ShardHost(EU, { idempotencyEntriesMax: 3 }).open(1);
+    eu.nowMs += 10_000;
+    for (let seq = 1; seq <= 3; seq++) eu.write('register-lww', 'a', put('x'), named(seq));
+    // Nothing is forgotten yet; the fourth name forgets the first, which is younger than the write's time of issue.
+    const named4 = (seq: number): More => ({ ...named(seq), issuedAtMs: eu.nowMs - 5000 });
+    const ops = [op('a', put('4'), named4(4)), op('b', put('5'), named4(5))];
+    const result = all(eu, ops);
+    expect(result).toMatchObject({ kind: 'all', results: [{ kind: 'sequenced' }, { kind: 'sequenced' }] });
+    eu.seal();
+    expect(all(eu, ops)).toMatchObject({ kind: 'all', results: [{ kind: 'duplicate' }, { kind: 'duplicate' }] });
+  });
+
   test.each<[string, EngineOp, string]>([
     ['a condition', op('taken', put('x'), { condition: ABSENT }), 'PRECONDITION_FAILED'],
     ['an intent that the type does not take', op('s', add(1n)), 'WRONG_OPERATION'],

@@ -358,6 +358,30 @@ describe('stamps and promises', () => {
     expect(host.version('register-lww', 'k', put('1')).stamp).toBeGreaterThan(above);
   });
 
+  test('I9: who restarts has forgotten what it heard, and answers no less than the lease below which it helped to build', () => {
+    const [eu, us] = pair();
+    us.write('register-lww', 'k', put('1'));
+    ship(us, eu);
+    us.nowMs += 800;
+    eu.nowMs += 800;
+    us.append(us.engine.tick(us.nowMs).append);
+    eu.append(eu.engine.tick(eu.nowMs).append);
+    eu.engine.hear(us.engine.beat(us.nowMs), eu.nowMs);
+    const heard = us.engine.promise(us.nowMs)!.stamp;
+    expect(eu.engine.boundOf(US, eu.nowMs)).toBeGreaterThanOrEqual(heard);
+    const again = eu.restart();
+    expect(again.engine.boundOf(US, again.nowMs)).toBeGreaterThanOrEqual(eu.engine.promise(eu.nowMs)!.stamp);
+    expect(again.engine.boundOf(US, again.nowMs)).toBe(again.engine.recoveredBound);
+  });
+
+  test('I5: a bound from a time when the clock was far ahead is not handed on', () => {
+    const eu = new ShardHost(EU, { nowMs: START_MS + 86_400_000 }).open(1);
+    const again = eu.restart();
+    again.nowMs = START_MS;
+    expect(again.engine.recoveredBound).toBeGreaterThan(stampOfMs(START_MS + 86_400_000));
+    expect(again.engine.boundOf(US, again.nowMs)).toBe(stampOfMs(START_MS + 2000));
+  });
+
   test('I6: a new incarnation never continues the seqs of another', () => {
     const host = new ShardHost(EU).open(1);
     host.write('register-lww', 'k', put('1'));

@@ -17,6 +17,7 @@ import {
   owner,
   put,
   read,
+  readStable,
   ready,
   restart,
   status,
@@ -128,6 +129,33 @@ export const logScenarios: readonly Scenario[] = [
       const call = begin(sim, 'ap', 'register-lww', 'k0', put('new'));
       await sim.until('an answer', 5000, () => call.result !== undefined);
       await sim.run(2000);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'lost-disk-below-a-cut-that-was-shown',
+    says: 'a region loses its disk while those who heard its promises start again and have forgotten them: nothing comes below a cut that they have shown',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'eu', 'register-lww', 'k0', put('old'));
+      await inStep(sim);
+      // Promises alone move the cut on.
+      await sim.run(2000);
+      const shown = await readStable(sim, 'sa', 'register-lww', 'k0');
+      for (const region of ['ap', 'eu', 'sa']) crash(sim, region, 'none', true);
+      cluster.region('eu').clock.step(-900);
+      cluster.wipe(cluster.region('eu'), true);
+      // Those who are asked say what they know before anything new stands in their logs.
+      for (const region of ['ap', 'sa']) {
+        cluster.region(region).diskMs = 1000;
+        restart(sim, region);
+      }
+      restart(sim, 'eu');
+      await ready(sim, 'eu');
+      const written = await write(sim, 'eu', 'register-lww', 'k0', put('new'));
+      expect(written.stamp > shown, () => `a cut as of ${shown} was shown, and ${written.stamp} is written now`);
       await sim.settle();
     },
   },

@@ -232,6 +232,26 @@ export function read(sim: Simulation, region: string, type: MergeTypeName, key: 
   return result.views[0];
 }
 
+/** Reads one key as of a cut, checked against all ops at or below it, now and at the end; returns the cut's stamp. */
+export async function readStable(sim: Simulation, region: string, type: MergeTypeName, key: string): Promise<number> {
+  const { cluster, levels } = sim;
+  const at = cluster.region(region);
+  let answer: ReadResult | CausewayError | undefined;
+  owner(sim, region).node!.read(
+    { namespace: 'shop', collection: type, keys: [key], consistency: { kind: 'stable' }, deadlineMs: 5000 },
+    (result) => {
+      answer = result;
+    },
+  );
+  await sim.until(`a stable read in ${region}`, 6000, () => answer !== undefined);
+  const result = answer as ReadResult | CausewayError;
+  if (result instanceof Error) throw result;
+  cluster.catchUp(at);
+  const shard = cluster.shardOf('shop', type, key);
+  levels.readStable(at.id, shard, type, keyName('shop', type, key), result.views[0], result.asOfStamp);
+  return result.asOfStamp!;
+}
+
 export function cut(sim: Simulation, a: string, b: string, blocked = true): void {
   sim.faults.block(sim.cluster.region(a), sim.cluster.region(b), blocked);
 }

@@ -61,15 +61,16 @@ export class FeedStream implements FeedSink, Drainable {
       return;
     }
     this.#subscription = subscription;
-    if (request.start.kind === 'now') this.#tellStart(request.namespace);
+    if (request.start.kind === 'now') this.#tellStart(request);
   }
 
   /** Where `now` is, in every shard: a cursor that lacks a shard would begin that one at its beginning. */
-  #tellStart(namespace: string): void {
+  #tellStart({ namespace, shards }: SubscribeRequest): void {
     const { region } = this.#env;
     const placement = region.placementOf(namespace);
     for (const { shard, origins } of region.status().shards) {
-      if (shardParts(shard).placementId !== placement?.placementId) continue;
+      const { placementId, index } = shardParts(shard);
+      if (placementId !== placement?.placementId || shards?.has(index) === false) continue;
       this.events([], shard, new Map(origins.map(({ origin, seq }) => [origin, seq])));
     }
   }

@@ -13,6 +13,7 @@ import type { System } from '../system/system.ts';
 import { wireMethodOnce, type CallLimits, type Endpoint, type Endpoints } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
+import { shardIndexes } from './shards.ts';
 import type {
   CallOptions,
   Consistency,
@@ -219,7 +220,8 @@ export class Calls {
     if (!Number.isSafeInteger(pageSize) || pageSize < 0) {
       throw new CausewayError('INVALID_ARGUMENT', `pageSize is a whole number from 1; got ${pageSize}`);
     }
-    const response = await this.#query(SCAN_METHOD, options, { collection, prefix, pageSize, pageToken });
+    const shards = shardIndexes(options.shards);
+    const response = await this.#query(SCAN_METHOD, options, { collection, prefix, pageSize, pageToken, shards });
     const entries: { key: string; view: View }[] = [];
     for (const { key, view } of response.entries) {
       const seen = viewOf(view as unknown as DecodedView);

@@ -10,6 +10,7 @@ import { wireMethod } from '../proto/load.ts';
 import type { System } from '../system/system.ts';
 import { cursorMessage, decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { wireMethodOnce, type Endpoint, type Endpoints } from './endpoints.ts';
+import { shardIndexes } from './shards.ts';
 import { fromServiceError } from './status.ts';
 import type { MergeType, Version, View } from './types.ts';
 import { mergeTypeOf, viewOf, type DecodedView } from './views.ts';
@@ -25,6 +26,8 @@ export interface SubscribeOptions {
   /** `op` (default): what each op did. `value`: also the merged value that the region holds. */
   readonly form?: 'op' | 'value';
   readonly keyPrefix?: string;
+  /** Only these shards, `placement/index`. Default: all. */
+  readonly shards?: readonly string[];
   /** Messages received and not taken, in bytes. Default 1 MiB. */
   readonly bufferBytes?: number;
   /** Ends the subscription. */
@@ -254,6 +257,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   readonly #parts: SubscriptionParts;
   readonly #options: SubscribeOptions;
   readonly #onClosed: () => void;
+  readonly #shards: readonly number[];
   readonly #bufferBytes: number;
   readonly #giveUp = new AbortController();
   #position: Position = new Map();
@@ -284,6 +288,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
     this.#parts = parts;
     this.#options = options;
     this.#onClosed = onClosed;
+    this.#shards = shardIndexes(options.shards);
     this.#bufferBytes = options.bufferBytes ?? 1024 * 1024;
     this.#startedAtMs = parts.system.clock.nowMs();
     this.done = new Promise((resolve, reject) => {
@@ -509,7 +514,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   async #learnShards(endpoint: Endpoint): Promise<void> {
     const endMs = this.#parts.system.clock.monotonicMs() + ACQUIRE_MS;
     const topology = await endpoint.topology(this.#parts.namespace, { endMs, signal: this.#giveUp.signal });
-    this.#shardsExpected = topology.namespaces[0]?.shards ?? 0;
+    this.#shardsExpected = this.#shards.length || (topology.namespaces[0]?.shards ?? 0);
     // A start by our clock is told to a node by its own.
     this.#startedAtMs = this.#parts.system.clock.nowMs() + endpoint.clockOffsetMs;
   }
@@ -521,6 +526,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
       collections,
       keyPrefix,
       form: form === 'value' ? 2 : 1,
+      shards: this.#shards,
       ...this.#start(from),
     };
   }

@@ -928,6 +928,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #runnersOfScan(placement: PlacementSettings, request: ScanRequest): ShardRunner[] | CausewayError {
     const runners: ShardRunner[] = [];
     for (let index = 0; index < placement.shards; index++) {
+      if (request.shards?.has(index) === false) continue;
       const runner = this.#readable(placement, request.namespace, shardId(placement.id, index));
       if (runner instanceof CausewayError) return runner;
       runners.push(runner);
@@ -1035,6 +1036,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#phase !== 'running') return refused(this.#notReady());
     const sources: FeedShard[] = [];
     for (let index = 0; index < placement.shards; index++) {
+      if (request.shards?.has(index) === false) continue;
       const runner = this.#runners.get(shardId(placement.id, index));
       if (runner === undefined || !runner.recovered || runner.stopped) {
         return refused(

@@ -10,7 +10,7 @@ import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadRe
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
 import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 import type { System } from '../system/system.ts';
-import { wireMethodOnce, type CallLimits, type Endpoint, type Endpoints } from './endpoints.ts';
+import { wireMethodOnce, type CallLimits, type Endpoint, type EndpointSource } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import type { Session } from './session.ts';
 import { shardIndexes } from './shards.ts';
@@ -88,7 +88,7 @@ interface PendingOp {
 }
 
 export class Calls {
-  readonly #endpoints: Endpoints;
+  readonly #endpoints: EndpointSource;
   readonly #system: System;
   readonly #session: Session;
   readonly #defaults: CallDefaults;
@@ -96,7 +96,7 @@ export class Calls {
   readonly #producer: number;
   #seq = 0;
 
-  constructor(endpoints: Endpoints, system: System, session: Session, defaults: CallDefaults) {
+  constructor(endpoints: EndpointSource, system: System, session: Session, defaults: CallDefaults) {
     this.#endpoints = endpoints;
     this.#system = system;
     this.#session = session;

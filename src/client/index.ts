@@ -14,6 +14,8 @@ export type {
 } from './conflicts.ts';
 export { bytes, json, text, type Codec } from './codecs.ts';
 export { Causeway, connect, type ConnectOptions } from './connect.ts';
+export { Consumer } from './consumer/consumer.ts';
+export type * from './consumer/options.ts';
 export type { ReadAnswer, ScanAnswer } from './calls.ts';
 export {
   Counter,

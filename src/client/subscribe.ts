@@ -9,7 +9,7 @@ import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { wireMethod } from '../proto/load.ts';
 import type { System } from '../system/system.ts';
 import { cursorMessage, decodeCursor, encodeCursor, type Position } from './cursor.ts';
-import { wireMethodOnce, type Endpoint, type Endpoints } from './endpoints.ts';
+import { wireMethodOnce, type Endpoint, type EndpointSource } from './endpoints.ts';
 import { shardIndexes } from './shards.ts';
 import { fromServiceError } from './status.ts';
 import type { MergeType, Version, View } from './types.ts';
@@ -81,7 +81,7 @@ export interface FeedBatch {
 }
 
 export interface SubscriptionParts {
-  readonly endpoints: Endpoints;
+  readonly endpoints: EndpointSource;
   readonly system: System;
   readonly namespace: string;
 }
@@ -270,6 +270,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   #queue: Message[] = [];
   #queueBytes = 0;
   #wake: (() => void) | undefined;
+  #onPosition: (() => void) | undefined;
   #call: ClientReadableStream<Sized> | undefined;
   #paused = false;
   #ended = false;
@@ -323,6 +324,20 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   /** After the last event that was taken, to start from later; undefined before the first. */
   get cursor(): string | undefined {
     return this.#lastEvent?.cursor ?? this.#lastMessage?.cursor;
+  }
+
+  /** Where `now` is, once the node has told it of every shard. Rejects when the subscription ends before. For this package. */
+  whole(): Promise<Position> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (this.#shardsExpected === 0 || this.#position.size < this.#shardsExpected) return;
+        this.#onPosition = undefined;
+        resolve(this.#position);
+      };
+      this.#onPosition = look;
+      look();
+      this.done.then(() => reject(new CausewayError('CANCELLED', 'the subscription was closed')), reject);
+    });
   }
 
   /** The endpoint that it reads from now. */
@@ -430,6 +445,8 @@ export class Subscription implements AsyncIterable<FeedEvent> {
       } catch (error) {
         if (this.#ended) return;
         this.#options.onRetry?.(toCausewayError(error));
+        // It has waited as a rule; where it has not, a loop without a pause would stop the process.
+        await this.#sleep(BACKOFF_MS_MIN);
         continue;
       }
       const { error, progress } = await this.#follow(endpoint);
@@ -547,6 +564,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
     if (response.shards.length === 0) return;
     const message = new Message(this.#position, response, bytes, this.#parts.namespace, this.#clusterId);
     this.#position = message.after;
+    this.#onPosition?.();
     this.#queue.push(message);
     this.#queueBytes += bytes;
     if (!this.#paused && this.#queueBytes >= this.#bufferBytes) {

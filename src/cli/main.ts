@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   export: async () => (await import('./export.ts')).addExport,
   import: async () => (await import('./import.ts')).addImport,
   conflicts: async () => (await import('./conflicts.ts')).addConflicts,
+  group: async () => (await import('./group.ts')).addGroup,
   status: async () => (await import('./status.ts')).addStatus,
   lag: async () => (await import('./lag.ts')).addLag,
   regions: async () => (await import('./regions.ts')).addRegions,

@@ -6,7 +6,8 @@ import type { System } from '../system/system.ts';
 import { Calls, type CallDefaults, type ReadAnswer, type ScanAnswer } from './calls.ts';
 import { json, text, type Codec } from './codecs.ts';
 import { Consumer } from './consumer/consumer.ts';
-import type { ConsumerOptions } from './consumer/options.ts';
+import { ConsumerGroups } from './consumer/groups.ts';
+import type { ConsumerOptions, GroupsLocation } from './consumer/options.ts';
 import { Endpoints } from './endpoints.ts';
 import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handles.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
@@ -178,6 +179,12 @@ export class Causeway {
     );
     this.#owned.add(consumer);
     return consumer;
+  }
+
+  /** The consumer groups of the namespace, for operators. */
+  groups(location: GroupsLocation = {}): ConsumerGroups {
+    const parts = { endpoints: this.#endpoints, system: this.#system, defaults: this.#defaults };
+    return new ConsumerGroups(parts, location);
   }
 
   /** What this client has read and written, as text: hand it to another client, which then reads at least that. */

@@ -15,6 +15,7 @@ export type {
 export { bytes, json, text, type Codec } from './codecs.ts';
 export { Causeway, connect, type ConnectOptions } from './connect.ts';
 export { Consumer } from './consumer/consumer.ts';
+export { ConsumerGroups, type GroupInfo, type GroupMember, type GroupShard } from './consumer/groups.ts';
 export type * from './consumer/options.ts';
 export type { ReadAnswer, ScanAnswer } from './calls.ts';
 export {

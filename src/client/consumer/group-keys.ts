@@ -3,7 +3,9 @@
 //   {<namespace>/<group>}/lease/<region>/<shard>    which member of that region reads the shard; goes when it is not renewed
 //   {<namespace>/<group>}/member/<region>/<member>  that the member is alive; goes when it is not renewed
 // The tag in braces puts a group into one shard, so that what is read of it is one state. A region writes keys with its own name only: two
-// regions never write the same key, and last-writer-wins between regions has nothing to decide.
+// regions never write the same key, and last-writer-wins between regions has nothing to decide. (One key for all regions would let the
+// later of two commits win over the higher; siblings of a register-mv would be joined as well, but leases need a register-lww to
+// compare and set, and then there would be two collections to configure.)
 
 import { CausewayError } from '../../errors/errors.ts';
 

@@ -444,9 +444,13 @@ export class Subscription implements AsyncIterable<FeedEvent> {
         endpoint = await endpoints.acquire({ forWrites: false, endMs, signal: this.#giveUp.signal });
       } catch (error) {
         if (this.#ended) return;
-        this.#options.onRetry?.(toCausewayError(error));
-        // It has waited as a rule; where it has not, a loop without a pause would stop the process.
-        await this.#sleep(BACKOFF_MS_MIN);
+        const failure = toCausewayError(error);
+        // The client was closed; to ask it again and again would stop the process, since it answers without waiting.
+        if (failure.code === 'CANCELLED') {
+          this.#end(failure);
+          return;
+        }
+        this.#options.onRetry?.(failure);
         continue;
       }
       const { error, progress } = await this.#follow(endpoint);

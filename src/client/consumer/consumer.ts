@@ -15,10 +15,12 @@ import type { Endpoint, Endpoints } from '../endpoints.ts';
 import type { FeedEvent } from '../subscribe.ts';
 import type { Version } from '../types.ts';
 import { assign } from './assignment.ts';
+import { checkOptions } from './check-options.ts';
 import { readFront } from './front.ts';
 import { checkGroupName, GROUPS_COLLECTION } from './group-keys.ts';
-import type { ConsumerLag, ConsumerOptions, StateEntry } from './options.ts';
+import type { ConsumerLag, ConsumerOptions } from './options.ts';
 import { covers, joinProgress, opsBetween, type Progress } from './progress.ts';
+import { failureOf, RegionFailure, takeState } from './resync.ts';
 import { ShardReader, type ReaderHost } from './shard-reader.ts';
 import { Sitting, type SittingOptions } from './sitting.ts';
 
@@ -31,7 +33,6 @@ export interface ConsumerParts {
 const ACQUIRE_MS = 5000;
 const BACKOFF_MS_MIN = 50;
 const BACKOFF_MS_MAX = 2000;
-const LEASE_MS_MIN = 500;
 const BUFFER_BYTES = 256 * 1024;
 /** Shards whose cursors are refused at about the same time are begun anew together. */
 const RESYNC_GATHER_MS = 50;
@@ -481,6 +482,8 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
 
   #remember(reader: ShardReader): void {
     const { progress, shard } = reader;
+    // Nothing is known: a start by time stays one.
+    if (progress.epoch === 0 && progress.vector.size === 0) return;
     const known = this.#known.get(shard);
     this.#known.set(shard, known === undefined ? progress : joinProgress(known, progress));
   }
@@ -549,71 +552,28 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
 
   async #resync(): Promise<void> {
     this.#resyncDue = false;
-    const refused = new Map(this.#refused);
     const sitting = this.#sitting;
-    const onResync = this.#options.onResync;
+    const readers = [...this.#refused.keys()];
+    const reason = this.#refused.get(readers[0]!);
     // Another sitting asks again with the same cursors, and is refused again.
-    if (sitting === undefined || refused.size === 0 || onResync === undefined) return;
-    const readers = [...refused.keys()];
-    const shards = readers.map(({ shard }) => shard).toSorted();
-    let failure: CausewayError | undefined;
+    if (sitting === undefined || reason === undefined) return;
     try {
-      // First the place, then the state: so the state has everything up to the place, and perhaps some of what comes behind it.
-      const front = await readFront(sitting.parts, shards, this.#options.collections, sitting.callOptions).catch(
-        (error: unknown) => {
-          throw (failure = toCausewayError(error));
-        },
-      );
-      const state = (): AsyncGenerator<StateEntry, void, undefined> =>
-        this.#state(sitting, shards, (error) => (failure = error));
-      await onResync({ shards, reason: refused.get(readers[0]!)!, state });
-      const stored = await sitting.state.cursors().catch((error: unknown) => {
-        throw (failure = toCausewayError(error));
+      const epochs = new Map(readers.map(({ shard, epoch }) => [shard, epoch]));
+      const anew = await takeState(sitting, this.#options, epochs, reason);
+      // Given up meanwhile: whoever has it now is refused too, and does this too.
+      const ours = readers.filter((reader) => this.#readers.get(reader.shard) === reader);
+      const wanted = new Map(ours.map(({ shard }) => [shard, anew.get(shard)!]));
+      const stored = await sitting.state.commit(wanted, this.#regionNowMs(sitting)).catch((error: unknown) => {
+        throw failureOf(toCausewayError(error));
       });
-      const anew = new Map<string, Progress>();
-      for (const reader of readers) {
-        const epoch = Math.max(reader.epoch, stored.get(reader.shard)?.epoch ?? 0) + 1;
-        const vector = front.get(reader.shard) ?? new Map<string, number>();
-        // Given up meanwhile: whoever has it now is refused too, and does this too.
-        if (this.#readers.get(reader.shard) === reader) anew.set(reader.shard, { epoch, vector });
-      }
-      await sitting.state.commit(anew, this.#regionNowMs(sitting)).catch((error: unknown) => {
-        throw (failure = toCausewayError(error));
-      });
-      for (const reader of readers) {
-        const progress = anew.get(reader.shard);
-        if (progress !== undefined) this.#beginAnew(sitting, reader, progress);
-      }
+      for (const reader of ours) this.#beginAnew(sitting, reader, stored.get(reader.shard)!);
     } catch (error) {
-      if (failure === undefined || (!failure.retriable && failure.code !== 'CANCELLED')) throw error;
-      // The region failed, not the consumer.
-      this.#options.onRetry?.(failure);
+      if (!(error instanceof RegionFailure)) throw error;
+      this.#options.onRetry?.(error.error);
       await this.#sleep(BACKOFF_MS_MIN, this.#giveUp.signal);
     } finally {
       // Those for which it failed, and those that were refused meanwhile.
       this.#resyncDue = this.#refused.size > 0;
-    }
-  }
-
-  /** A failure is told, so that it can be told from one of the consumer's own. */
-  async *#state(
-    sitting: Sitting,
-    shards: readonly string[],
-    failed: (error: CausewayError) => void,
-  ): AsyncGenerator<StateEntry, void, undefined> {
-    const { collections, keyPrefix: prefix } = this.#options;
-    for (const collection of collections) {
-      let pageToken = '';
-      do {
-        const page = await sitting.calls
-          .scan(collection, { prefix, shards, pageToken, pageSize: 1000, signal: sitting.callOptions.signal })
-          .catch((error: unknown) => {
-            failed(toCausewayError(error));
-            throw error;
-          });
-        for (const { key, view } of page.entries) yield { collection, key, view };
-        pageToken = page.nextPageToken;
-      } while (pageToken !== '');
     }
   }
 
@@ -656,26 +616,4 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
       if (untilWoken) this.#wakeRounds = done;
     });
   }
-}
-
-function checkOptions(
-  options: ConsumerOptions,
-  namespace: string,
-  groups: { readonly namespace: string; readonly collection: string },
-): void {
-  const { group, collections, leaseMs = LEASE_MS_MIN, autoCommitMs = 1, from } = options;
-  const wrong = (what: string): CausewayError => new CausewayError('INVALID_ARGUMENT', what);
-  checkGroupName('group', group);
-  if (!Array.isArray(collections) || collections.length === 0) throw wrong('a consumer names at least one collection');
-  if (groups.namespace === namespace && collections.includes(groups.collection)) {
-    throw wrong(
-      `'${groups.collection}' is where groups keep their own state: a group that followed it would wake itself`,
-    );
-  }
-  if (!(leaseMs >= LEASE_MS_MIN && leaseMs <= 3_600_000)) {
-    throw wrong(`leaseMs is ${LEASE_MS_MIN} to 3,600,000; got ${leaseMs}`);
-  }
-  if (autoCommitMs !== false && !(autoCommitMs >= 1))
-    throw wrong(`autoCommitMs is at least 1, or false; got ${autoCommitMs}`);
-  if (from instanceof Date && Number.isNaN(from.getTime())) throw wrong('from is an invalid Date');
 }

@@ -57,7 +57,7 @@ export interface Resync {
   readonly shards: readonly string[];
   readonly reason: CausewayError;
   /** Every key of the consumer's collections in these shards (with its prefix, if it has one), as of now or later. */
-  state(): AsyncGenerator<StateEntry, void, undefined>;
+  readonly state: () => AsyncGenerator<StateEntry, void, undefined>;
 }
 
 export interface StateEntry {

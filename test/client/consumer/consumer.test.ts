@@ -114,6 +114,22 @@ describe('a group of one', () => {
     expect(seen.missing(0, 10)).toHaveLength(10);
   });
 
+  test('from a time begins there, also for a member that comes before anything was handled', async () => {
+    const cluster = await started();
+    const client = cluster.client('eu');
+    await write(client, 0, 10);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const from = new Date();
+    const seen = new Seen();
+    const early = member(client, seen, { from });
+    await until(() => early.shards.length === 4, 'its shards');
+    await early.close();
+    await write(client, 10, 20);
+    member(client, seen, { from });
+    await until(() => seen.has(10, 20), 'what came after the time');
+    expect(seen.missing(0, 10)).toHaveLength(10);
+  });
+
   test('pause, resume and lag', async () => {
     const cluster = await started();
     const client = cluster.client('eu');
@@ -369,6 +385,29 @@ describe('RESYNC', () => {
     member(client, next, { onResync: () => expect.unreachable('once is enough') });
     await until(() => next.has(210, 220), 'what is new');
     expect(next.keys.size).toBe(10);
+  });
+
+  test('a region that dies while its state is taken: once more, in another region', async () => {
+    const cluster = await started();
+    await write(cluster.client('us'), 0, 100);
+    await cluster.converged();
+    for (const region of cluster.regions) cluster.forgetHistory(region);
+    const seen = new Seen();
+    const states: number[] = [];
+    const consumer = member(cluster.client(['eu', 'us']), seen, {
+      onResync: async ({ state }) => {
+        const keys = new Set<string>();
+        states.push(0);
+        if (states.length === 1) cluster.kill('eu');
+        for await (const { key } of state()) keys.add(key);
+        states[states.length - 1] = keys.size;
+      },
+    });
+    await until(() => states.at(-1) === 100, 'the state of the other region', 20_000);
+    await write(cluster.client('us'), 100, 110);
+    await until(() => seen.has(100, 110), 'what came afterwards', 20_000);
+    expect(consumer.region).toBe('us');
+    expect(states[0]).toBe(0);
   });
 
   test('what a resync throws ends the consumer, and nothing is committed', async () => {

@@ -159,10 +159,11 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
           : Math.max(0, nowMs - STAMP_EPOCH_MS - Math.floor(stamp / STAMPS_PER_MS));
       return { shard: reader.shard, ops, ms };
     });
-    const known = shards.flatMap(({ ms }) => (ms === undefined ? [] : [ms]));
+    const most = Math.max(0, ...shards.map(({ ms = 0 }) => ms));
     return {
       ops: shards.reduce((sum, { ops }) => sum + ops, 0),
-      ms: known.length === 0 && shards.length > 0 ? undefined : Math.max(0, ...known),
+      // Nothing that is here waits, but not everything is here.
+      ms: most === 0 && shards.some(({ ms }) => ms === undefined) ? undefined : most,
       shards,
     };
   }

@@ -77,7 +77,7 @@ export interface ShardLag {
 
 export interface ConsumerLag {
   readonly ops: number;
-  /** Of the shard that is furthest behind. */
+  /** Of the shard that is furthest behind, as far as is known. */
   readonly ms: number | undefined;
   readonly shards: readonly ShardLag[];
 }

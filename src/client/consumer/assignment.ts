@@ -6,7 +6,7 @@ export interface GroupView {
   /** Those that are alive, self included. */
   readonly members: ReadonlySet<string>;
   readonly shards: readonly string[];
-  /** By shard: who has its lease, alive or not. */
+  /** By shard: who has its lease. */
   readonly holders: ReadonlyMap<string, string>;
 }
 

@@ -375,18 +375,12 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
     const { state, shards } = sitting;
     const leaseEndMs = this.#parts.system.clock.monotonicMs() + this.#leaseMs;
     const untilMs = this.#regionNowMs(sitting) + this.#leaseMs;
-    const leases = new Map(Array.from(this.#readers.values(), ({ shard, lease }) => [shard, lease]));
-    const renewed = await state.renew(leases, untilMs);
-    for (const reader of [...this.#readers.values()]) {
-      const version = renewed.get(reader.shard);
-      if (version === undefined) {
-        this.#drop(reader);
-        continue;
-      }
-      reader.lease = version;
-      reader.leaseEndMs = leaseEndMs;
-    }
+    if (!(await state.renew(untilMs))) for (const reader of [...this.#readers.values()]) this.#drop(reader);
     const snapshot = await state.snapshot();
+    for (const reader of [...this.#readers.values()]) {
+      if (snapshot.leases.get(reader.shard)?.member === this.member) reader.leaseEndMs = leaseEndMs;
+      else this.#drop(reader);
+    }
     const { claim, release } = assign({
       self: this.member,
       members: new Set([...snapshot.members, this.member]),
@@ -395,7 +389,7 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
     });
     const left = await this.#giveUpShards(sitting, release);
 
-    const taken = await state.claim(claim, untilMs);
+    const taken = await state.claim(claim, snapshot);
     // What is ours from an earlier sitting, or from a claim whose answer was lost.
     for (const [shard, { member, version }] of snapshot.leases) {
       if (member === this.member && !this.#readers.has(shard) && !left.has(shard)) taken.set(shard, version);

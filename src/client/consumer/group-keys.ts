@@ -1,6 +1,6 @@
 // Where a consumer group's state lies: keys of one register-lww collection.
 //   {<namespace>/<group>}/cursor/<region>/<shard>   how far the group is, as said by members in that region
-//   {<namespace>/<group>}/lease/<region>/<shard>    which member of that region reads the shard; goes when it is not renewed
+//   {<namespace>/<group>}/lease/<region>/<shard>    which member of that region reads the shard, as long as it is alive
 //   {<namespace>/<group>}/member/<region>/<member>  that the member is alive; goes when it is not renewed
 // The tag in braces puts a group into one shard, so that what is read of it is one state. A region writes keys with its own name only: two
 // regions never write the same key, and last-writer-wins between regions has nothing to decide. (One key for all regions would let the

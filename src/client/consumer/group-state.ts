@@ -17,8 +17,10 @@ interface Lease {
 
 export interface Snapshot {
   readonly members: ReadonlySet<string>;
-  /** By shard. */
+  /** By shard, of members that are alive. */
   readonly leases: ReadonlyMap<string, Lease>;
+  /** By shard, of members that are not. */
+  readonly abandoned: ReadonlyMap<string, Version>;
 }
 
 interface Kept {
@@ -43,8 +45,10 @@ export class GroupState {
   readonly #calls: Calls;
   readonly #scope: GroupScope;
   readonly #options: CallOptions;
-  readonly #leases: RegisterOps<{ member: string; untilMs: number }>;
+  readonly #leases: RegisterOps<{ member: string }>;
   readonly #cursors: RegisterOps<StoredProgress>;
+  /** What we last said of being alive. */
+  #alive: Version | undefined;
   /** What this region's cursor keys held when they were last seen here. */
   readonly #kept = new Map<string, Kept>();
 
@@ -56,28 +60,34 @@ export class GroupState {
     this.#cursors = new RegisterOps(scope.collection, json());
   }
 
-  /** Says that the member is alive and renews its leases until `untilMs` (Unix ms, the region's time). The versions of those it still has. */
-  async renew(leases: ReadonlyMap<string, Version>, untilMs: number): Promise<Map<string, Version>> {
-    const value = { member: this.#scope.member, untilMs };
+  /** Says that the member is alive until `untilMs` (Unix ms, the region's time). False: it had not said so in time, so others may have taken
+   *  its shards; then it is alive anew. */
+  async renew(untilMs: number): Promise<boolean> {
+    const key = this.#key('member', this.#scope.member);
+    const value = { member: this.#scope.member };
     const options = { expiresAtMs: untilMs };
-    const shards = [...leases.keys()];
-    const results = await this.#write([
-      this.#leases.set(this.#key('member', this.#scope.member), value, options),
-      ...shards.map((shard) =>
-        this.#leases.compareAndSet(this.#key('lease', shard), leases.get(shard)!, value, options),
-      ),
+    const before = this.#alive;
+    const [renewed] = await this.#write([
+      before === undefined
+        ? this.#leases.set(key, value, options)
+        : this.#leases.compareAndSet(key, before, value, options),
     ]);
-    if (results[0] instanceof CausewayError) throw results[0];
-    return versionsOf(shards, results.slice(1));
+    const version = versionsOf([key], [renewed!]).get(key);
+    this.#alive = version;
+    if (version === undefined) await this.renew(untilMs);
+    return before !== undefined && version !== undefined;
   }
 
-  /** The versions of the leases that it got. */
-  async claim(shards: readonly string[], untilMs: number): Promise<Map<string, Version>> {
+  /** Of shards that nobody alive has: the versions of the leases that it got. */
+  async claim(shards: readonly string[], { abandoned }: Snapshot): Promise<Map<string, Version>> {
     if (shards.length === 0) return new Map();
-    const value = { member: this.#scope.member, untilMs };
-    const ops = shards.map((shard) =>
-      this.#leases.createIfAbsent(this.#key('lease', shard), value, { expiresAtMs: untilMs }),
-    );
+    const value = { member: this.#scope.member };
+    const ops = shards.map((shard) => {
+      const [key, version] = [this.#key('lease', shard), abandoned.get(shard)];
+      return version === undefined
+        ? this.#leases.createIfAbsent(key, value)
+        : this.#leases.compareAndSet(key, version, value);
+    });
     return versionsOf(shards, await this.#write(ops));
   }
 
@@ -96,13 +106,20 @@ export class GroupState {
 
   /** Who is there, and who has what, in this region. */
   async snapshot(): Promise<Snapshot> {
-    const members = new Set<string>();
-    const leases = new Map<string, Lease>();
-    for await (const { key } of this.#scan('member', this.#scope.region)) members.add(key.name);
+    const held = new Map<string, Lease>();
     for await (const { key, value, version } of this.#scan('lease', this.#scope.region)) {
-      leases.set(key.name, { member: (value as { member: string }).member, version });
+      held.set(key.name, { member: (value as { member: string }).member, version });
     }
-    return { members, leases };
+    // Members second: who took a lease had said before that it is alive, so one that is not among them now is not alive.
+    const members = new Set<string>();
+    for await (const { key } of this.#scan('member', this.#scope.region)) members.add(key.name);
+    const leases = new Map<string, Lease>();
+    const abandoned = new Map<string, Version>();
+    for (const [shard, lease] of held) {
+      if (members.has(lease.member)) leases.set(shard, lease);
+      else abandoned.set(shard, lease.version);
+    }
+    return { members, leases, abandoned };
   }
 
   /** By shard, what members of all regions have said, as far as this region has heard. */

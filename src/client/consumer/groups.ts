@@ -147,6 +147,14 @@ export class ConsumerGroups {
         });
       }
     }
+    const alive = new Set(found.members.map(({ member, region }) => `${region}/${member}`));
+    for (const [shard, readers] of found.leases) {
+      // The lease of one that died stands until somebody takes it.
+      found.leases.set(
+        shard,
+        readers.filter(({ member, region }) => alive.has(`${region}/${member}`)),
+      );
+    }
     if (any) return found;
     throw new CausewayError('KEY_NOT_FOUND', `nothing is known of a group '${group}' here`, {
       hint: 'a group is there from the first commit or member on; see `causeway group list`',

@@ -34,7 +34,7 @@ const NOWHERE: Progress = { epoch: 0, vector: new Map() };
 export class ShardReader {
   readonly shard: string;
   readonly epoch: number;
-  lease: Version;
+  readonly lease: Version;
   /** By the monotonic clock: nothing is handed over from then on, unless it is renewed. */
   leaseEndMs: number;
   /** Is to be given up, when what was handed over has been handled. */

@@ -192,7 +192,8 @@ describe('a group of several', () => {
     expect(new Set([...ann.shards, ...ben.shards]).size).toBe(4);
     await writing;
     await until(() => seen.has(0, 2000), 'all of them');
-    expect(told.at(-1)).toBe(2);
+    // On a machine that is busy a member may miss a lease of a second; then shards go there and back.
+    await until(() => told.at(-1) === 2, 'two each again');
     await ben.close();
     await until(() => ann.shards.length === 4, 'all shards again');
     expect(told.at(-1)).toBe(0);

@@ -1,4 +1,4 @@
-// The composition root: the only place that constructs engines. Configuration in, a running node out.
+// The composition root: the only place that constructs engines (those in memory: src/testing). Configuration in, a running node out.
 // Life: composeNode() starts everything in order, or stops what it had started and throws; drain() refuses what is new and finishes
 // what is under way; stop() ends everything in reverse order.
 

@@ -210,6 +210,7 @@ function scan(
   const prefixError = prefix === '' ? undefined : checkKey(prefix);
   if (prefixError !== undefined) throw prefixError;
   const after = keyOfPageToken(request, request.pageToken);
+  const shards = shardsOf(env, namespace, request.shards);
   const refusal = env.load.refusal(0);
   if (refusal !== undefined) throw refusal;
   const { scanPageSizeMax, scanPageBytesMax } = env.limits;
@@ -219,6 +220,7 @@ function scan(
       namespace,
       collection,
       prefix,
+      shards,
       after,
       limit: Math.min(request.pageSize === 0 ? PAGE_SIZE_DEFAULT : request.pageSize, scanPageSizeMax),
       bytesMax: scanPageBytesMax,
@@ -320,12 +322,24 @@ function subscribe(env: ServiceEnv, call: FeedCall & { request: SubscribeRequest
       });
     }
     const form = formOf(request);
+    const shards = shardsOf(env, namespace, request.shards);
     const start = startOf(env, request);
     const feed = new FeedStream(call, env, form === 'value');
-    feed.start({ namespace, collections, keyPrefix, start, form });
+    feed.start({ namespace, collections, keyPrefix, shards, start, form });
   } catch (error) {
     call.emit('error', toStatus(toCausewayError(error)));
   }
+}
+
+/** undefined: all of them. */
+function shardsOf(env: ServiceEnv, namespace: string, shards: readonly number[]): ReadonlySet<number> | undefined {
+  if (shards.length === 0) return undefined;
+  const count = env.region.placementOf(namespace)?.shards ?? 0;
+  const unknown = shards.find((index) => index >= count);
+  if (unknown === undefined) return new Set(shards);
+  throw new CausewayError('INVALID_ARGUMENT', `'${namespace}' has shards 0 to ${count - 1}; got ${unknown}`, {
+    details: { field: 'shards' },
+  });
 }
 
 function formOf(request: SubscribeRequest__Output): 'op' | 'value' {

@@ -61,16 +61,18 @@ export class FeedStream implements FeedSink, Drainable {
       return;
     }
     this.#subscription = subscription;
-    if (request.start.kind === 'now') this.#tellStart(request.namespace);
+    if (request.start.kind === 'now') this.#tellStart(request);
   }
 
   /** Where `now` is, in every shard: a cursor that lacks a shard would begin that one at its beginning. */
-  #tellStart(namespace: string): void {
+  #tellStart({ namespace, shards }: SubscribeRequest): void {
     const { region } = this.#env;
     const placement = region.placementOf(namespace);
     for (const { shard, origins } of region.status().shards) {
+      const { placementId, index } = shardParts(shard);
       // Keys of `_system` are in every placement.
-      if (placement !== undefined && shardParts(shard).placementId !== placement.placementId) continue;
+      if (placement !== undefined && placementId !== placement.placementId) continue;
+      if (shards?.has(index) === false) continue;
       this.events([], shard, new Map(origins.map(({ origin, seq }) => [origin, seq])));
     }
   }

@@ -133,6 +133,12 @@ export class ApiServer {
     });
   }
 
+  /** At once and without a word, as when the process dies. */
+  kill(): void {
+    this.#started = false;
+    this.#server.forceShutdown();
+  }
+
   #updateHealth(): void {
     this.#health.set(this.#started && !this.#env.load.draining && this.#options.region.ready());
   }

@@ -18,6 +18,8 @@ const LAG_MS_MAX = 5000;
 /** A quarter of the default maxSkewMs. */
 const CLOCK_MS_WARN = 500;
 const NODE_MIN = [20, 19] as const;
+/** Earlier than the node itself warns: who runs doctor has the time to renew. */
+const CERTIFICATE_MS_LEFT = 30 * 86_400_000;
 /** Below it a log may soon be full, which makes a region read-only. */
 const FREE_BYTES_MIN = 1024 ** 3;
 const FREE_SHARE_MIN = 0.05;
@@ -84,6 +86,14 @@ export function diagnoseNode(endpoint: string, status: NodeStatus): Finding[] {
         'Check NTP on both; above maxSkewMs writes wait or are refused.',
       );
     }
+  }
+  for (const { use, part, subject, notAfterMs } of status.certificates) {
+    const leftMs = notAfterMs - status.nowMs;
+    if (leftMs > CERTIFICATE_MS_LEFT) continue;
+    const what = `${use}.tls.${part} (${subject})`;
+    const advice = 'Put a new one in its place: it is read again without a restart.';
+    if (leftMs < 0) add('bad', `${what} has expired`, advice);
+    else add('warn', `${what} expires in ${span(leftMs)}`, advice);
   }
   if (findings.length > 0) return findings;
   const links =

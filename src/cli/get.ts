@@ -6,8 +6,8 @@ import { examples, usage, type AddCommand, type Context } from './context.ts';
 import { collectionType, keysMissing, noteStale, withClient } from './nodes.ts';
 import { addReadFlags, readOptions, type ReadFlags } from './read-flags.ts';
 import { table, type Terminal } from './terminal.ts';
-import { viewDocument } from './view-words.ts';
-import { allKeyNames, printable, timeOfStamp, type KeyName } from './words.ts';
+import { asOfDocument, viewDocument } from './view-words.ts';
+import { allKeyNames, printable, type KeyName } from './words.ts';
 
 interface Flags extends ReadFlags {
   readonly raw?: true;
@@ -114,9 +114,4 @@ function show(view: View, terminal: Terminal, raw: boolean): void {
       return;
     }
   }
-}
-
-/** bounded: every write up to there is in the answer; stable: none after it either. */
-function asOfDocument(stamp: number | undefined): object {
-  return stamp === undefined ? {} : { asOfStamp: stamp, asOf: timeOfStamp(stamp) };
 }

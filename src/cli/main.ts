@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   import: async () => (await import('./import.ts')).addImport,
   collection: async () => (await import('./collection.ts')).addCollection,
   conflicts: async () => (await import('./conflicts.ts')).addConflicts,
+  group: async () => (await import('./group.ts')).addGroup,
   status: async () => (await import('./status.ts')).addStatus,
   lag: async () => (await import('./lag.ts')).addLag,
   regions: async () => (await import('./regions.ts')).addRegions,

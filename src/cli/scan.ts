@@ -6,7 +6,7 @@ import { examples, type AddCommand, type Context } from './context.ts';
 import { collectionType, noteStale, withClient } from './nodes.ts';
 import { addReadFlags, readOptions, type ReadFlags } from './read-flags.ts';
 import { jsonLine } from './terminal.ts';
-import { viewDocument, viewLine } from './view-words.ts';
+import { asOfDocument, viewDocument, viewLine } from './view-words.ts';
 import { keyRange, wholeNumber, type KeyRange } from './words.ts';
 
 interface Flags extends ReadFlags {
@@ -58,8 +58,10 @@ function scan(context: Context, { namespace, collection, prefix }: OneCollection
       saidStale ||= page.stale;
       for (const { key, view } of page.entries) {
         let text: string;
-        if (terminal.json) text = jsonLine(flags.keys === true ? { key } : { key, ...viewDocument(view) });
-        else text = flags.keys === true ? `${key}\n` : `${terminal.bold(key)}\t${viewLine(view)}\n`;
+        if (terminal.json) {
+          const shown = flags.keys === true ? { key } : { key, ...viewDocument(view) };
+          text = jsonLine({ ...shown, ...asOfDocument(page.asOfStamp) });
+        } else text = flags.keys === true ? `${key}\n` : `${terminal.bold(key)}\t${viewLine(view)}\n`;
         if (!terminal.raw(text)) await terminal.drained();
       }
       left -= page.entries.length;

@@ -51,3 +51,8 @@ export function viewLine(view: View): string {
 export function oneLine(value: Uint8Array): string {
   return printable(value).replaceAll(/[\r\n\t]+/g, ' ');
 }
+
+/** bounded: every write up to there is in the answer; stable: none after it either. */
+export function asOfDocument(stamp: number | undefined): object {
+  return stamp === undefined ? {} : { asOfStamp: stamp, asOf: timeOfStamp(stamp) };
+}

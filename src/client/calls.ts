@@ -10,9 +10,11 @@ import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadRe
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
 import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 import type { System } from '../system/system.ts';
-import { wireMethodOnce, type CallLimits, type Endpoint, type Endpoints } from './endpoints.ts';
+import { wireMethodOnce, type CallLimits, type Endpoint, type EndpointSource } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
+import { READ_RETRIES } from './service-config.ts';
 import type { Session } from './session.ts';
+import { shardIndexes } from './shards.ts';
 import type {
   CallOptions,
   Consistency,
@@ -87,7 +89,7 @@ interface PendingOp {
 }
 
 export class Calls {
-  readonly #endpoints: Endpoints;
+  readonly #endpoints: EndpointSource;
   readonly #system: System;
   readonly #session: Session;
   readonly #defaults: CallDefaults;
@@ -95,7 +97,7 @@ export class Calls {
   readonly #producer: number;
   #seq = 0;
 
-  constructor(endpoints: Endpoints, system: System, session: Session, defaults: CallDefaults) {
+  constructor(endpoints: EndpointSource, system: System, session: Session, defaults: CallDefaults) {
     this.#endpoints = endpoints;
     this.#system = system;
     this.#session = session;
@@ -219,7 +221,8 @@ export class Calls {
     if (!Number.isSafeInteger(pageSize) || pageSize < 0) {
       throw new CausewayError('INVALID_ARGUMENT', `pageSize is a whole number from 1; got ${pageSize}`);
     }
-    const response = await this.#query(SCAN_METHOD, options, { collection, prefix, pageSize, pageToken });
+    const shards = shardIndexes(options.shards);
+    const response = await this.#query(SCAN_METHOD, options, { collection, prefix, pageSize, pageToken, shards });
     const entries: { key: string; view: View }[] = [];
     for (const { key, view } of response.entries) {
       const seen = viewOf(view as unknown as DecodedView);
@@ -242,8 +245,12 @@ export class Calls {
   ): Promise<Answer> {
     const limits = this.#limits(options);
     const consistency = options.consistency ?? this.#defaults.consistency;
+    let last: Endpoint | undefined;
+    let here = 0;
     for (let attempt = 1; ; attempt++) {
       const endpoint = await this.#endpoints.acquire({ ...limits, forWrites: false });
+      here = endpoint === last ? here + 1 : 1;
+      last = endpoint;
       try {
         const causal = consistency === 'causal' && !this.#session.isEmpty;
         const request = {
@@ -259,6 +266,9 @@ export class Calls {
         return response;
       } catch (thrown) {
         const error = toCausewayError(thrown);
+        // Perhaps something on the way had a hiccup: that is no reason to go to another region.
+        const hiccupMs = hiccupPauseMs(error, here, this.#system.random.float());
+        if (hiccupMs !== undefined && (await this.#pause(hiccupMs, limits))) continue;
         const left = this.#endpoints.failed(endpoint, error);
         if (!error.retriable || attempt >= ATTEMPTS_MAX) throw error;
         const pauseMs = left ? (error.retryAfterMs ?? 0) : Math.max(error.retryAfterMs ?? 0, this.#backoffMs(attempt));
@@ -332,6 +342,13 @@ export class Calls {
       signal?.addEventListener('abort', done, { once: true });
     });
   }
+}
+
+/** How long to wait before the same endpoint is asked again, as gRPC would by the service config; undefined: not again. */
+function hiccupPauseMs(error: CausewayError, tries: number, random: number): number | undefined {
+  const { attemptsMax, backoffMsMin, backoffMsMax, multiplier } = READ_RETRIES;
+  if (error.code !== 'UNAVAILABLE' || !error.retriable || tries >= attemptsMax) return undefined;
+  return error.retryAfterMs ?? Math.min(backoffMsMax, backoffMsMin * multiplier ** (tries - 1)) * (0.8 + random * 0.4);
 }
 
 /** Numbers of causeway.v1.Consistency. A session that has seen nothing asks for nothing. */

@@ -5,6 +5,9 @@ import { realSystem } from '../system/real.ts';
 import type { System } from '../system/system.ts';
 import { Calls, type CallDefaults, type ReadAnswer, type ScanAnswer } from './calls.ts';
 import { json, text, type Codec } from './codecs.ts';
+import { Consumer } from './consumer/consumer.ts';
+import { ConsumerGroups } from './consumer/groups.ts';
+import type { ConsumerOptions, GroupsLocation } from './consumer/options.ts';
 import { Endpoints } from './endpoints.ts';
 import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handles.ts';
 import { Producer, type ProducerOptions } from './producer.ts';
@@ -61,7 +64,7 @@ export class Causeway {
   readonly #session = new Session();
   readonly #calls: Calls;
   readonly #defaults: CallDefaults;
-  /** Producers and subscriptions, which end with the client. */
+  /** Producers, subscriptions and consumers, which end with the client. */
   readonly #owned = new Set<{ abort(error: CausewayError): void }>();
 
   constructor(options: ConnectOptions) {
@@ -167,6 +170,23 @@ export class Causeway {
     return subscription;
   }
 
+  /** A member of a consumer group: follows changes together with the other members, from where the group is, in any region. */
+  consumer(options: ConsumerOptions): Consumer {
+    const consumer: Consumer = new Consumer(
+      { endpoints: this.#endpoints, system: this.#system, defaults: this.#defaults },
+      options,
+      () => this.#owned.delete(consumer),
+    );
+    this.#owned.add(consumer);
+    return consumer;
+  }
+
+  /** The consumer groups of the namespace, for operators. */
+  groups(location: GroupsLocation = {}): ConsumerGroups {
+    const parts = { endpoints: this.#endpoints, system: this.#system, defaults: this.#defaults };
+    return new ConsumerGroups(parts, location);
+  }
+
   /** What this client has read and written, as text: hand it to another client, which then reads at least that. */
   session(): string {
     return this.#session.text();
@@ -183,7 +203,7 @@ export class Causeway {
     return best === undefined ? undefined : { address: best.address, region: best.region };
   }
 
-  /** Ends producers and subscriptions as they are: flush or close them first. */
+  /** Ends producers, subscriptions and consumers as they are: flush or close them first. */
   close(): void {
     const error = new CausewayError('CANCELLED', 'the client was closed');
     for (const one of [...this.#owned]) one.abort(error);

@@ -226,6 +226,8 @@ export interface AcquireOptions extends CallLimits {
   readonly forWrites: boolean;
   /** Only endpoints of this one's region. */
   readonly near?: Endpoint | undefined;
+  /** This one and no other. */
+  readonly only?: Endpoint | undefined;
 }
 
 export class Endpoints {
@@ -253,10 +255,12 @@ export class Endpoints {
   /** The first that is usable now. */
   best(forWrites: boolean, near?: Endpoint): Endpoint | undefined {
     return this.all.find(
-      (endpoint) =>
-        (endpoint.state === 'up' || (endpoint.state === 'no-writes' && !forWrites)) &&
-        (near === undefined || endpoint.sameRegionAs(near)),
+      (endpoint) => this.isUsable(endpoint, forWrites) && (near === undefined || endpoint.sameRegionAs(near)),
     );
+  }
+
+  isUsable({ state }: Endpoint, forWrites: boolean): boolean {
+    return state === 'up' || (state === 'no-writes' && !forWrites);
   }
 
   /** What the first endpoint that failed has failed with, for messages. */
@@ -281,7 +285,7 @@ export class Endpoints {
       if (options.signal?.aborted === true) {
         throw new CausewayError('CANCELLED', 'aborted before it was sent', { outcome: 'not-applied' });
       }
-      const endpoint = this.best(options.forWrites, options.near);
+      const endpoint = this.#choose(options);
       if (endpoint === undefined) {
         if (clock.monotonicMs() >= options.endMs) throw this.#noneLeft(options);
         if (options.near !== undefined) this.#learnOthers();
@@ -300,6 +304,11 @@ export class Endpoints {
         this.failed(endpoint, error);
       }
     }
+  }
+
+  #choose({ forWrites, near, only }: AcquireOptions): Endpoint | undefined {
+    if (only === undefined) return this.best(forWrites, near);
+    return this.isUsable(only, forWrites) ? only : undefined;
   }
 
   /** Perhaps another endpoint is of the region that is looked for. */
@@ -399,6 +408,38 @@ export class Endpoints {
     for (const endpoint of this.all) endpoint.close();
     this.#tls?.close();
     this.#changedNow();
+  }
+}
+
+/** What calls and subscriptions need of a client's endpoints. */
+export type EndpointSource = Pick<Endpoints, 'acquire' | 'failed' | 'best' | 'onChange'>;
+
+/** One endpoint alone: who uses it never finds itself in another region. While it cannot be used, acquire() waits. */
+export class PinnedEndpoint implements EndpointSource {
+  readonly #endpoints: Endpoints;
+  readonly #endpoint: Endpoint;
+
+  constructor(endpoints: Endpoints, endpoint: Endpoint) {
+    this.#endpoints = endpoints;
+    this.#endpoint = endpoint;
+  }
+
+  acquire(options: AcquireOptions): Promise<Endpoint> {
+    return this.#endpoints.acquire({ ...options, near: undefined, only: this.#endpoint });
+  }
+
+  failed(endpoint: Endpoint, error: CausewayError): boolean {
+    // Nobody here can go elsewhere, so a back-off is due whatever becomes of the endpoint.
+    this.#endpoints.failed(endpoint, error);
+    return false;
+  }
+
+  best(forWrites: boolean): Endpoint | undefined {
+    return this.#endpoints.isUsable(this.#endpoint, forWrites) ? this.#endpoint : undefined;
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#endpoints.onChange(listener);
   }
 }
 

@@ -25,6 +25,8 @@ export interface Versioned<T> {
   readonly expiresAtMs?: number | undefined;
   /** With `allowStale`: the region had not caught up with the session. */
   readonly stale: boolean;
+  /** `maxStaleMs` and `stable`: the stamp up to which nothing is missing, see CONSISTENCY.md. */
+  readonly asOfStamp?: number | undefined;
 }
 
 /** An acknowledgement with what the key is after the write, decoded: see WriteAck.after. */
@@ -34,6 +36,12 @@ export interface Answered<V> extends WriteAck {
 
 /** With the key that it is of. */
 export type Keyed<V> = V & { readonly key: string };
+
+/** How fresh what was read is. */
+interface Freshness {
+  readonly stale: boolean;
+  readonly asOfStamp: number | undefined;
+}
 
 export interface PutOptions extends WriteOptions {
   /** Unix ms at which the value stops being there. */
@@ -70,29 +78,32 @@ abstract class Handle {
     type: K,
     key: string,
     options: ReadOptions | undefined,
-  ): Promise<{ view: Extract<View, { type: K }> | undefined; stale: boolean }> {
-    const { views, stale } = await this.views(type, [key], options);
-    return { view: views[0], stale };
+  ): Promise<{ view: Extract<View, { type: K }> | undefined; as: Freshness }> {
+    const { views, as } = await this.views(type, [key], options);
+    return { view: views[0], as };
   }
 
   protected async views<K extends MergeType>(
     type: K,
     keys: readonly string[],
     options: ReadOptions | undefined,
-  ): Promise<{ views: (Extract<View, { type: K }> | undefined)[]; stale: boolean }> {
-    const { views, stale } = await this.calls.read(this.collection, keys, options);
-    return { views: keys.map((key, i) => this.typed(type, key, views[i])), stale };
+  ): Promise<{ views: (Extract<View, { type: K }> | undefined)[]; as: Freshness }> {
+    const { views, stale, asOfStamp } = await this.calls.read(this.collection, keys, options);
+    return { views: keys.map((key, i) => this.typed(type, key, views[i])), as: { stale, asOfStamp } };
   }
 
   /** All pages; a deadline counts for each of them. */
   protected async *pages<K extends MergeType>(
     type: K,
     options: ScanOptions = {},
-  ): AsyncGenerator<{ key: string; view: Extract<View, { type: K }>; stale: boolean }, void, undefined> {
+  ): AsyncGenerator<{ key: string; view: Extract<View, { type: K }>; as: Freshness }, void, undefined> {
     let { pageToken } = options;
     do {
-      const { entries, nextPageToken, stale } = await this.calls.scan(this.collection, { ...options, pageToken });
-      for (const { key, view } of entries) yield { key, view: this.typed(type, key, view)!, stale };
+      const { entries, nextPageToken, stale, asOfStamp } = await this.calls.scan(this.collection, {
+        ...options,
+        pageToken,
+      });
+      for (const { key, view } of entries) yield { key, view: this.typed(type, key, view)!, as: { stale, asOfStamp } };
       pageToken = nextPageToken;
     } while (pageToken !== '');
   }
@@ -131,25 +142,25 @@ export class Register<T> extends Handle {
 
   /** undefined: absent. */
   async get(key: string, options?: ReadOptions): Promise<Versioned<T> | undefined> {
-    const { view, stale } = await this.view('register-lww', key, options);
-    return view === undefined ? undefined : this.#versioned(key, view, stale);
+    const { view, as } = await this.view('register-lww', key, options);
+    return view === undefined ? undefined : this.#versioned(key, view, as);
   }
 
   /** One per key, in their order; undefined: absent. Keys of one shard are read from one state. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Versioned<T> | undefined)[]> {
-    const { views, stale } = await this.views('register-lww', keys, options);
-    return views.map((view, i) => (view === undefined ? undefined : this.#versioned(keys[i]!, view, stale)));
+    const { views, as } = await this.views('register-lww', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#versioned(keys[i]!, view, as)));
   }
 
   /** Keys with their values, in the order of the keys' bytes. What is written meanwhile may be seen or not. */
   async *scan(options?: ScanOptions): AsyncGenerator<Keyed<Versioned<T>>, void, undefined> {
-    for await (const { key, view, stale } of this.pages('register-lww', options))
-      yield { key, ...this.#versioned(key, view, stale) };
+    for await (const { key, view, as } of this.pages('register-lww', options))
+      yield { key, ...this.#versioned(key, view, as) };
   }
 
-  #versioned(key: string, view: Extract<View, { type: 'register-lww' }>, stale: boolean): Versioned<T> {
+  #versioned(key: string, view: Extract<View, { type: 'register-lww' }>, as: Freshness): Versioned<T> {
     const { version, expiresAtMs } = view;
-    return { value: decodeWith(this.#codec, view.value, this.collection, key), version, expiresAtMs, stale };
+    return { value: decodeWith(this.#codec, view.value, this.collection, key), version, expiresAtMs, ...as };
   }
 
   async set(key: string, value: T, options?: PutOptions): Promise<Answered<T>> {
@@ -212,6 +223,8 @@ export interface Siblings<T> {
   /** Oldest version first. */
   readonly values: readonly { readonly value: T; readonly version: Version }[];
   readonly stale: boolean;
+  /** `maxStaleMs` and `stable`: the stamp up to which nothing is missing, see CONSISTENCY.md. */
+  readonly asOfStamp?: number | undefined;
 }
 
 export interface ReplaceOptions extends PutOptions {
@@ -231,28 +244,28 @@ export class MultiRegister<T> extends Handle {
   }
 
   async get(key: string, options?: ReadOptions): Promise<Siblings<T> | undefined> {
-    const { view, stale } = await this.view('register-mv', key, options);
-    return view === undefined ? undefined : this.#siblings(key, view, stale);
+    const { view, as } = await this.view('register-mv', key, options);
+    return view === undefined ? undefined : this.#siblings(key, view, as);
   }
 
   /** One per key, in their order; undefined: absent. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<(Siblings<T> | undefined)[]> {
-    const { views, stale } = await this.views('register-mv', keys, options);
-    return views.map((view, i) => (view === undefined ? undefined : this.#siblings(keys[i]!, view, stale)));
+    const { views, as } = await this.views('register-mv', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#siblings(keys[i]!, view, as)));
   }
 
   /** As Register.scan. */
   async *scan(options?: ScanOptions): AsyncGenerator<Keyed<Siblings<T>>, void, undefined> {
-    for await (const { key, view, stale } of this.pages('register-mv', options))
-      yield { key, ...this.#siblings(key, view, stale) };
+    for await (const { key, view, as } of this.pages('register-mv', options))
+      yield { key, ...this.#siblings(key, view, as) };
   }
 
-  #siblings(key: string, view: Extract<View, { type: 'register-mv' }>, stale: boolean): Siblings<T> {
+  #siblings(key: string, view: Extract<View, { type: 'register-mv' }>, as: Freshness): Siblings<T> {
     const values = view.siblings.map(({ value, version }) => ({
       value: decodeWith(this.#codec, value, this.collection, key),
       version,
     }));
-    return { values, stale };
+    return { values, ...as };
   }
 
   async set(key: string, value: T, options?: ReplaceOptions): Promise<Answered<readonly T[]>> {
@@ -449,6 +462,8 @@ export interface MapValue<T> {
   /** Per field, the write that is visible. */
   readonly versions: Readonly<Record<string, Version>>;
   readonly stale: boolean;
+  /** `maxStaleMs` and `stable`: the stamp up to which nothing is missing, see CONSISTENCY.md. */
+  readonly asOfStamp?: number | undefined;
 }
 
 /** map-lww: a register per field; fields merge independently. */
@@ -464,23 +479,22 @@ export class MapHandle<T> extends Handle {
 
   /** undefined: no field is there. */
   async get(key: string, options?: ReadOptions): Promise<MapValue<T> | undefined> {
-    const { view, stale } = await this.view('map-lww', key, options);
-    return view === undefined ? undefined : this.#fields(key, view, stale);
+    const { view, as } = await this.view('map-lww', key, options);
+    return view === undefined ? undefined : this.#fields(key, view, as);
   }
 
   /** One per key, in their order; undefined: absent. */
   async getMany(keys: readonly string[], options?: ReadOptions): Promise<(MapValue<T> | undefined)[]> {
-    const { views, stale } = await this.views('map-lww', keys, options);
-    return views.map((view, i) => (view === undefined ? undefined : this.#fields(keys[i]!, view, stale)));
+    const { views, as } = await this.views('map-lww', keys, options);
+    return views.map((view, i) => (view === undefined ? undefined : this.#fields(keys[i]!, view, as)));
   }
 
   /** As Register.scan. */
   async *scan(options?: ScanOptions): AsyncGenerator<Keyed<MapValue<T>>, void, undefined> {
-    for await (const { key, view, stale } of this.pages('map-lww', options))
-      yield { key, ...this.#fields(key, view, stale) };
+    for await (const { key, view, as } of this.pages('map-lww', options)) yield { key, ...this.#fields(key, view, as) };
   }
 
-  #fields(key: string, view: Extract<View, { type: 'map-lww' }>, stale: boolean): MapValue<T> {
+  #fields(key: string, view: Extract<View, { type: 'map-lww' }>, as?: Freshness): MapValue<T> {
     // Null prototypes: a field may be called __proto__.
     const value = Object.create(null) as Record<string, T>;
     const versions = Object.create(null) as Record<string, Version>;
@@ -488,7 +502,7 @@ export class MapHandle<T> extends Handle {
       value[field.field] = decodeWith(this.#codec, field.value, this.collection, key);
       versions[field.field] = field.version;
     }
-    return { value, versions, stale };
+    return { value, versions, stale: false, ...as };
   }
 
   /** Writes these fields and leaves the others. */
@@ -516,7 +530,7 @@ export class MapHandle<T> extends Handle {
 
   #write(op: Op, options: WriteOptions | undefined): Promise<Answered<Readonly<Record<string, T>>>> {
     return this.write('map-lww', op, options, (view) =>
-      view === undefined ? undefined : this.#fields(op.key, view, false).value,
+      view === undefined ? undefined : this.#fields(op.key, view).value,
     );
   }
 }

@@ -26,6 +26,9 @@ export type {
 } from './conflicts.ts';
 export { bytes, json, text, type Codec } from './codecs.ts';
 export { Causeway, connect, type ConnectOptions } from './connect.ts';
+export { Consumer } from './consumer/consumer.ts';
+export { ConsumerGroups, type GroupInfo, type GroupMember, type GroupShard } from './consumer/groups.ts';
+export type * from './consumer/options.ts';
 export type { ReadAnswer, ScanAnswer } from './calls.ts';
 export {
   Counter,

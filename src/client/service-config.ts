@@ -1,13 +1,16 @@
 // What gRPC itself may try again for a client, and how: the service config of gRPC (gRFC A6), by method.
 // Only calls that change nothing. A write is tried again by calls.ts and producer.ts, which know what became of it, in which region,
-// and under which idempotency key; so the channels that carry writes have gRPC's retries off.
+// and under which idempotency key; so the channels that carry writes have gRPC's retries off, which would keep copies of what streams
+// carry. calls.ts keeps to the same policy for what only reads over them, before it goes to another endpoint.
 // docs/examples/service-config.json is the same for clients in other languages; a test holds the two together.
 
+export const READ_RETRIES = { attemptsMax: 3, backoffMsMin: 50, backoffMsMax: 500, multiplier: 2 };
+
 const RETRY_POLICY = {
-  maxAttempts: 3,
-  initialBackoff: '0.05s',
-  maxBackoff: '0.5s',
-  backoffMultiplier: 2,
+  maxAttempts: READ_RETRIES.attemptsMax,
+  initialBackoff: `${READ_RETRIES.backoffMsMin / 1000}s`,
+  maxBackoff: `${READ_RETRIES.backoffMsMax / 1000}s`,
+  backoffMultiplier: READ_RETRIES.multiplier,
   // A node that sheds load says when to come again, and one that will not do it next time either says that (pushback).
   retryableStatusCodes: ['UNAVAILABLE'],
 };

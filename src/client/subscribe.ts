@@ -9,7 +9,8 @@ import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { wireMethod } from '../proto/load.ts';
 import type { System } from '../system/system.ts';
 import { cursorMessage, decodeCursor, encodeCursor, type Position } from './cursor.ts';
-import { wireMethodOnce, type Endpoint, type Endpoints } from './endpoints.ts';
+import { wireMethodOnce, type Endpoint, type EndpointSource } from './endpoints.ts';
+import { shardIndexes } from './shards.ts';
 import { fromServiceError } from './status.ts';
 import type { MergeType, Version, View } from './types.ts';
 import { mergeTypeOf, viewOf, type DecodedView } from './views.ts';
@@ -25,6 +26,8 @@ export interface SubscribeOptions {
   /** `op` (default): what each op did. `value`: also the merged value that the region holds. */
   readonly form?: 'op' | 'value';
   readonly keyPrefix?: string;
+  /** Only these shards, `placement/index`. Default: all. */
+  readonly shards?: readonly string[];
   /** Messages received and not taken, in bytes. Default 1 MiB. */
   readonly bufferBytes?: number;
   /** Ends the subscription. */
@@ -78,7 +81,7 @@ export interface FeedBatch {
 }
 
 export interface SubscriptionParts {
-  readonly endpoints: Endpoints;
+  readonly endpoints: EndpointSource;
   readonly system: System;
   readonly namespace: string;
 }
@@ -254,6 +257,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   readonly #parts: SubscriptionParts;
   readonly #options: SubscribeOptions;
   readonly #onClosed: () => void;
+  readonly #shards: readonly number[];
   readonly #bufferBytes: number;
   readonly #giveUp = new AbortController();
   #position: Position = new Map();
@@ -266,6 +270,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   #queue: Message[] = [];
   #queueBytes = 0;
   #wake: (() => void) | undefined;
+  #onPosition: (() => void) | undefined;
   #call: ClientReadableStream<Sized> | undefined;
   #paused = false;
   #ended = false;
@@ -284,6 +289,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
     this.#parts = parts;
     this.#options = options;
     this.#onClosed = onClosed;
+    this.#shards = shardIndexes(options.shards);
     this.#bufferBytes = options.bufferBytes ?? 1024 * 1024;
     this.#startedAtMs = parts.system.clock.nowMs();
     this.done = new Promise((resolve, reject) => {
@@ -318,6 +324,20 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   /** After the last event that was taken, to start from later; undefined before the first. */
   get cursor(): string | undefined {
     return this.#lastEvent?.cursor ?? this.#lastMessage?.cursor;
+  }
+
+  /** Where `now` is, once the node has told it of every shard. Rejects when the subscription ends before. For this package. */
+  whole(): Promise<Position> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (this.#shardsExpected === 0 || this.#position.size < this.#shardsExpected) return;
+        this.#onPosition = undefined;
+        resolve(this.#position);
+      };
+      this.#onPosition = look;
+      look();
+      this.done.then(() => reject(new CausewayError('CANCELLED', 'the subscription was closed')), reject);
+    });
   }
 
   /** The endpoint that it reads from now. */
@@ -424,7 +444,13 @@ export class Subscription implements AsyncIterable<FeedEvent> {
         endpoint = await endpoints.acquire({ forWrites: false, endMs, signal: this.#giveUp.signal });
       } catch (error) {
         if (this.#ended) return;
-        this.#options.onRetry?.(toCausewayError(error));
+        const failure = toCausewayError(error);
+        // The client was closed; to ask it again and again would stop the process, since it answers without waiting.
+        if (failure.code === 'CANCELLED') {
+          this.#end(failure);
+          return;
+        }
+        this.#options.onRetry?.(failure);
         continue;
       }
       const { error, progress } = await this.#follow(endpoint);
@@ -509,7 +535,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
   async #learnShards(endpoint: Endpoint): Promise<void> {
     const endMs = this.#parts.system.clock.monotonicMs() + ACQUIRE_MS;
     const topology = await endpoint.topology(this.#parts.namespace, { endMs, signal: this.#giveUp.signal });
-    this.#shardsExpected = topology.namespaces[0]?.shards ?? 0;
+    this.#shardsExpected = this.#shards.length || (topology.namespaces[0]?.shards ?? 0);
     // A start by our clock is told to a node by its own.
     this.#startedAtMs = this.#parts.system.clock.nowMs() + endpoint.clockOffsetMs;
   }
@@ -521,6 +547,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
       collections,
       keyPrefix,
       form: form === 'value' ? 2 : 1,
+      shards: this.#shards,
       ...this.#start(from),
     };
   }
@@ -541,6 +568,7 @@ export class Subscription implements AsyncIterable<FeedEvent> {
     if (response.shards.length === 0) return;
     const message = new Message(this.#position, response, bytes, this.#parts.namespace, this.#clusterId);
     this.#position = message.after;
+    this.#onPosition?.();
     this.#queue.push(message);
     this.#queueBytes += bytes;
     if (!this.#paused && this.#queueBytes >= this.#bufferBytes) {

@@ -124,6 +124,8 @@ export interface ReadOptions extends CallOptions {
 export interface ScanOptions extends ReadOptions {
   /** Only keys that start with it. Default: all of the collection. */
   readonly prefix?: string | undefined;
+  /** Only keys of these shards, `placement/index`. Default: of all. */
+  readonly shards?: readonly string[] | undefined;
   /** Of the page that is asked for in one call. Default 100; the node's limit is 1000. */
   readonly pageSize?: number | undefined;
   /** Where a page before said to go on; good in every region. Default: from the beginning. */

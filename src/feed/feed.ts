@@ -44,6 +44,8 @@ interface Position {
   nextOffset: number;
   /** The consumer's cursor while it is ahead of this region; undefined once the shard's durable vector covers it. */
   ahead: ReadonlyMap<OriginId, number> | undefined;
+  /** The consumer lacks ops that the log has no more. */
+  gone: CausewayError | undefined;
   silentOps: number;
 }
 
@@ -133,20 +135,30 @@ class Subscription implements FeedSubscription {
       cursor: new Map(),
       nextOffset: this.#log.start(source.shard),
       ahead: undefined,
+      gone: undefined,
       silentOps: 0,
     };
     if (start.kind === 'now') {
       for (const [origin, seq] of source.durable()) position.cursor.set(origin, seq);
       position.nextOffset = source.landedOffset() + 1;
     }
+    if (start.kind === 'beginning') {
+      for (const [origin, seq] of source.durable()) {
+        if (seq > 0 && this.#log.find(source.shard, origin, 1) === undefined)
+          position.gone = goneOf(origin, 1, seq, source.shard);
+      }
+    }
     if (start.kind === 'cursor') {
       const cursor = start.cursor.get(source.shard) ?? new Map<OriginId, number>();
       for (const [origin, seq] of cursor) position.cursor.set(origin, seq);
       // The first batch that the consumer lacks, of whichever origin; those that are not here yet come behind our tail anyway.
       let first = source.landedOffset() + 1;
-      for (const origin of source.durable().keys()) {
-        const offset = this.#log.find(source.shard, origin, (cursor.get(origin) ?? 0) + 1);
+      for (const [origin, seq] of source.durable()) {
+        const have = cursor.get(origin) ?? 0;
+        const offset = this.#log.find(source.shard, origin, have + 1);
         if (offset !== undefined) first = Math.min(first, offset);
+        // With nothing of the origin left behind the gap, no batch would ever show it.
+        else if (have < seq) position.gone = goneOf(origin, have + 1, seq, source.shard);
       }
       position.nextOffset = first;
       position.ahead = cursor;
@@ -197,6 +209,10 @@ class Subscription implements FeedSubscription {
     }
     for (let i = 0; i < this.#positions.length; i++) {
       const position = this.#positions[(this.#turn + i) % this.#positions.length]!;
+      if (position.gone !== undefined) {
+        this.fail(position.gone);
+        return;
+      }
       if (position.ahead !== undefined) {
         const lost = lostOf(position.ahead, position.source);
         if (lost !== undefined) {
@@ -244,13 +260,7 @@ class Subscription implements FeedSubscription {
       if (header.lastSeq <= have) continue;
       if (header.firstSeq > have + 1 && this.#request.start.kind !== 'time') {
         // The log is trimmed, and what the consumer lacks is gone from it: to go on would be to miss it silently.
-        this.fail(
-          new CausewayError(
-            'CURSOR_INVALID',
-            `ops ${have + 1} to ${header.firstSeq - 1} of ${header.origin} are no longer in the log of shard ${position.source.shard}`,
-            { hint: 'read the state, then subscribe from now' },
-          ),
-        );
+        this.fail(goneOf(header.origin, have + 1, header.firstSeq - 1, position.source.shard));
         return;
       }
       position.cursor.set(header.origin, header.lastSeq);
@@ -304,6 +314,14 @@ class Subscription implements FeedSubscription {
     if (this.#turnBytes < TURN_BYTES && ++this.#turnReads < TURN_READS) this.#next();
     else this.#nextTurn();
   }
+}
+
+function goneOf(origin: OriginId, from: number, to: number, shard: ShardId): CausewayError {
+  return new CausewayError(
+    'CURSOR_INVALID',
+    `ops ${from} to ${to} of ${origin} are no longer in the log of shard ${shard}`,
+    { hint: 'read the state, then subscribe from now' },
+  );
 }
 
 /** What a cursor has seen may be gone: its region lost its disk before anybody had a copy, and the origin was closed without it. */

@@ -19,6 +19,8 @@ export interface SubscribeRequest {
   /** Empty: all collections of the namespace. */
   readonly collections: readonly string[];
   readonly keyPrefix: string;
+  /** By index; undefined: all. */
+  readonly shards?: ReadonlySet<number> | undefined;
   readonly start: FeedStart;
   /** `op`: what each op did. `value`: also the merged value that the region held when the event was sent. */
   readonly form: 'op' | 'value';

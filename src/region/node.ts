@@ -1029,11 +1029,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** Every shard of the namespace. */
-  #runnersOfScan({ namespace }: ScanRequest): ShardRunner[] | CausewayError {
+  #runnersOfScan({ namespace, shards }: ScanRequest): ShardRunner[] | CausewayError {
     const runners: ShardRunner[] = [];
     for (const shard of this.#shardsOf(namespace)) {
-      const placement = this.#placements.get(shardParts(shard).placementId)!;
-      const runner = this.#readable(placement, namespace, shard);
+      const { placementId, index } = shardParts(shard);
+      if (shards?.has(index) === false) continue;
+      const runner = this.#readable(this.#placements.get(placementId)!, namespace, shard);
       if (runner instanceof CausewayError) return runner;
       runners.push(runner);
     }
@@ -1139,6 +1140,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#phase !== 'running') return refused(this.#notReady());
     const sources: FeedShard[] = [];
     for (const shard of shards) {
+      if (request.shards?.has(shardParts(shard).index) === false) continue;
       const runner = this.#runners.get(shard);
       if (runner === undefined || !runner.recovered || runner.stopped) {
         return refused(

@@ -107,6 +107,8 @@ export interface ScanRequest {
   readonly collection: string;
   /** Only keys that start with it; empty: all of the collection. */
   readonly prefix: string;
+  /** Only keys of these shards, by index; undefined: of all. */
+  readonly shards?: ReadonlySet<number> | undefined;
   /** Only keys behind this one, by the bytes of their UTF-8. */
   readonly after?: string | undefined;
   /** Entries of the answer, 1 to 10,000. */

@@ -50,6 +50,8 @@ describe('doctor', () => {
       { level: 'ok', where: 'us (a:1)', says: 'ready, durable, linked to eu' },
     ]);
     expect(diagnoseTogether([WELL, { ...WELL, region: 'eu' }])).toEqual([]);
+    const later = { use: 'links', part: 'cert', subject: 'CN=eu', notAfterMs: 60_000 + 31 * 86_400_000 };
+    expect(diagnoseNode('a:1', { ...WELL, certificates: [later] })).toMatchObject([{ level: 'ok' }]);
   });
 
   test.each<[string, Partial<NodeStatus>, 'warn' | 'bad', RegExp]>([
@@ -57,6 +59,18 @@ describe('doctor', () => {
     ['one that takes no writes', { state: 'read-only', stateReason: 'disk full' }, 'bad', /read-only: disk full/],
     ['a log in memory', { log: { ...WELL.log, durable: false, detail: 'memory' } }, 'bad', /not durable \(memory\)/],
     ['an alarm', { alarms: [{ sinceMs: 30_000, code: 'fork', message: 'two' }] }, 'bad', /alarm fork, for 30.0 s: two/],
+    [
+      'a certificate that ends within 30 days',
+      { certificates: [{ use: 'links', part: 'cert', subject: 'CN=eu', notAfterMs: 60_000 + 29 * 86_400_000 }] },
+      'warn',
+      /links\.tls\.cert \(CN=eu\) expires in 29 d/,
+    ],
+    [
+      'one that has ended',
+      { certificates: [{ use: 'links', part: 'ca', subject: 'CN=ca', notAfterMs: 59_000 }] },
+      'bad',
+      /links\.tls\.ca \(CN=ca\) has expired/,
+    ],
     ['no collections', { collections: [] }, 'warn', /no collections/],
     [
       'a link that is down',

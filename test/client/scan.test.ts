@@ -45,9 +45,13 @@ describe('scan', () => {
     await db.register('profiles').set('anna', 1);
     expect(await db.scan('profiles', { consistency: 'stable' })).toMatchObject({ asOfStamp: SCAN_CUT });
     expect(await db.scan('profiles', { consistency: { maxStaleMs: 500 } })).toMatchObject({ asOfStamp: undefined });
+    for await (const entry of db.register('profiles').scan({ consistency: 'stable' })) {
+      expect(entry.asOfStamp).toBe(SCAN_CUT);
+    }
     expect(region.scans.map(({ consistency }) => consistency)).toEqual([
       { kind: 'stable' },
       { kind: 'bounded', maxStaleMs: 500 },
+      { kind: 'stable' },
     ]);
     const error = await failure(db.scan('profiles', { consistency: { maxStaleMs: 0 } }));
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });

@@ -94,6 +94,21 @@ test('a write is never tried again by gRPC, only by the client that knows its ou
   expect(methods.filter((each) => /Write|Subscribe/.test(each))).toEqual([]);
 });
 
+test('what only reads is asked again of the same node by the client itself, as by the policy', async () => {
+  const { address, calls } = await failing([unavailable, unavailable]);
+  const other = await failing([]);
+  const client = connect({ endpoints: [address, other.address], namespace: 'app' });
+  cleanup(() => client.close());
+  await client.read('profiles', ['anna']);
+  expect([calls.get('Read'), other.calls.get('Read')]).toEqual([3, undefined]);
+
+  const down = await failing(Array.from({ length: 100 }, () => unavailable));
+  const moving = connect({ endpoints: [down.address, other.address], namespace: 'app' });
+  cleanup(() => moving.close());
+  await moving.scan('profiles');
+  expect([down.calls.get('Scan'), other.calls.get('Scan')]).toEqual([3, 1]);
+});
+
 test('names methods that exist, and is what docs/examples gives to other languages', () => {
   for (const { service, method } of SERVICE_CONFIG.methodConfig.flatMap(
     ({ name }): readonly { service: string; method?: string }[] => name,

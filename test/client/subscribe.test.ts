@@ -29,6 +29,14 @@ const numberOf = (event: FeedEvent): number =>
 const sorted = (events: readonly FeedEvent[]): number[] => events.map(numberOf).toSorted((a, b) => a - b);
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
+test('of a client that was closed fails, and leaves the process to others', async () => {
+  const { address } = await serve();
+  const db = client([address]);
+  db.close();
+  const subscription = db.subscribe({ from: 'beginning' });
+  await failure(subscription.done, 'CANCELLED');
+});
+
 describe('events', () => {
   test('of every kind of op', async () => {
     const { address, region } = await serve();

@@ -206,6 +206,40 @@ describe('a cursor', () => {
   });
 });
 
+test('older than a log of which nothing is left is refused too, though no batch shows the gap', async () => {
+  const { cluster, eu } = await pair();
+  for (let i = 0; i < 5; i++) {
+    eu.write(put(`k${i}`, 'x'));
+    await cluster.run(20);
+  }
+  const shard = cluster.shards[0]!;
+  const durable = eu.node.digests(eu.clock.nowMs())[0]!.vector;
+  eu.disk.trim(shard, eu.disk.shard(shard).tail + 1);
+  const behind = new Map(durable).set(eu.liveOrigin(), durable.get(eu.liveOrigin())! - 1);
+  const starts: FeedStart[] = [
+    { kind: 'beginning' },
+    { kind: 'cursor', cursor: new Map([[shard, behind]]) },
+    { kind: 'cursor', cursor: new Map([[shard, durable]]) },
+  ];
+  const consumers = starts.map((start) => new Consumer(eu, start));
+  await cluster.run(100);
+  expect(consumers.map(({ error }) => error?.code)).toEqual(['CURSOR_INVALID', 'CURSOR_INVALID', undefined]);
+});
+
+test('only the shards that are asked for', async () => {
+  const { cluster, eu } = await pair(4);
+  for (let i = 0; i < 40; i++) eu.write(put(`k${i}`, 'x'));
+  await cluster.run(200);
+  const all = new Consumer(eu, { kind: 'beginning' });
+  const some = new Consumer(eu, { kind: 'beginning' }, { shards: new Set([1, 3]) });
+  await cluster.run(200);
+  expect(all.keys).toHaveLength(40);
+  const wanted = all.events.filter(({ shard }) => shard === '1/1' || shard === '1/3');
+  expect(wanted.length).toBeGreaterThan(0);
+  expect(dots(some.events).toSorted()).toEqual(dots(wanted).toSorted());
+  expect([...some.cursor.keys()].toSorted()).toEqual(['1/1', '1/3']);
+});
+
 describe('a shard that begins anew', () => {
   test('the feed goes on; the value form never goes back to what was before', async () => {
     const { cluster, eu } = await pair();

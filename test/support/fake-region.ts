@@ -8,6 +8,7 @@ import {
   originId,
   regionId,
   shardId,
+  shardParts,
   type Dot,
   type OriginId,
   type RegionId,
@@ -283,6 +284,7 @@ export class FakeRegion implements Region {
       const all = [...this.#entries]
         .map(([name, { view }]) => ({ key: name.slice(prefix.length), view, name }))
         .filter(({ name, key }) => name.startsWith(prefix) && key.startsWith(request.prefix))
+        .filter(({ key }) => request.shards?.has(shardParts(shardOf(key)).index) !== false)
         .filter(
           ({ key }) => request.after === undefined || Buffer.compare(Buffer.from(key), Buffer.from(request.after)) > 0,
         )
@@ -528,6 +530,7 @@ export class FakeRegion implements Region {
   #feedOne(subscriber: Subscriber): void {
     const { request, sink } = subscriber;
     for (const [shard, log] of this.#log) {
+      if (request.shards?.has(shardParts(shard).index) === false) continue;
       for (;;) {
         if (subscriber.waiting || subscriber.cancelled) return;
         const at = subscriber.at.get(shard) ?? 0;

@@ -60,6 +60,19 @@ export const RULES: LayerRules = {
     ],
     cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'security/node-tls.ts', 'system'],
     'compose.ts': ['*'],
+    // The other root that constructs engines: those in memory, for the tests of programs that use Causeway.
+    testing: [
+      'api',
+      'client',
+      'config',
+      'errors',
+      'log/memory.ts',
+      'ownership/single.ts',
+      'region',
+      'replication/memory-transport.ts',
+      'store/memory.ts',
+      'system',
+    ],
   },
 
   alsoAllowed: {

@@ -14,6 +14,7 @@ export interface ScanRequest {
   'allowStale'?: (boolean);
   'deadlineMs'?: (number);
   'maxStaleMs'?: (number);
+  'shards'?: (number)[];
 }
 
 export interface ScanRequest__Output {
@@ -27,4 +28,5 @@ export interface ScanRequest__Output {
   'allowStale': (boolean);
   'deadlineMs': (number);
   'maxStaleMs': (number);
+  'shards': (number)[];
 }

@@ -13,6 +13,7 @@ export interface SubscribeRequest {
   'now'?: (boolean);
   'fromTimeMs'?: (number | string | Long);
   'cursor'?: (_causeway_v1_Cursor | null);
+  'shards'?: (number)[];
   'start'?: "beginning"|"now"|"fromTimeMs"|"cursor";
 }
 
@@ -25,5 +26,6 @@ export interface SubscribeRequest__Output {
   'now'?: (boolean);
   'fromTimeMs'?: (number);
   'cursor'?: (_causeway_v1_Cursor__Output | null);
+  'shards': (number)[];
   'start'?: "beginning"|"now"|"fromTimeMs"|"cursor";
 }

@@ -99,19 +99,20 @@ export async function checkGroupsCollection(
   const found = topology?.namespaces
     .find(({ name }) => name === namespace)
     ?.collections.find(({ name }) => name === collection);
-  const hint = `add { namespace: ${namespace}, name: ${collection}, type: register-lww } to the collections of every region, or name another with the option groups`;
   if (found === undefined) {
     throw new CausewayError(
       'UNKNOWN_COLLECTION',
       `consumer groups keep their cursors in collection '${collection}' of namespace '${namespace}', which ${topology?.region ?? 'the region'} does not have`,
-      { hint },
+      {
+        hint: `causeway collection create ${namespace}/${collection} --type register-lww makes it, in every region; or name another with the option groups`,
+      },
     );
   }
   if (found.type !== 'register-lww') {
     throw new CausewayError(
       'WRONG_OPERATION',
       `consumer groups keep their cursors in a register-lww collection; '${collection}' of '${namespace}' is ${found.type}`,
-      { hint },
+      { hint: 'name another collection with the option groups' },
     );
   }
 }

@@ -455,7 +455,7 @@ describe('what is refused', () => {
       'UNKNOWN_COLLECTION',
     );
     expect(missing.message).toContain("collection 'elsewhere' of namespace 'test'");
-    expect(missing.hint).toContain('{ namespace: test, name: elsewhere, type: register-lww }');
+    expect(missing.hint).toContain('causeway collection create test/elsewhere --type register-lww');
     const nowhere = member(client, new Seen(), { groups: { namespace: 'mars' } });
     expect((await failure(nowhere.done, 'UNKNOWN_COLLECTION')).message).toContain("namespace 'mars'");
   });

@@ -123,6 +123,8 @@ export class RegionLog {
   /** Replaced and not changed, because batches keep it. */
   folded: ReadonlySet<OriginId> = new Set();
   leaseBound = 0;
+  /** Whose the newest lease is: the region's live origin. */
+  leased: OriginId | undefined;
 
   constructor(region: RegionId, shard: ShardId) {
     this.region = region;
@@ -213,6 +215,7 @@ export class History {
       const lease = decodeLease(bytes);
       holds(originRegion(lease.origin) === region, 'I7', () => `${region} logged a lease of ${lease.origin}`);
       log.leaseBound = Math.max(log.leaseBound, lease.bound);
+      log.leased = lease.origin;
     }
     const entry: RegionEntry = { offset, kind, batch };
     log.entries.push(entry);

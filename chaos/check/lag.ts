@@ -1,24 +1,26 @@
 // I14  lag is honest: while a region lacks an op that a peer has logged, the lag that it shows for that peer is at least the op's age.
 
 import { msOfStamp } from '../../src/clock/hlc.ts';
-import { originRegion, type RegionId } from '../../src/record/ids.ts';
+import type { RegionId, Version } from '../../src/record/ids.ts';
 import type { RegionStatus } from '../../src/region/region.ts';
 import type { History } from './history.ts';
 import { holds } from './violation.ts';
 
-/** The lowest stamp of an op that `peer` has in its log and of which `status` (of another region) shows that it is not applied there. */
-export function oldestMissing(history: History, status: RegionStatus, peer: RegionId): number | undefined {
-  let oldest: number | undefined;
+/** The version with the lowest stamp of an op that `peer` has in its log and of which `status` (of another region) shows that it is not applied there. */
+export function oldestMissing(history: History, status: RegionStatus, peer: RegionId): Version | undefined {
+  let oldest: Version | undefined;
   for (const { shard, origins } of status.shards) {
-    // The latest of the peer's origins: of an earlier one nobody here may know how far it went.
-    const latest = [...history.log(peer, shard).vector].findLast(([origin]) => originRegion(origin) === peer);
-    for (const [origin, there] of latest === undefined ? [] : [latest]) {
+    // The peer's live origin: of an earlier one nobody here may know how far it went, and a peer whose disk is gone, or an old one, may
+    // get its ops back from others behind its own.
+    const { leased, vector } = history.log(peer, shard);
+    for (const [origin, there] of vector) {
+      if (origin !== leased) continue;
       const known = origins.find((each) => each.origin === origin);
       const here = known?.seq ?? 0;
       // What a disk alone had and lost, and what lies beyond an end, is missing for ever.
       if (here >= there || known?.state === 'closed') continue;
-      const { stamp } = history.op(shard, origin, here + 1)!.version;
-      if (oldest === undefined || stamp < oldest) oldest = stamp;
+      const { version } = history.op(shard, origin, here + 1)!;
+      if (oldest === undefined || version.stamp < oldest.stamp) oldest = version;
     }
   }
   return oldest;
@@ -28,11 +30,12 @@ export function checkLag(history: History, status: RegionStatus): void {
   for (const { region, lagMs } of status.peers) {
     const oldest = oldestMissing(history, status, region);
     if (oldest === undefined || lagMs === undefined) continue;
-    const ageMs = status.nowMs - msOfStamp(oldest);
+    const ageMs = status.nowMs - msOfStamp(oldest.stamp);
     holds(
       lagMs >= ageMs,
       'I14',
-      () => `${status.region} shows a lag of ${lagMs} ms to ${region}, and lacks an op of it that is ${ageMs} ms old`,
+      () =>
+        `${status.region} shows a lag of ${lagMs} ms to ${region}, and lacks an op of it (${oldest.origin}:${oldest.seq}) that is ${ageMs} ms old`,
     );
   }
 }

@@ -317,8 +317,9 @@ export class Cluster {
     this.trace.add('crash', node.name, options.keep, options.machine ? 'machine' : 'process');
     node.life.die();
     node.state = 'down';
-    if (node.logOpen) node.log!.crash({ keep: options.keep, torn: options.torn });
-    if (node.storeOpen) node.store!.crash(options.machine ? 'machine' : 'process');
+    // One that is stopping may have closed them already: then there is nothing more to lose.
+    if (node.logOpen && node.log!.isOpen) node.log!.crash({ keep: options.keep, torn: options.torn });
+    if (node.storeOpen && node.store!.isOpen) node.store!.crash(options.machine ? 'machine' : 'process');
     this.#gone(node);
   }
 

@@ -421,6 +421,11 @@ export class MemoryLog implements Log {
 
   // Faults
 
+  /** Between open() and close() or crash(). */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
   crash(options: CrashOptions = {}): void {
     invariant(this.#open, 'only an open memory log crashes');
     const keep = options.keep ?? 'none';

@@ -214,6 +214,11 @@ export class MemoryStore implements Store {
     });
   }
 
+  /** Between open() and close() or crash(). */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
   crash(what: 'process' | 'machine'): void {
     invariant(this.#open, 'only an open memory store crashes');
     this.#end();

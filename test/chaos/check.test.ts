@@ -454,12 +454,26 @@ describe('lag', () => {
 
   test('I14: a lag that is shorter than the age of an op that is missing', () => {
     const b = new Bench();
+    b.lease(EU, EU1, stampOfMs(1_800_000_000_000));
     b.durable(EU, b.batch(EU1, stampOfMs(1_799_999_999_000), [b.asked(put('a'))]));
     checkLag(b.history, status(1000, 0));
     checkLag(b.history, status(undefined, 0));
     checkLag(b.history, status(5, 1));
-    expect(() => checkLag(b.history, status(999, 0))).toThrow(/1000 ms old/);
+    expect(() => checkLag(b.history, status(999, 0))).toThrow(/that is 1000 ms old/);
   });
+});
+
+test('I14: ops of an earlier origin that a peer got back from others are not its lag', () => {
+  const b = new Bench();
+  const early = b.batch(EU1, stampOfMs(1_799_999_990_000), [b.asked(put('a'))]);
+  b.durable(EU, early);
+  b.rewind(EU, 0);
+  b.lease(EU, originId(EU, 2), stampOfMs(1_800_000_000_000));
+  b.durable(EU, early);
+  const nowMs = msOfStamp(stampOfMs(1_800_000_000_000));
+  const peers = [{ region: EU, lagMs: 5 }];
+  const origins = [{ origin: EU1, seq: 0, state: 'frozen' }];
+  checkLag(b.history, { region: US, nowMs, peers, shards: [{ shard: SHARD, origins }] } as unknown as RegionStatus);
 });
 
 describe('conditions', () => {

@@ -5,6 +5,7 @@ import { originId, regionId, shardId, type OriginId, type RegionId } from '../..
 import type { CollectionRef, MergeTypeName, Op } from '../../src/record/op.ts';
 import type { Intent } from '../../src/merge/types.ts';
 import { encodeControl, type ControlOp } from '../../src/record/control.ts';
+import { encodeLease } from '../../src/record/lease.ts';
 import { ClientCheck, type ClientOp } from '../../chaos/check/clients.ts';
 import { History, keyName, traceOfClientOp } from '../../chaos/check/history.ts';
 import { ViewCheck } from '../../chaos/check/views.ts';
@@ -87,6 +88,13 @@ export class Bench {
       deps: OrderedDeps.empty,
     });
     return bytes;
+  }
+
+  /** A lease of the region's own origin at the end of its log. */
+  lease(region: RegionId, origin: OriginId, bound: number): void {
+    const at = (this.#offsets.get(region) ?? 0) + 1;
+    this.#offsets.set(region, at);
+    this.history.durable(region, SHARD, at, 'lease', encodeLease({ origin, bound }));
   }
 
   durable(region: RegionId, bytes: Uint8Array, offset?: number): void {

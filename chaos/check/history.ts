@@ -272,7 +272,7 @@ export class History {
       bytes,
       folded: this.log(region, shard).folded,
     };
-    for (const [i, op] of decoded.ops.entries()) {
+    for (const [i, op] of decoded.located.all().entries()) {
       const logged: LoggedOp = {
         version: { origin: header.origin, seq: header.firstSeq + i, stamp: header.firstStamp + i },
         batch,

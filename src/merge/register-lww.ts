@@ -26,14 +26,11 @@ import {
 import { checkExpiry, checkValue, wrongOperation } from './refusals.ts';
 import type { Applied, Displaced, Intent, LivePart, Merge, OpContext, OpDescription, View } from './types.ts';
 
-/** A class, and its own version: there is one for each key that is in memory, and a new one for each op. */
+/** A class, and its own version. The keys of a shard are in register-table.ts; this is what one of them is outside of it. */
 export class RegisterLww implements Version {
   readonly origin: OriginId;
   readonly seq: number;
-  /** The stamp in two halves: V8 would keep one number of 53 bits in an object of its own, and to fetch that from memory is what
-   *  comparing versions costs. */
-  readonly stampHigh: number;
-  readonly stampLow: number;
+  readonly stamp: number;
   /** The value's bytes as characters 0 to 255; undefined: deleted. A text, because V8 holds it in one piece of exactly its size, where
    *  a Buffer is three objects and keeps the memory of its neighbours alive. */
   readonly content: string | undefined;
@@ -42,24 +39,15 @@ export class RegisterLww implements Version {
   constructor(version: Version, content: string | undefined, expiresAtMs: number | undefined) {
     this.origin = version.origin;
     this.seq = version.seq;
-    this.stampHigh = Math.floor(version.stamp / STAMP_LOW);
-    this.stampLow = version.stamp % STAMP_LOW;
+    this.stamp = version.stamp;
     this.content = content;
     this.expiresAtMs = expiresAtMs;
   }
-
-  get stamp(): number {
-    return this.stampHigh * STAMP_LOW + this.stampLow;
-  }
 }
 
-/** Is the state of a higher version than the op, or of the same? */
-function covers(state: RegisterLww, { stamp, origin }: Version): boolean {
-  const high = Math.floor(stamp / STAMP_LOW);
-  if (high !== state.stampHigh) return high < state.stampHigh;
-  const low = stamp % STAMP_LOW;
-  if (low !== state.stampLow) return low < state.stampLow;
-  return origin <= state.origin;
+/** Does the first version displace the second? An op that comes to what it has made already does not. */
+export function beats(stamp: number, origin: OriginId, otherStamp: number, otherOrigin: OriginId): boolean {
+  return stamp === otherStamp ? origin > otherOrigin : stamp > otherStamp;
 }
 
 function valueOf(state: RegisterLww): Buffer | undefined {
@@ -70,30 +58,34 @@ function versionOf({ origin, seq, stamp }: RegisterLww): Version {
   return { origin, seq, stamp };
 }
 
-const PUT = 1;
-const PUT_EXPIRING = 2;
-const DELETE = 3;
+export const PUT = 1;
+export const PUT_EXPIRING = 2;
+export const DELETE = 3;
 
 const FLAG_VALUE = 1;
 const FLAG_EXPIRY = 2;
 
-/** Both halves of a stamp are small integers to V8: below 2^31. */
-const STAMP_LOW = 2 ** 31;
-
 const NOTHING_LIVE: readonly LivePart[] = [];
 
-function prepare(_state: RegisterLww | undefined, intent: Intent): Uint8Array {
-  if (intent.kind === 'delete') return Buffer.of(DELETE);
+const PUT_HEAD = Uint8Array.of(PUT);
+const DELETE_HEAD = Uint8Array.of(DELETE);
+
+/** What stands in front of the value in the payload of an intent; of a delete it is the whole payload. Throws as prepare does. */
+export function prepareHead(intent: Intent): Uint8Array {
+  if (intent.kind === 'delete') return DELETE_HEAD;
   if (intent.kind !== 'put') throw wrongOperation('register-lww', ['put', 'delete'], intent);
   checkValue(intent.value);
   checkExpiry(intent.expiresAtMs);
-  const writer = scratchWriter();
-  if (intent.expiresAtMs === undefined) writer.u8(PUT);
-  else writer.u8(PUT_EXPIRING).varint(intent.expiresAtMs);
-  return writer.raw(intent.value).finish();
+  if (intent.expiresAtMs === undefined) return PUT_HEAD;
+  return scratchWriter().u8(PUT_EXPIRING).varint(intent.expiresAtMs).finish();
 }
 
-function readExpiring(payload: Uint8Array): { expiresAtMs: number; valueAt: number } {
+function prepare(_state: RegisterLww | undefined, intent: Intent): Uint8Array {
+  const head = prepareHead(intent);
+  return Buffer.concat(intent.kind === 'put' ? [head, intent.value] : [head]);
+}
+
+export function readExpiring(payload: Uint8Array): { expiresAtMs: number; valueAt: number } {
   const reader = new ByteReader(payload, 1);
   const expiresAtMs = readExpiry(reader);
   if (expiresAtMs === undefined) throw new MalformedBytes('an expiring put that never expires');
@@ -112,7 +104,7 @@ function apply(state: RegisterLww | undefined, payload: Uint8Array, op: OpContex
   const effect = effectOf(payload);
   // Read before the comparison: whether a payload is malformed must not depend on the state that it meets.
   const expiring = effect === PUT_EXPIRING ? readExpiring(payload) : undefined;
-  if (state !== undefined && covers(state, op.version)) return { state };
+  if (state !== undefined && !beats(op.version.stamp, op.version.origin, state.stamp, state.origin)) return { state };
   const content = effect === DELETE ? undefined : textOf(payload, expiring === undefined ? 1 : expiring.valueAt);
   const after = new RegisterLww(op.version, content, expiring?.expiresAtMs);
   return state === undefined ? { state: after } : { state: after, displaced: [new Lost(state)] };
@@ -182,11 +174,21 @@ function collect(state: RegisterLww, floor: number): RegisterLww | undefined {
   return at !== undefined && at <= floor ? undefined : state;
 }
 
+/** A state's bytes up to its value. */
+export function encodeHead(
+  writer: ByteWriter,
+  version: Version,
+  hasValue: boolean,
+  expiresAtMs: number | undefined,
+): void {
+  writer.u8(1).u8((hasValue ? FLAG_VALUE : 0) | (expiresAtMs === undefined ? 0 : FLAG_EXPIRY));
+  writeVersion(writer, version);
+  if (expiresAtMs !== undefined) writer.varint(expiresAtMs);
+}
+
 function encode(state: RegisterLww, writer: ByteWriter): void {
   const { content, expiresAtMs } = state;
-  writer.u8(1).u8((content === undefined ? 0 : FLAG_VALUE) | (expiresAtMs === undefined ? 0 : FLAG_EXPIRY));
-  writeVersion(writer, state);
-  if (expiresAtMs !== undefined) writer.varint(expiresAtMs);
+  encodeHead(writer, state, content !== undefined, expiresAtMs);
   if (content !== undefined) writer.latin1(content);
 }
 

@@ -17,6 +17,8 @@
 
 import { ByteReader, ByteWriter, MalformedBytes } from './bytes.ts';
 import { checksum64 } from './hash.ts';
+import { locateOps, type LocatedOps } from './located-ops.ts';
+import { OpsWriter } from './ops-writer.ts';
 import {
   NAME_PATTERN,
   originId,
@@ -37,7 +39,6 @@ import {
   runTimeIdParts,
   skipOp,
   skipExtensions,
-  writeOp,
   type CollectionRef,
   type Op,
 } from './op.ts';
@@ -70,7 +71,7 @@ export interface BatchHeader {
 
 export interface Batch extends BatchHeader {
   readonly deps: OrderedDeps;
-  readonly ops: readonly Op[];
+  readonly located: LocatedOps;
 }
 
 /** A vector with the order in which its origins were first named; deltas refer to positions in it. */
@@ -222,7 +223,7 @@ function checkedDeps(origins: OriginId[], seqs: number[]): OrderedDeps {
   return new OrderedDeps(origins, seqs);
 }
 
-export interface BatchToEncode {
+export interface BatchHead {
   readonly shard: ShardId;
   readonly origin: OriginId;
   readonly firstSeq: number;
@@ -231,20 +232,31 @@ export interface BatchToEncode {
   /** Deps of the origin's previous batch; undefined writes them full. */
   readonly depsBefore: OrderedDeps | undefined;
   readonly previousChecksum: Uint8Array;
+}
+
+export interface BatchToEncode extends BatchHead {
   readonly ops: readonly Op[];
 }
 
-const writer = new ByteWriter(64 * 1024);
+const writer = new ByteWriter(1024);
 
+/** Of ops that are at hand as objects. */
 export function encodeBatch(batch: BatchToEncode): Buffer {
-  if (batch.ops.length === 0 || batch.ops.length > BATCH_OPS_MAX) {
-    throw new RangeError(`a batch holds 1 to ${BATCH_OPS_MAX} ops; got ${batch.ops.length}`);
+  const ops = new OpsWriter();
+  for (const op of batch.ops) ops.add(op);
+  return sealBatch(batch, ops).bytes;
+}
+
+/** Puts the header in front of what was written, and leaves the writer empty. */
+export function sealBatch(batch: BatchHead, ops: OpsWriter): { readonly bytes: Buffer; readonly located: LocatedOps } {
+  if (ops.count === 0 || ops.count > BATCH_OPS_MAX) {
+    throw new RangeError(`a batch holds 1 to ${BATCH_OPS_MAX} ops; got ${ops.count}`);
   }
   const region = originRegion(batch.origin);
   const { placementId, index } = shardParts(batch.shard);
   writer.reset();
   writer.u8(BATCH_FORMAT_VERSION).u8(0).u16(0).u32(0).raw(NO_CHECKSUM);
-  writer.u32(batch.ops.length).u32(0).u64(batch.firstSeq).u64(batch.firstStamp).raw(batch.previousChecksum);
+  writer.u32(ops.count).u32(0).u64(batch.firstSeq).u64(batch.firstStamp).raw(batch.previousChecksum);
   writer.u48(originIncarnation(batch.origin)).u16(placementId).u16(index);
   writer
     .u8(batch.depsBefore === undefined ? FLAG_DEPS_FULL : 0)
@@ -254,23 +266,21 @@ export function encodeBatch(batch: BatchToEncode): Buffer {
   if (batch.depsBefore === undefined) writeFullDeps(writer, batch.deps);
   else writeDepsDelta(writer, batch.depsBefore, batch.deps);
 
-  const indexes = new Map<CollectionRef, number>();
-  for (const op of batch.ops) {
-    if (op.collection !== undefined && !indexes.has(op.collection)) indexes.set(op.collection, indexes.size + 1);
-  }
-  writer.varint(indexes.size);
-  for (const collection of indexes.keys()) {
+  writer.varint(ops.collections.length);
+  for (const collection of ops.collections) {
     writer.text(collection.namespace).text(collection.name).varint(collection.id).u8(MERGE_TYPE_CODES[collection.type]);
   }
   writer.varint(0); // header extensions
-  writer.patchU32(20, writer.length);
-  for (const op of batch.ops) writeOp(writer, op, op.collection === undefined ? 0 : indexes.get(op.collection)!);
-  if (writer.length > BATCH_BYTES_MAX)
-    throw new RangeError(`a batch of ${writer.length} bytes, above ${BATCH_BYTES_MAX}`);
-  writer.patchU32(4, writer.length);
-  const bytes = writer.finish();
+  const opsAt = writer.length;
+  const length = opsAt + ops.length;
+  if (length > BATCH_BYTES_MAX) throw new RangeError(`a batch of ${length} bytes, above ${BATCH_BYTES_MAX}`);
+  writer.patchU32(4, length);
+  writer.patchU32(20, opsAt);
+  const bytes = Buffer.allocUnsafe(length);
+  bytes.set(writer.view(), 0);
+  bytes.set(ops.view(), opsAt);
   checksum64(bytes.subarray(16)).copy(bytes, 8);
-  return bytes;
+  return { bytes, located: ops.moveTo(bytes, opsAt) };
 }
 
 export class NewerFormat extends Error {
@@ -371,6 +381,15 @@ export function decodeOps(input: Uint8Array, header: BatchHeader): Op[] {
   return readOps(reader, bytes, header);
 }
 
+/** decodeOps without an object for each op. */
+export function findOps(input: Uint8Array, header: BatchHeader): LocatedOps {
+  const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  const reader = new ByteReader(bytes, BATCH_HEADER_BYTES + bytes[59]!);
+  if ((bytes[58]! & FLAG_DEPS_FULL) !== 0) readFullDeps(reader);
+  else skipDepsDelta(reader);
+  return locateOps(reader, bytes, header.count, readCollections(reader, bytes));
+}
+
 /** Which ops a walk stops at. */
 export interface OpFilter {
   /** Asked once for each collection of a batch. */
@@ -399,13 +418,13 @@ export function walkOps(
   }
 }
 
-/** Decodes the rest of a batch whose header was read. `before` are the deps of the origin's previous batch. */
+/** Reads the rest of a batch whose header was read, and finds its ops. `before` are the deps of the origin's previous batch. */
 export function decodeBatch(input: Uint8Array, header: BatchHeader, before: OrderedDeps): Batch {
   const bytes = Buffer.isBuffer(input) ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   const reader = new ByteReader(bytes, BATCH_HEADER_BYTES + bytes[59]!);
   const deps = (bytes[58]! & FLAG_DEPS_FULL) !== 0 ? readFullDeps(reader) : readDepsDelta(reader, before);
   if (deps.origins.includes(header.origin)) throw new MalformedBytes('deps that name their own origin');
-  return { ...header, deps, ops: readOps(reader, bytes, header) };
+  return { ...header, deps, located: locateOps(reader, bytes, header.count, readCollections(reader, bytes)) };
 }
 
 function readOps(reader: ByteReader, bytes: Buffer, header: BatchHeader): Op[] {

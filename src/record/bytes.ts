@@ -14,6 +14,24 @@ const BIGINT_BYTES_MAX = 64;
 const BIGINT_SHORT_BYTES = 6;
 const BIGINT_SHORT = 2n ** 48n;
 
+export function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++;
+  return length;
+}
+
+/** For who writes into memory of its own; returns where the next byte goes. */
+export function writeVarint(into: Uint8Array, at: number, value: number): number {
+  let to = at;
+  let rest = value;
+  while (rest >= 0x80) {
+    into[to++] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  into[to++] = rest;
+  return to;
+}
+
 export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
@@ -120,8 +138,11 @@ export class ByteWriter {
   }
 
   text(value: string): this {
+    return this.varint(Buffer.byteLength(value, 'utf8')).utf8(value);
+  }
+
+  utf8(value: string): this {
     const bytes = Buffer.byteLength(value, 'utf8');
-    this.varint(bytes);
     const at = this.#reserve(bytes);
     this.#buffer.write(value, at, bytes, 'utf8');
     return this;
@@ -165,6 +186,19 @@ export class ByteWriter {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Throws MalformedBytes for what is not UTF-8. */
+export function utf8Text(bytes: Buffer): string {
+  // Buffer's own decoder is several times faster than TextDecoder; it marks bad input with U+FFFD, and only then
+  // the strict decoder is asked whether that mark was really in the text.
+  const text = bytes.toString('utf8');
+  if (!text.includes('\uFFFD')) return text;
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new MalformedBytes('text that is not UTF-8');
+  }
+}
 
 export class ByteReader {
   readonly #bytes: Buffer;
@@ -289,16 +323,7 @@ export class ByteReader {
   }
 
   text(): string {
-    const bytes = this.blob();
-    // Buffer's own decoder is several times faster than TextDecoder; it marks bad input with U+FFFD, and only then
-    // the strict decoder is asked whether that mark was really in the text.
-    const text = bytes.toString('utf8');
-    if (!text.includes('\uFFFD')) return text;
-    try {
-      return utf8.decode(bytes);
-    } catch {
-      throw new MalformedBytes('text that is not UTF-8');
-    }
+    return utf8Text(this.blob());
   }
 
   /** Throws unless everything was read: trailing bytes mean that reader and writer disagree. */

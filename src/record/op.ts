@@ -97,12 +97,12 @@ export interface Op {
   readonly schemaId?: number | undefined;
 }
 
-const FLAG_PRODUCER = 1;
-const FLAG_KEY = 2;
-const FLAG_TRACE = 4;
-const FLAG_SCHEMA = 8;
-const FLAG_EXTENSIONS = 16;
-const FLAGS_KNOWN = 31;
+export const FLAG_PRODUCER = 1;
+export const FLAG_KEY = 2;
+export const FLAG_TRACE = 4;
+export const FLAG_SCHEMA = 8;
+export const FLAG_EXTENSIONS = 16;
+export const FLAGS_KNOWN = 31;
 
 const scratch = new ByteWriter(1024);
 
@@ -134,6 +134,13 @@ export function readOp(reader: ByteReader, collections: readonly CollectionRef[]
     throw new MalformedBytes(`an op of collection ${index} of ${collections.length}`);
   const key = shortText(reader, KEY_BYTES_MAX, 'a key');
   const payload = reader.blob();
+  const extras = readExtras(reader, flags);
+  if (reader.left !== leftAfter) throw new MalformedBytes('an op whose length and content disagree');
+  return { collection, key, payload, ...extras };
+}
+
+/** What stands behind an op's payload. */
+export function readExtras(reader: ByteReader, flags: number): Pick<Op, 'idempotency' | 'trace' | 'schemaId'> {
   let idempotency: Idempotency | undefined;
   if ((flags & FLAG_PRODUCER) !== 0) {
     idempotency = { kind: 'producer', producer: reader.u48(), seq: reader.varint() };
@@ -143,8 +150,7 @@ export function readOp(reader: ByteReader, collections: readonly CollectionRef[]
   const trace = (flags & FLAG_TRACE) !== 0 ? reader.raw(TRACE_BYTES) : undefined;
   const schemaId = (flags & FLAG_SCHEMA) !== 0 ? reader.varint() : undefined;
   if ((flags & FLAG_EXTENSIONS) !== 0) skipExtensions(reader, 'op');
-  if (reader.left !== leftAfter) throw new MalformedBytes('an op whose length and content disagree');
-  return { collection, key, payload, idempotency, trace, schemaId };
+  return { idempotency, trace, schemaId };
 }
 
 /** Whether the op that begins here is of a wanted collection (by its place in the table) and its key begins with `prefix`. Reads nothing. */

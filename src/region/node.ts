@@ -37,7 +37,6 @@ import { Links } from '../replication/links.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { EngineOp, Landed } from '../shard/engine.ts';
-import { latest } from '../shard/key-slot.ts';
 import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { refusalOfAtomic, withTheOthers } from './atomic.ts';
@@ -496,7 +495,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
       if (this.#cuts.size > 0) {
-        const changed = new Set(landed.changes.map(({ slot }) => slot.key));
+        const changed = new Set(landed.changes.map(({ key }) => key));
+        for (const place of landed.registers) changed.add(runner.cache.registers.keyOf(place));
         for (const cut of this.#cuts) cut.landed(runner, changed, landed.batches);
       }
       this.#feed.landed();
@@ -1247,7 +1247,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const key = stateKey(first.collection, first.key);
       runner.cache.load([{ key, type: first.collection.type }], () => {
         // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
-        const state = latest(runner.cache.slotAt(key, first.collection.type));
+        const state = runner.engine.latestOf(first.collection, first.key, runner.cache);
         const overtaken = conflicts.filter((conflict) => !winnerStands(conflict, state));
         if (overtaken.length > 0 && !request.force) done(winnerGone(overtaken));
         else this.#restore(request, conflicts, done);

@@ -25,7 +25,6 @@ import {
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
-import { latest } from '../shard/key-slot.ts';
 import { decodeMeta, encodeMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { AppendFailure } from './append-queue.ts';
@@ -295,7 +294,7 @@ export class ShardRunner {
     // The log says about when: a lease stands in it every second or so.
     const atMs = Math.min(this.#nowMs(), msOfStamp(this.engine.recoveredBound));
     if (landed.conflicts.length > 0) this.#judged(landed.conflicts, atMs, true);
-    if (landed.changes.length > 0) this.#events.dirty(this);
+    if (changesOf(landed)) this.#events.dirty(this);
   }
 
   /** Before anything else may happen to the shard: verdicts go into the store with the states that they are about, or not at all. */
@@ -356,7 +355,6 @@ export class ShardRunner {
       return;
     }
     let part = newPart(call);
-    this.cache.fetch(ops);
     for (let i = 0; i < ops.length; i++) {
       if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) {
         // What is on its way to the log and what is not must not share an answer.
@@ -421,7 +419,8 @@ export class ShardRunner {
 
   /** As sequenced; the call tells it when that is durable. */
   #setValue(call: WriteCall, index: number, { collection, key }: EngineOp, nowMs: number): void {
-    call.setValue(index, mergeOf(collection.type).view(latest(this.cache.slot(collection, key)), nowMs));
+    const state = this.engine.latestOf(collection, key, this.cache);
+    call.setValue(index, mergeOf(collection.type).view(state, nowMs));
   }
 
   #addPart(part: Part): void {
@@ -560,7 +559,7 @@ export class ShardRunner {
     // The keys that are not in memory are read from the store as they are met. A store that cannot answer at once needs the batch to
     // wait here until they are loaded, in order.
     const append = this.engine.take(inspected, this.cache);
-    if (definesCollections(inspected.batch.ops)) this.#definedOffsets.push(this.engine.takenOffset);
+    if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
     this.#append(append);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
@@ -619,7 +618,7 @@ export class ShardRunner {
     const parts = done === 0 ? [] : this.#parts.splice(0, done);
     this.#scheduleSeal();
     for (const part of parts) this.#landedPart(part);
-    if (landed.changes.length > 0 || landed.batches.length > 0) this.#events.dirty(this);
+    if (changesOf(landed) || landed.batches.length > 0) this.#events.dirty(this);
     this.#events.landed(this, landed);
   }
 
@@ -842,10 +841,8 @@ export class ShardRunner {
   }
 }
 
-/** A comparison of pointers an op. */
-function definesCollections(ops: readonly { readonly collection: CollectionRef | undefined }[]): boolean {
-  for (let i = 0; i < ops.length; i++) if (ops[i]!.collection === DEFINITIONS) return true;
-  return false;
+function changesOf({ changes, registers }: Landed): boolean {
+  return changes.length > 0 || registers.length > 0;
 }
 
 function newPart(call: WriteCall): Part {

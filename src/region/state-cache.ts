@@ -5,6 +5,8 @@
 // store does not have yet (dirty, or on their way) are never dropped; the store's writer bounds how many there are.
 
 import { mergeOf, type AnyState } from '../merge/merge.ts';
+import { registerLww } from '../merge/register-lww.ts';
+import { RegisterTable } from '../merge/register-table.ts';
 import {
   mergeTypeOfCode,
   MERGE_TYPE_CODES,
@@ -17,7 +19,7 @@ import { ByteWriter } from '../record/bytes.ts';
 import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import type { ShardId, StateKey } from '../record/ids.ts';
 import type { StateChange } from '../shard/engine.ts';
-import { Slot, type KeySlot, type KeyStates } from '../shard/key-slot.ts';
+import { Slot, type KeyStates } from '../shard/key-slot.ts';
 import type { Store } from '../store/store.ts';
 import { FreshKeys } from './fresh-keys.ts';
 
@@ -29,7 +31,7 @@ export const META_ROW = 'm';
 /** What an entry costs beside its encoding. */
 const ENTRY_BYTES_OVERHEAD = 200;
 
-/** The keys of one collection, by their name in it: what is looked up is the string that came with the op, as it is. */
+/** The keys of one collection that is none of registers, by their name in it: what is looked up is the string that came with the op. */
 class Collected {
   readonly prefix: string;
   readonly type: MergeTypeName;
@@ -55,6 +57,12 @@ class Entry extends Slot {
   }
 }
 
+/** A key that the store does not have as it is here. */
+interface Fresh {
+  readonly name: string;
+  readonly state: AnyState | undefined;
+}
+
 /** A stretch of a collection's keys in one shard, in their order. */
 export interface StateRange {
   readonly states: readonly { readonly key: string; readonly state: AnyState }[];
@@ -66,6 +74,7 @@ export interface StateRange {
 }
 
 export class StateCache implements KeyStates {
+  readonly registers = new RegisterTable();
   readonly #shard: ShardId;
   readonly #store: Store;
   readonly #bytesMax: number;
@@ -76,10 +85,11 @@ export class StateCache implements KeyStates {
   /** 't' rows to be written: due row key → type code. */
   readonly #due = new Map<string, Uint8Array | null>();
   #writing: readonly Entry[] = [];
+  #registersWriting: readonly number[] = [];
   /** For the looks of one page of a scan; gone with the next change. */
-  #fresh: { readonly of: Collected; readonly keys: FreshKeys<Entry> } | undefined;
+  #fresh: { readonly prefix: string; readonly keys: FreshKeys<Fresh> } | undefined;
+  /** Without the registers. */
   #bytes = 0;
-  #gathering = false;
 
   constructor(shard: ShardId, store: Store, bytesMax: number) {
     this.#shard = shard;
@@ -88,52 +98,67 @@ export class StateCache implements KeyStates {
   }
 
   get dirtyCount(): number {
-    return this.#dirty.length;
+    return this.#dirty.length + this.registers.dirtyCount;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.registers.bytes;
   }
 
-  slot(collection: CollectionRef, key: string): KeySlot {
-    return this.#entry(this.#collectedOf(collection), key);
-  }
+  // ── For the engine. Nothing leaves memory here: what was asked for first must still be there when the last one has been loaded. ──
 
-  #collectedOf(collection: CollectionRef): Collected {
+  slot(collection: CollectionRef, key: string): Slot {
     let of = this.#byRef.get(collection);
     if (of === undefined) {
       of = this.#of(stateKeyPrefix(collection), collection.type);
       this.#byRef.set(collection, of);
     }
-    return of;
+    return this.#entry(of, key);
   }
 
-  slotAt(key: StateKey, type: MergeTypeName): KeySlot {
+  slotAt(key: StateKey, type: MergeTypeName): Slot {
     const { prefix, key: name } = splitStateKey(key);
     return this.#entry(this.#of(prefix, type), name);
   }
 
-  slotsOf(ops: readonly { collection: CollectionRef | undefined; key: string }[]): (KeySlot | undefined)[] {
-    const slots: (KeySlot | undefined)[] = [];
-    // What was found first must still be there when the last one has been loaded.
-    this.#gathering = true;
-    try {
-      for (let i = 0; i < ops.length; i++) {
-        const { collection, key } = ops[i]!;
-        slots.push(collection === undefined ? undefined : this.slot(collection, key));
-      }
-    } finally {
-      this.#gathering = false;
+  register(collection: number, hash: number, bytes: Buffer, at: number, length: number): number {
+    const place = this.registers.find(collection, hash, bytes, at, length);
+    if (place >= 0) {
+      this.registers.touch(place);
+      return place;
     }
-    return slots;
+    const loaded = this.registers.insert(collection, hash, bytes, at, length);
+    this.#loadRegister(loaded);
+    return loaded;
   }
 
-  /** Brings the states of keys that are about to be written near, all at once: see statesMet in the engine. Returns how many are there. */
-  fetch(ops: readonly { collection: CollectionRef; key: string }[]): number {
-    const slots = this.slotsOf(ops);
-    let there = 0;
-    for (let i = 0; i < slots.length; i++) if (slots[i]!.state !== undefined) there++;
-    return there;
+  registerAt(key: StateKey): number {
+    const { prefix, key: name } = splitStateKey(key);
+    const collection = this.registers.collection(prefix);
+    const place = this.registers.findKey(collection, name);
+    if (place >= 0) {
+      this.registers.touch(place);
+      return place;
+    }
+    const loaded = this.registers.insertKey(collection, name);
+    this.#loadRegister(loaded);
+    return loaded;
+  }
+
+  #loadRegister(place: number): void {
+    let answered = false;
+    this.#store.getMany(this.#shard, [STATE_ROW + this.registers.keyOf(place)], ([row]) => {
+      answered = true;
+      this.#fillRegister(place, row);
+    });
+    if (!answered) throw new Error(`${this.registers.keyOf(place)} was not loaded before it was needed`);
+  }
+
+  #fillRegister(place: number, row: Uint8Array | undefined): void {
+    if (row === undefined) return;
+    if (row[0] !== MERGE_TYPE_CODES['register-lww'])
+      throw new Error(`a stored state of merge type ${row[0]} where a register-lww was expected`);
+    this.registers.load(place, registerLww.decode(row.subarray(1)));
   }
 
   #of(prefix: string, type: MergeTypeName): Collected {
@@ -159,18 +184,21 @@ export class StateCache implements KeyStates {
     return loaded;
   }
 
+  // ── For readers ─────────────────────────────────────────────────────────────────────────────────────────────────
+
   /** The durable state: what readers may see. */
   get(key: StateKey, type: MergeTypeName): AnyState | undefined {
-    return this.slotAt(key, type).state;
+    this.#evict();
+    return type === 'register-lww' ? this.registers.state(this.registerAt(key)) : this.slotAt(key, type).state;
   }
 
   /** Loads what is not here; `done` may be called at once. */
   load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
-    const missing: { readonly of: Collected; readonly name: string }[] = [];
+    this.#evict();
+    const missing: { readonly rowKey: string; fill(row: Uint8Array | undefined): void }[] = [];
     for (const { key, type } of keys) {
-      const { prefix, key: name } = splitStateKey(key);
-      const of = this.#of(prefix, type);
-      if (!of.entries.has(name)) missing.push({ of, name });
+      const fill = type === 'register-lww' ? this.#missingRegister(key) : this.#missingEntry(key, type);
+      if (fill !== undefined) missing.push({ rowKey: STATE_ROW + key, fill });
     }
     if (missing.length === 0) {
       done();
@@ -178,12 +206,27 @@ export class StateCache implements KeyStates {
     }
     this.#store.getMany(
       this.#shard,
-      missing.map(({ of, name }) => STATE_ROW + of.prefix + name),
+      missing.map(({ rowKey }) => rowKey),
       (values) => {
-        missing.forEach(({ of, name }, i) => this.#fill(of, name, values[i]));
+        missing.forEach(({ fill }, i) => fill(values[i]));
         done();
       },
     );
+  }
+
+  #missingEntry(key: StateKey, type: MergeTypeName): ((row: Uint8Array | undefined) => void) | undefined {
+    const { prefix, key: name } = splitStateKey(key);
+    const of = this.#of(prefix, type);
+    return of.entries.has(name) ? undefined : (row) => void this.#fill(of, name, row);
+  }
+
+  #missingRegister(key: StateKey): ((row: Uint8Array | undefined) => void) | undefined {
+    if (this.registers.findStateKey(key) >= 0) return undefined;
+    return (row) => {
+      if (this.registers.findStateKey(key) >= 0) return;
+      const { prefix, key: name } = splitStateKey(key);
+      this.#fillRegister(this.registers.insertKey(this.registers.collection(prefix), name), row);
+    };
   }
 
   /**
@@ -198,12 +241,12 @@ export class StateCache implements KeyStates {
     limit: number,
     done: (range: StateRange) => void,
   ): void {
-    const of = this.#collectedOf(collection);
-    const first = STATE_ROW + of.prefix;
+    const prefix = stateKeyPrefix(collection);
+    const first = STATE_ROW + prefix;
     // The prefix ends with NUL, so there is a text behind it.
     this.#store.scan(this.#shard, first + from, to === undefined ? afterPrefix(first)! : first + to, limit, (rows) => {
       // In the same turn as the rows were read: what is written between two looks would be in neither.
-      const fresh = this.#freshOf(of, from, to);
+      const fresh = this.#freshOf(collection, prefix, from, to);
       // Each side may have been cut somewhere: what is whole is what lies before both ends.
       let through = rows.length === limit ? rows.at(-1)!.rowKey.slice(first.length) : undefined;
       if (fresh.end !== undefined && (through === undefined || compareKeys(fresh.end, through) < 0))
@@ -221,23 +264,45 @@ export class StateCache implements KeyStates {
         for (; next.done !== true && compareKeys(next.value.name, name) < 0; next = overlay.next())
           push(next.value.name, next.value.state);
         if (next.done !== true && next.value.name === name) next = overlay.next();
-        const entry = of.entries.get(name);
         bytes += value.length;
-        push(name, entry === undefined ? decodeState(value).state : entry.state);
+        push(name, this.#stateHere(collection, prefix, name, value));
       }
       for (; next.done !== true; next = overlay.next()) push(next.value.name, next.value.state);
       done({ states, through, rows: rows.length, bytes });
     });
   }
 
-  #freshOf(of: Collected, from: string, to: string | undefined): FreshKeys<Entry> {
-    if (this.#fresh?.of === of && this.#fresh.keys.covers(from, to)) return this.#fresh.keys;
-    const keys = new FreshKeys<Entry>(from, to);
-    for (const entry of this.#dirty) if (entry.prefix === of.prefix) keys.offer(entry);
-    // One that has changed again while it is on its way stands in both lists.
-    for (const entry of this.#writing) if (!entry.dirty && entry.prefix === of.prefix) keys.offer(entry);
-    this.#fresh = { of, keys: keys.sort() };
+  /** What is in memory is newer than its row, or the same. */
+  #stateHere(collection: CollectionRef, prefix: string, name: string, row: Uint8Array): AnyState | undefined {
+    if (collection.type === 'register-lww') {
+      const place = this.registers.findKey(this.registers.collection(prefix), name);
+      return place < 0 ? decodeState(row).state : this.registers.state(place);
+    }
+    const entry = this.#collected.get(prefix)?.entries.get(name);
+    return entry === undefined ? decodeState(row).state : entry.state;
+  }
+
+  #freshOf(collection: CollectionRef, prefix: string, from: string, to: string | undefined): FreshKeys<Fresh> {
+    if (this.#fresh?.prefix === prefix && this.#fresh.keys.covers(from, to)) return this.#fresh.keys;
+    const keys = new FreshKeys<Fresh>(from, to);
+    if (collection.type === 'register-lww') this.#offerRegisters(keys, prefix);
+    else {
+      for (const entry of this.#dirty) if (entry.prefix === prefix) keys.offer(entry);
+      // One that has changed again while it is on its way stands in both lists.
+      for (const entry of this.#writing) if (!entry.dirty && entry.prefix === prefix) keys.offer(entry);
+    }
+    this.#fresh = { prefix, keys: keys.sort() };
     return keys;
+  }
+
+  #offerRegisters(keys: FreshKeys<Fresh>, prefix: string): void {
+    const { registers } = this;
+    const collection = registers.collection(prefix);
+    const offer = (place: number): void => {
+      if (registers.collectionOf(place) === collection) keys.offer(new FreshRegister(registers, place));
+    };
+    for (const place of registers.dirty) offer(place);
+    for (const place of this.#registersWriting) if (!registers.isDirty(place)) offer(place);
   }
 
   #fill(of: Collected, name: string, row: Uint8Array | undefined): Entry {
@@ -247,19 +312,18 @@ export class StateCache implements KeyStates {
     const entry = new Entry(of, name, state, row?.length ?? 0);
     of.entries.set(name, entry);
     this.#bytes += entry.bytes + ENTRY_BYTES_OVERHEAD;
-    if (this.#bytes > this.#bytesMax && !this.#gathering) this.#evict(entry);
     return entry;
   }
 
-  /** `spare`: has just been put here and is about to be used. */
-  #evict(spare: Entry): void {
-    const enough = this.#bytesMax * 0.95;
+  #evict(): void {
+    if (this.bytes <= this.#bytesMax) return;
+    const all = this.#bytesMax * 0.95;
+    // The registers' share is what the others leave, and the other way round: whoever has more gives first.
+    const enough = all - Math.min(this.registers.bytes, all / 2);
     for (const { entries } of this.#collected.values()) {
       let looks = entries.size;
       for (const [name, entry] of entries) {
-        if (this.#bytes <= enough) return;
-        if (looks-- === 0) break;
-        if (entry === spare) continue;
+        if (this.#bytes <= enough || looks-- === 0) break;
         if (entry.dirty || entry.writing || entry.touched || entry.newest !== undefined) {
           entry.touched = false;
           entries.delete(name);
@@ -270,21 +334,23 @@ export class StateCache implements KeyStates {
         this.#bytes -= entry.bytes + ENTRY_BYTES_OVERHEAD;
       }
     }
+    this.registers.evict(all - this.#bytes);
   }
 
-  /** What the engine landed: slots of this cache whose state is new. */
+  /** What the engine landed: slots of this cache whose state is new, and registers, which know it themselves. */
   apply(changes: readonly StateChange[]): void {
     this.#fresh = undefined;
-    for (const { slot, collectableAt } of changes) {
-      const entry = slot as Entry;
-      if (!entry.dirty) {
-        entry.dirty = true;
-        this.#dirty.push(entry);
-      }
-      if (collectableAt !== undefined) {
-        this.#due.set(dueRow(collectableAt, slot.key), Uint8Array.of(MERGE_TYPE_CODES[slot.type]));
-      }
+    for (const { slot, key, type, collectableAt } of changes) {
+      if (slot !== undefined) this.#setDirty(slot as Entry);
+      if (collectableAt !== undefined) this.#due.set(dueRow(collectableAt, key), Uint8Array.of(MERGE_TYPE_CODES[type]));
     }
+    this.#evict();
+  }
+
+  #setDirty(entry: Entry): void {
+    if (entry.dirty) return;
+    entry.dirty = true;
+    this.#dirty.push(entry);
   }
 
   dropDue(rowKey: string): void {
@@ -309,29 +375,57 @@ export class StateCache implements KeyStates {
     }
     this.#writing = this.#dirty;
     this.#dirty = [];
+    this.#registersWriting = this.registers.takeDirty();
+    for (const place of this.#registersWriting) {
+      rows.push([STATE_ROW + this.registers.keyOf(place), this.#registerRow(place)]);
+    }
     for (const row of this.#due) rows.push(row);
     this.#due.clear();
     return rows;
+  }
+
+  #registerRow(place: number): Buffer | null {
+    if (!this.registers.isPresent(place)) return null;
+    scratch.reset();
+    this.registers.encode(place, scratch.u8(MERGE_TYPE_CODES['register-lww']));
+    return scratch.finish();
   }
 
   written(): void {
     this.#fresh = undefined;
     for (const entry of this.#writing) entry.writing = false;
     this.#writing = [];
+    this.registers.written(this.#registersWriting);
+    this.#registersWriting = [];
   }
 
   /** The store did not take the step: its keys are dirty again, and its due rows too unless they have changed since. */
   putBack(rows: readonly (readonly [rowKey: string, value: Uint8Array | null])[]): void {
     const entries = this.#writing;
+    this.registers.putBack(this.#registersWriting);
+    this.#registersWriting = [];
     this.written();
     for (const [rowKey, value] of rows) {
       if (rowKey.startsWith(DUE_ROW) && !this.#due.has(rowKey)) this.#due.set(rowKey, value);
     }
-    for (const entry of entries) {
-      if (entry.dirty) continue;
-      entry.dirty = true;
-      this.#dirty.push(entry);
-    }
+    for (const entry of entries) this.#setDirty(entry);
+  }
+}
+
+/** Its state is only made when it is shown. */
+class FreshRegister implements Fresh {
+  readonly name: string;
+  readonly #registers: RegisterTable;
+  readonly #place: number;
+
+  constructor(registers: RegisterTable, place: number) {
+    this.#registers = registers;
+    this.#place = place;
+    this.name = registers.nameOf(place);
+  }
+
+  get state(): AnyState | undefined {
+    return this.#registers.state(this.#place);
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { bytesLane, textLanes } from '../record/hash.ts';
 import type { StateKey } from '../record/ids.ts';
+import type { LaneSums } from '../merge/register-table.ts';
 import type { LivePart } from '../merge/types.ts';
 
 /** Expiry is counted in steps of this many ms: it bounds the number of sums to one a step. */
@@ -43,7 +44,7 @@ export class Contribution {
   }
 }
 
-export class Digest {
+export class Digest implements LaneSums {
   #low = 0;
   #high = 0;
   readonly #expiring = new Map<number, { low: number; high: number }>();
@@ -105,10 +106,21 @@ export class Digest {
   }
 
   #expire(part: LivePart, of: Contribution, sign: 1 | -1): void {
-    const step = Math.ceil(part.expiresAtMs / EXPIRY_STEP_MS);
+    const { bytes, expiresAtMs } = part;
+    this.shiftExpiring(expiresAtMs, sign * bytesLane(bytes, of.keyLow), sign * bytesLane(bytes, of.keyHigh));
+  }
+
+  /** For who keeps the lanes of its parts itself. */
+  shift(low: number, high: number): void {
+    this.#low = (this.#low + low) | 0;
+    this.#high = (this.#high + high) | 0;
+  }
+
+  shiftExpiring(expiresAtMs: number, low: number, high: number): void {
+    const step = Math.ceil(expiresAtMs / EXPIRY_STEP_MS);
     const sum = this.#expiring.get(step) ?? { low: 0, high: 0 };
-    sum.low = (sum.low + sign * bytesLane(part.bytes, of.keyLow)) | 0;
-    sum.high = (sum.high + sign * bytesLane(part.bytes, of.keyHigh)) | 0;
+    sum.low = (sum.low + low) | 0;
+    sum.high = (sum.high + high) | 0;
     if (sum.low === 0 && sum.high === 0) this.#expiring.delete(step);
     else this.#expiring.set(step, sum);
   }

@@ -15,14 +15,16 @@ import { msOfStamp, stampOfMs, STAMPS_PER_MS, type Hlc } from '../clock/hlc.ts';
 import { isTooFarAhead } from '../clock/skew.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { mergeOf, type AnyState } from '../merge/merge.ts';
+import type { RegisterTable } from '../merge/register-table.ts';
 import type { Displaced, Intent, LivePart, OpContext, View } from '../merge/types.ts';
+import { prepareHead, PUT } from '../merge/register-lww.ts';
 import {
   decodeBatch,
-  decodeOps,
-  encodeBatch,
+  findOps,
   NewerFormat,
   OrderedDeps,
   readBatchHeader,
+  sealBatch,
   type Batch,
   type BatchHeader,
 } from '../record/batch.ts';
@@ -40,15 +42,18 @@ import {
   type Version,
 } from '../record/ids.ts';
 import { decodeLease, encodeLease } from '../record/lease.ts';
-import { stateKey, type CollectionRef, type Idempotency, type MergeTypeName, type Op } from '../record/op.ts';
+import type { LocatedOps } from '../record/located-ops.ts';
+import { stateKey, stateKeyPrefix, type CollectionRef, type Idempotency, type MergeTypeName } from '../record/op.ts';
+import { OpsWriter } from '../record/ops-writer.ts';
 import type { ShardBeat, Watermark } from './beat.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
 import { Digest } from './digest.ts';
 import { GUARDS } from './guards.ts';
 import { IdempotencyTable } from './idempotency.ts';
-import { latest, type KeySlot, type KeyStates, type Speculation } from './key-slot.ts';
+import { latest, placesOf, type KeyStates, type Slot, type Speculation } from './key-slot.ts';
 import type { ShardMeta } from './meta.ts';
 import { OriginTable, type Origin } from './origins.ts';
+import { RegisterSpeculations, type RegisterOps } from './register-ops.ts';
 import { Reports } from './reports.ts';
 
 export interface EngineSettings {
@@ -91,9 +96,12 @@ export interface Append {
   readonly entries: readonly { readonly kind: 'batch' | 'lease'; readonly bytes: Uint8Array }[];
 }
 
-/** A key whose durable state (slot.state) is another one now. */
+/** A key whose durable state is another one now. */
 export interface StateChange {
-  readonly slot: KeySlot;
+  /** Where that state is; undefined: in the table of registers, which knows by itself what has changed. */
+  readonly slot: Slot | undefined;
+  readonly key: StateKey;
+  readonly type: MergeTypeName;
   /** The stamp at which the state has something to collect. */
   readonly collectableAt: number | undefined;
 }
@@ -119,7 +127,10 @@ export interface LandedConflict extends ConflictVerdict {
 }
 
 export interface Landed {
+  /** Of registers only those that have something to collect. */
   readonly changes: readonly StateChange[];
+  /** The places of the registers that have changed. */
+  readonly registers: readonly number[];
   readonly conflicts: readonly LandedConflict[];
   /** Headers of the batches that landed, in log order. */
   readonly batches: readonly { readonly header: BatchHeader; readonly offset: number; readonly own: boolean }[];
@@ -135,16 +146,24 @@ export type Inspection =
 
 /** What a batch in flight makes of a key, and once it has landed what is told of it. */
 class Effect implements Speculation, StateChange {
-  readonly slot: KeySlot;
+  readonly slot: Slot;
   state: AnyState | undefined;
   collectableAt: number | undefined = undefined;
   /** Those of the batch that it belongs to. */
   readonly of: readonly Effect[];
 
-  constructor(slot: KeySlot, state: AnyState | undefined, of: readonly Effect[]) {
+  constructor(slot: Slot, state: AnyState | undefined, of: readonly Effect[]) {
     this.slot = slot;
     this.state = state;
     this.of = of;
+  }
+
+  get key(): StateKey {
+    return this.slot.key;
+  }
+
+  get type(): MergeTypeName {
+    return this.slot.type;
   }
 }
 
@@ -154,23 +173,28 @@ interface InFlight {
   readonly header: BatchHeader | undefined;
   readonly deps: OrderedDeps;
   readonly own: boolean;
+  readonly registers: RegisterOps | undefined;
+  /** Of keys of all other types. */
   readonly effects: readonly Effect[];
   readonly conflicts: readonly ConflictVerdict[];
   readonly controls: readonly ControlOp[];
   readonly leaseBound: number;
 }
 
+type TakenBatch = Omit<InFlight, 'lastOffset' | 'leaseBound'>;
+
 interface OpenBatch {
   readonly firstStamp: number;
-  readonly ops: Op[];
   readonly deps: Map<OriginId, number> | undefined;
+  registers: RegisterOps | undefined;
   readonly effects: Effect[];
   readonly controls: ControlOp[];
-  bytes: number;
 }
 
 const NO_PARTS: readonly LivePart[] = [];
+const NO_BYTES = new Uint8Array(0);
 const NO_EFFECTS: readonly Effect[] = [];
+const NOTHING_LANDED: Landed = { changes: [], registers: [], conflicts: [], batches: [] };
 const SEEN_ALL = (): boolean => true;
 
 export class ShardEngine {
@@ -184,6 +208,9 @@ export class ShardEngine {
 
   #own: Origin | undefined;
   #open: OpenBatch | undefined;
+  /** Those of the open batch. */
+  readonly #ops = new OpsWriter();
+  readonly #speculations = new RegisterSpeculations();
   readonly #inFlight: InFlight[] = [];
   #takenOffset = 0;
   #offset = 0;
@@ -220,16 +247,16 @@ export class ShardEngine {
   }
 
   get openOps(): number {
-    return this.#open?.ops.length ?? 0;
+    return this.#ops.count;
   }
 
   /** The stamp of the next op of the open batch; Infinity when none is open. */
   get openNextStamp(): number {
-    return this.#open === undefined ? Infinity : this.#open.firstStamp + this.#open.ops.length;
+    return this.#open === undefined ? Infinity : this.#open.firstStamp + this.#ops.count;
   }
 
   get openBytes(): number {
-    return this.#open?.bytes ?? 0;
+    return this.#ops.length;
   }
 
   /** Does a lease stand in the log? Whoever appended it had asked the members before, if it had to. */
@@ -276,7 +303,7 @@ export class ShardEngine {
   rememberEntry(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array): void {
     if (kind !== 'batch') return;
     const header = readBatchHeader(bytes);
-    this.#remember(header, decodeOps(bytes, header), offset);
+    this.#remember(header, findOps(bytes, header), offset);
   }
 
   /** An entry above the store's cursor: applied as it was the first time. Throws MalformedBytes: the log is not what this version wrote. */
@@ -285,7 +312,7 @@ export class ShardEngine {
     if (kind === 'barrier') {
       this.#takenOffset = offset;
       this.#offset = offset;
-      return { changes: [], conflicts: [], batches: [] };
+      return NOTHING_LANDED;
     }
     if (kind === 'lease') {
       const lease = decodeLease(bytes);
@@ -295,7 +322,7 @@ export class ShardEngine {
       this.origins.ensure(lease.origin);
       this.#takenOffset = offset;
       this.#offset = offset;
-      return { changes: [], conflicts: [], batches: [] };
+      return NOTHING_LANDED;
     }
     const header = readBatchHeader(bytes);
     const before = this.origins.get(header.origin)?.takenDeps;
@@ -342,7 +369,7 @@ export class ShardEngine {
   #lastStamp(): number {
     return this.#open === undefined
       ? this.clock.last
-      : Math.max(this.clock.last, this.#open.firstStamp + this.#open.ops.length);
+      : Math.max(this.clock.last, this.#open.firstStamp + this.#ops.count);
   }
 
   // ── Local writes ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -360,12 +387,9 @@ export class ShardEngine {
 
   /** Of an op that nobody has tried before, as far as can be told. */
   #admitNew(op: EngineOp, own: Origin, states: KeyStates, nowMs: number): OpResult {
-    const { type } = op.collection;
-    const merge = mergeOf(type);
-    const slot = states.slot(op.collection, op.key);
-    const state = latest(slot);
     if (op.condition !== undefined) {
-      const error = unmet(op.condition, merge.view(state, nowMs), op);
+      const state = this.latestOf(op.collection, op.key, states);
+      const error = unmet(op.condition, mergeOf(op.collection.type).view(state, nowMs), op);
       if (error !== undefined) return refused(error);
     }
     // Peeked, not taken: a refused op must leave no empty batch open, whose first stamp would hold our promises down.
@@ -375,22 +399,58 @@ export class ShardEngine {
       seq: own.takenSeq + position + 1,
       stamp: (this.#open?.firstStamp ?? this.#firstStamp(nowMs)) + position,
     };
-    let payload: Uint8Array;
     try {
-      payload = merge.prepare(state, op.intent, { version, nowMs });
+      if (op.collection.type === 'register-lww') this.#admitRegister(op, version, states, nowMs);
+      else this.#admitSlot(op, version, states, nowMs);
     } catch (error) {
       if (error instanceof CausewayError) return refused(error);
       throw error;
     }
-    const after = merge.apply(state, payload, { version, seen: SEEN_ALL }).state;
-    const open = this.#openBatch(nowMs);
-    open.ops.push({ collection: op.collection, key: op.key, payload, idempotency: op.idempotency, trace: op.trace });
-    open.bytes += payload.length + op.key.length + 16;
-    speculate(open.effects, slot, after);
     // Known at once, so that a retry within the same batch is one too; its offset is that of the append to come (at most one
     // lease stands before the batch).
     if (op.idempotency !== undefined) this.#idempotency.record(op.idempotency, version, this.#takenOffset + 1);
     return { kind: 'sequenced', version };
+  }
+
+  /** A register's payload does not depend on what is there, and our own stamp is above everything that we have seen: it always wins. */
+  #admitRegister(op: EngineOp, version: Version, states: KeyStates, nowMs: number): void {
+    const head = prepareHead(op.intent);
+    const open = this.#openBatch(nowMs);
+    const at = this.#ops.count;
+    const hash = this.#ops.write(op, head, op.intent.kind === 'put' ? op.intent.value : NO_BYTES);
+    const { located } = this.#ops;
+    const { registers } = states;
+    const collection = registers.collection(stateKeyPrefix(op.collection));
+    const place = states.register(collection, hash, located.bytes, located.keyAt(at), located.keyLength(at));
+    open.registers ??= this.#beginRegisters(states, located, version, at);
+    if (this.#speculations.beats(registers, place, version.stamp, version.origin)) open.registers.take(place);
+    else open.registers.skip();
+  }
+
+  /** From the first register of the batch on; the ops before it are of other types. */
+  #beginRegisters(states: KeyStates, located: LocatedOps, version: Version, at: number): RegisterOps {
+    const { origin, seq, stamp } = version;
+    const begun = this.#speculations.begin(states.registers, located, { origin, seq: seq - at, stamp: stamp - at });
+    for (let i = 0; i < at; i++) begun.skip();
+    return begun;
+  }
+
+  #admitSlot(op: EngineOp, version: Version, states: KeyStates, nowMs: number): void {
+    const merge = mergeOf(op.collection.type);
+    const slot = states.slot(op.collection, op.key);
+    const state = latest(slot);
+    const payload = merge.prepare(state, op.intent, { version, nowMs });
+    const after = merge.apply(state, payload, { version, seen: SEEN_ALL }).state;
+    const open = this.#openBatch(nowMs);
+    this.#ops.write(op, payload, NO_BYTES);
+    open.registers?.skip();
+    speculate(open.effects, slot, after);
+  }
+
+  /** What the next op of the key is prepared on: it may not be durable, and is not shown to readers. */
+  latestOf(collection: CollectionRef, key: string, states: KeyStates): AnyState | undefined {
+    if (collection.type !== 'register-lww') return latest(states.slot(collection, key));
+    return this.#speculations.latest(states.registers, states.registerAt(stateKey(collection, key)));
   }
 
   /**
@@ -439,7 +499,7 @@ export class ShardEngine {
       }
       const merge = mergeOf(op.collection.type);
       const key = stateKey(op.collection, op.key);
-      const state = after.has(key) ? after.get(key) : latest(states.slot(op.collection, op.key));
+      const state = after.has(key) ? after.get(key) : this.latestOf(op.collection, op.key, states);
       const error = op.condition === undefined ? undefined : unmet(op.condition, merge.view(state, nowMs), op);
       if (error !== undefined) return none(at, error);
       const position = this.openOps + at;
@@ -465,11 +525,10 @@ export class ShardEngine {
       this.clock.advanceTo(firstStamp);
       this.#open = {
         firstStamp,
-        ops: [],
         deps: GUARDS.batchSeal ? this.origins.depsVector() : undefined,
+        registers: undefined,
         effects: [],
         controls: [],
-        bytes: 0,
       };
     }
     return this.#open;
@@ -477,9 +536,9 @@ export class ShardEngine {
 
   #admitControl(control: ControlOp, nowMs: number): void {
     const open = this.#openBatch(nowMs);
-    open.ops.push({ collection: undefined, key: '', payload: encodeControl(control) });
+    this.#ops.add({ collection: undefined, key: '', payload: encodeControl(control) });
+    open.registers?.skip();
     open.controls.push(control);
-    open.bytes += 64;
     this.#takeControl(control);
   }
 
@@ -489,28 +548,31 @@ export class ShardEngine {
     const own = this.#own;
     if (open === undefined || own === undefined) return undefined;
     this.#open = undefined;
-    const lastStamp = open.firstStamp + open.ops.length - 1;
+    const lastStamp = open.firstStamp + this.#ops.count - 1;
     this.clock.advanceTo(lastStamp);
     const entries: { kind: 'batch' | 'lease'; bytes: Uint8Array }[] = [];
     if (lastStamp > this.#leaseTaken) entries.push(this.#leaseEntry(nowMs));
     const first = own.takenSeq === 0;
     const deps = own.takenDeps.next(open.deps ?? this.origins.depsVector(), own.id);
-    const bytes = encodeBatch({
-      shard: this.settings.shard,
-      origin: own.id,
-      firstSeq: own.takenSeq + 1,
-      firstStamp: open.firstStamp,
-      deps,
-      depsBefore: first ? undefined : own.takenDeps,
-      previousChecksum: own.takenChecksum,
-      ops: open.ops,
-    });
+    const { bytes } = sealBatch(
+      {
+        shard: this.settings.shard,
+        origin: own.id,
+        firstSeq: own.takenSeq + 1,
+        firstStamp: open.firstStamp,
+        deps,
+        depsBefore: first ? undefined : own.takenDeps,
+        previousChecksum: own.takenChecksum,
+      },
+      this.#ops,
+    );
     entries.push({ kind: 'batch', bytes });
     const header = readBatchHeader(bytes);
     this.origins.take(header, deps);
     return this.#appendOf(entries, {
       header,
       deps,
+      registers: open.registers,
       effects: open.effects,
       conflicts: [],
       controls: open.controls,
@@ -518,10 +580,7 @@ export class ShardEngine {
     });
   }
 
-  #appendOf(
-    entries: readonly { kind: 'batch' | 'lease'; bytes: Uint8Array }[],
-    batch: Pick<InFlight, 'header' | 'deps' | 'effects' | 'conflicts' | 'controls' | 'own'> | undefined,
-  ): Append {
+  #appendOf(entries: readonly { kind: 'batch' | 'lease'; bytes: Uint8Array }[], batch: TakenBatch | undefined): Append {
     const expectOffset = this.#takenOffset + 1;
     this.#takenOffset += entries.length;
     this.#inFlight.push({
@@ -529,6 +588,7 @@ export class ShardEngine {
       header: batch?.header,
       deps: batch?.deps ?? OrderedDeps.empty,
       own: batch?.own ?? true,
+      registers: batch?.registers,
       effects: batch?.effects ?? NO_EFFECTS,
       conflicts: batch?.conflicts ?? [],
       controls: batch?.controls ?? [],
@@ -581,9 +641,18 @@ export class ShardEngine {
 
   /** Dry-runs every payload: nothing of an invalid batch is ever taken, so one bad op cannot leave half a batch behind. */
   #checkOps(batch: Batch): void {
-    for (const op of batch.ops) {
-      if (op.collection === undefined) decodeControl(op.payload);
-      else mergeOf(op.collection.type).check(op.payload);
+    const { located } = batch;
+    for (let i = 0; i < located.count; i++) {
+      const collection = located.collection(i);
+      // By far the most: a view on the payload would cost more than to look at its first byte.
+      if (
+        collection?.type === 'register-lww' &&
+        located.bytes[located.payloadAt(i)] === PUT &&
+        located.payloadLength(i) > 0
+      )
+        continue;
+      if (collection === undefined) decodeControl(located.payload(i));
+      else mergeOf(collection.type).check(located.payload(i));
     }
   }
 
@@ -613,88 +682,125 @@ export class ShardEngine {
     // I5: what we stamp from now on beats what we have seen.
     this.clock.advanceTo(batch.lastStamp);
     const append = this.#appendOf([{ kind: 'batch', bytes }], item);
-    this.#remember(batch, batch.ops, append.expectOffset);
+    this.#remember(batch, batch.located, append.expectOffset);
     return append;
   }
 
   #takeBatch(batch: Batch, own: boolean, states: KeyStates): void {
     const item = this.#applyBatch(batch, states);
     this.origins.take(batch, batch.deps);
-    this.#appendOf([{ kind: 'batch', bytes: EMPTY_BYTES }], { ...item, own });
-    this.#remember(batch, batch.ops, this.#takenOffset);
+    this.#appendOf([{ kind: 'batch', bytes: NO_BYTES }], { ...item, own });
+    this.#remember(batch, batch.located, this.#takenOffset);
   }
 
-  #applyBatch(
-    batch: Batch,
-    states: KeyStates,
-  ): Pick<InFlight, 'header' | 'deps' | 'effects' | 'conflicts' | 'controls' | 'own'> {
+  #applyBatch(batch: Batch, states: KeyStates): TakenBatch {
     const effects: Effect[] = [];
     const conflicts: ConflictVerdict[] = [];
     const controls: ControlOp[] = [];
-    const deps = new Map<OriginId, number>();
-    for (let i = 0; i < batch.deps.origins.length; i++) deps.set(batch.deps.origins[i]!, batch.deps.seqs[i]!);
-    const context: { version: Version; seen(dot: Dot): boolean } = {
-      version: { origin: batch.origin, seq: batch.firstSeq, stamp: batch.firstStamp },
-      seen: (dot) => {
-        if (dot.origin === batch.origin) return dot.seq < context.version.seq;
-        const dep = deps.get(dot.origin);
-        // A folded origin is left out of deps: whoever leaves it out has seen all of it.
-        if (dep === undefined) return this.origins.get(dot.origin)?.folded === true;
-        return dep >= dot.seq;
-      },
-    };
-    const slots = states.slotsOf(batch.ops);
-    const met = statesMet(slots);
-    for (let i = 0; i < batch.ops.length; i++) {
-      const op = batch.ops[i]!;
-      if (op.collection === undefined) {
-        const control = decodeControl(op.payload);
+    const context = new BatchContext(batch, this.origins);
+    const { located } = batch;
+    const places = placesOf(located, states);
+    const first = { origin: batch.origin, seq: batch.firstSeq, stamp: batch.firstStamp };
+    const registers = places.some((place) => place >= 0)
+      ? this.#speculations.begin(states.registers, located, first)
+      : undefined;
+    for (let i = 0; i < located.count; i++) {
+      context.at(i);
+      const place = places[i]!;
+      if (place >= 0) {
+        this.#takeRegister(registers!, place, i, context, conflicts);
+        continue;
+      }
+      registers?.skip();
+      const collection = located.collection(i);
+      if (collection === undefined) {
+        const control = decodeControl(located.payload(i));
         this.#takeControl(control);
         controls.push(control);
         continue;
       }
-      const { type } = op.collection;
-      const slot = slots[i]!;
-      context.version = { origin: batch.origin, seq: batch.firstSeq + i, stamp: batch.firstStamp + i };
-      const applied = mergeOf(type).apply(latest(slot), op.payload, context as OpContext);
+      const op = located.op(i);
+      const slot = states.slot(collection, op.key);
+      const applied = mergeOf(collection.type).apply(latest(slot), op.payload, context);
       speculate(effects, slot, applied.state);
-      if (applied.displaced !== undefined && met > 0)
-        this.#judge(applied.displaced, context as OpContext, op, conflicts);
+      if (applied.displaced === undefined) continue;
+      for (const lost of applied.displaced) this.#judge(lost, context, collection, op.key, op.payload, conflicts);
     }
-    return { header: batch, deps: batch.deps, effects, conflicts, controls, own: false };
+    return { header: batch, deps: batch.deps, registers, effects, conflicts, controls, own: false };
+  }
+
+  #takeRegister(
+    registers: RegisterOps,
+    place: number,
+    i: number,
+    context: BatchContext,
+    conflicts: ConflictVerdict[],
+  ): void {
+    const { table, ops } = registers;
+    const { origin, stamp } = context;
+    if (!this.#speculations.beats(table, place, stamp, origin)) {
+      registers.skip();
+      return;
+    }
+    const loser = this.#speculations.latestOrigin(table, place);
+    // Hardly any loser is of this region and unseen: only then is it worth an object.
+    if (loser !== undefined && this.#isOurs(loser)) {
+      const state = this.#speculations.latest(table, place)!;
+      if (!context.seen(state)) {
+        const value = state.content === undefined ? undefined : Buffer.from(state.content, 'latin1');
+        const lost: Displaced = { loser: state, value, expiresAtMs: state.expiresAtMs };
+        this.#judge(lost, context, ops.collection(i)!, ops.key(i), ops.payload(i), conflicts);
+      }
+    }
+    registers.take(place);
+  }
+
+  #isOurs(origin: OriginId): boolean {
+    return origin === this.#own?.id || originRegion(origin) === this.settings.region;
   }
 
   /** DESIGN 6: a loser is judged once, in its origin's region, and is a conflict iff what displaced it had not seen it. */
-  #judge(displaced: readonly Displaced[], context: OpContext, op: Op, conflicts: ConflictVerdict[]): void {
-    for (const lost of displaced) {
-      const { loser, field } = lost;
-      if (originRegion(loser.origin) !== this.settings.region || context.seen(loser)) continue;
-      const { value, expiresAtMs } = lost;
-      const winner = mergeOf(op.collection!.type).describe(op.payload);
-      conflicts.push({
-        collection: op.collection!,
-        key: op.key,
-        field,
-        loser: { origin: loser.origin, seq: loser.seq, stamp: loser.stamp },
-        loserValue: value,
-        loserExpiresAtMs: expiresAtMs,
-        winner: context.version,
-        winnerDeletes:
-          winner.kind === 'delete' ||
-          (winner.kind === 'map-update' && field !== undefined && winner.remove.includes(field)),
-      });
-    }
+  #judge(
+    lost: Displaced,
+    context: OpContext,
+    collection: CollectionRef,
+    key: string,
+    payload: Uint8Array,
+    conflicts: ConflictVerdict[],
+  ): void {
+    const { loser, field, value, expiresAtMs } = lost;
+    if (!this.#isOurs(loser.origin) || context.seen(loser)) return;
+    const winner = mergeOf(collection.type).describe(payload);
+    conflicts.push({
+      collection,
+      key,
+      field,
+      loser: { origin: loser.origin, seq: loser.seq, stamp: loser.stamp },
+      loserValue: value,
+      loserExpiresAtMs: expiresAtMs,
+      winner: { origin: context.version.origin, seq: context.version.seq, stamp: context.version.stamp },
+      winnerDeletes:
+        winner.kind === 'delete' ||
+        (winner.kind === 'map-update' && field !== undefined && winner.remove.includes(field)),
+    });
   }
 
-  #remember(header: BatchHeader, ops: readonly Op[], offset: number): void {
-    for (let i = 0; i < ops.length; i++) {
-      const { idempotency } = ops[i]!;
-      if (idempotency === undefined) continue;
-      this.#idempotency.record(
-        idempotency,
-        { origin: header.origin, seq: header.firstSeq + i, stamp: header.firstStamp + i },
-        offset,
-      );
+  #remember(header: BatchHeader, ops: LocatedOps, offset: number): void {
+    const { origin, firstSeq, firstStamp } = header;
+    for (let i = 0; i < ops.count; i++) {
+      if (ops.hasProducer(i)) {
+        this.#idempotency.recordProducer(
+          ops.producer(i),
+          ops.producerSeq(i),
+          origin,
+          firstSeq + i,
+          firstStamp + i,
+          offset,
+        );
+      } else if (ops.hasCallersKey(i)) {
+        const version = { origin, seq: firstSeq + i, stamp: firstStamp + i };
+        this.#idempotency.record(ops.op(i).idempotency!, version, offset);
+      }
     }
   }
 
@@ -719,6 +825,7 @@ export class ShardEngine {
   /** The log is durable up to `offset`: what was speculative there becomes the state. */
   landed(offset: number): Landed {
     const changes: StateChange[] = [];
+    const registers: number[] = [];
     const conflicts: LandedConflict[] = [];
     const batches: { header: BatchHeader; offset: number; own: boolean }[] = [];
     while (this.#inFlight.length > 0 && this.#inFlight[0]!.lastOffset <= offset) {
@@ -731,6 +838,7 @@ export class ShardEngine {
       if (item.header === undefined) continue;
       this.origins.land(item.header, item.deps);
       for (const control of item.controls) this.#landControl(control);
+      if (item.registers !== undefined) this.#landRegisters(item.registers, registers, changes);
       for (const effect of item.effects) {
         const { slot } = effect;
         effect.collectableAt = this.#change(slot, effect.state);
@@ -741,7 +849,13 @@ export class ShardEngine {
       batches.push({ header: item.header, offset: item.lastOffset, own: item.own });
     }
     if (batches.length > 0) this.reports.advance(this.origins.durable);
-    return { changes, conflicts, batches };
+    return { changes, registers, conflicts, batches };
+  }
+
+  #landRegisters(ops: RegisterOps, landed: number[], changes: StateChange[]): void {
+    const { table } = ops;
+    this.#keys += ops.land(this.#digest, landed, (place) => changes.push(registerChange(table, place)));
+    this.#speculations.end(ops);
   }
 
   #landControl(control: ControlOp): void {
@@ -751,15 +865,15 @@ export class ShardEngine {
   }
 
   /** The key's durable state is `after`; returns the stamp at which that has something to collect. */
-  #change(slot: KeySlot, after: AnyState | undefined): number | undefined {
+  #change(slot: Slot, after: AnyState | undefined): number | undefined {
     const merge = mergeOf(slot.type);
-    const { contribution, state: before } = slot;
-    if (!contribution.hashed) contribution.hashKey(slot.key);
-    this.#digest.remove(contribution, () => (before === undefined ? NO_PARTS : merge.liveParts(before)));
-    const wasLive = contribution.live;
-    this.#digest.add(contribution, after === undefined ? NO_PARTS : merge.liveParts(after));
+    const { state: before } = slot;
+    if (!slot.hashed) slot.hashKey(slot.key);
+    this.#digest.remove(slot, () => (before === undefined ? NO_PARTS : merge.liveParts(before)));
+    const wasLive = slot.live;
+    this.#digest.add(slot, after === undefined ? NO_PARTS : merge.liveParts(after));
     slot.state = after;
-    this.#keys += Number(contribution.live) - Number(wasLive);
+    this.#keys += Number(slot.live) - Number(wasLive);
     return after === undefined ? undefined : merge.collectableAt(after);
   }
 
@@ -841,6 +955,10 @@ export class ShardEngine {
   collect(keys: readonly { key: StateKey; type: MergeTypeName }[], floor: number, states: KeyStates): StateChange[] {
     const changes: StateChange[] = [];
     for (const { key, type } of keys) {
+      if (type === 'register-lww') {
+        this.#collectRegister(key, floor, states, changes);
+        continue;
+      }
       const slot = states.slotAt(key, type);
       if (slot.state === undefined) continue;
       const merge = mergeOf(type);
@@ -848,9 +966,24 @@ export class ShardEngine {
         slot.newest === undefined
           ? this.#change(slot, merge.collect(slot.state, floor))
           : merge.collectableAt(slot.state);
-      changes.push({ slot, collectableAt });
+      changes.push({ slot, key, type, collectableAt });
     }
     return changes;
+  }
+
+  #collectRegister(key: StateKey, floor: number, states: KeyStates, changes: StateChange[]): void {
+    const { registers } = states;
+    const place = states.registerAt(key);
+    const collectableAt = registers.collectableAt(place);
+    if (collectableAt === undefined) return;
+    const collected = registers.newest(place) === 0 && collectableAt <= floor;
+    if (collected) this.#keys += registers.clear(place, this.#digest);
+    changes.push({
+      slot: undefined,
+      key,
+      type: 'register-lww',
+      collectableAt: collected ? undefined : collectableAt,
+    });
   }
 
   /**
@@ -945,22 +1078,54 @@ export class ShardEngine {
   }
 }
 
-const EMPTY_BYTES = new Uint8Array(0);
+/** What the ops of a batch had seen; it is asked about one after the other. */
+class BatchContext implements OpContext {
+  readonly #batch: Batch;
+  readonly #deps = new Map<OriginId, number>();
+  readonly #origins: OriginTable;
+  #i = 0;
 
-/**
- * How many of a batch's keys have a state: where there is none, nobody is displaced. The loop is short on purpose. States are anywhere in
- * memory, and a processor fetches several at once when nothing stands in between: each is then there when its op is applied.
- */
-function statesMet(slots: readonly (KeySlot | undefined)[]): number {
-  let met = 0;
-  for (let i = 0; i < slots.length; i++) {
-    const slot = slots[i];
-    if (slot !== undefined && latest(slot) !== undefined) met++;
+  constructor(batch: Batch, origins: OriginTable) {
+    this.#batch = batch;
+    this.#origins = origins;
+    for (let i = 0; i < batch.deps.origins.length; i++) this.#deps.set(batch.deps.origins[i]!, batch.deps.seqs[i]!);
   }
-  return met;
+
+  at(i: number): void {
+    this.#i = i;
+  }
+
+  get origin(): OriginId {
+    return this.#batch.origin;
+  }
+
+  get stamp(): number {
+    return this.#batch.firstStamp + this.#i;
+  }
+
+  get version(): Version {
+    return { origin: this.#batch.origin, seq: this.#batch.firstSeq + this.#i, stamp: this.stamp };
+  }
+
+  seen(dot: Dot): boolean {
+    if (dot.origin === this.#batch.origin) return dot.seq < this.#batch.firstSeq + this.#i;
+    const dep = this.#deps.get(dot.origin);
+    // A folded origin is left out of deps: whoever leaves it out has seen all of it.
+    if (dep === undefined) return this.#origins.get(dot.origin)?.folded === true;
+    return dep >= dot.seq;
+  }
 }
 
-function speculate(effects: Effect[], slot: KeySlot, after: AnyState | undefined): void {
+function registerChange(table: RegisterTable, place: number): StateChange {
+  return {
+    slot: undefined,
+    key: table.keyOf(place),
+    type: 'register-lww',
+    collectableAt: table.collectableAt(place),
+  };
+}
+
+function speculate(effects: Effect[], slot: Slot, after: AnyState | undefined): void {
   const newest = slot.newest as Effect | undefined;
   if (newest !== undefined && newest.of === effects) {
     newest.state = after;

@@ -106,27 +106,54 @@ export class IdempotencyTable {
   }
 
   record(idempotency: Idempotency, version: Version, offset: number): void {
-    const place = this.#place(this.#next);
     if (idempotency.kind === 'producer') {
-      let producer = this.#producers.get(idempotency.producer);
-      if (producer === undefined) {
-        producer = { seqs: new SeqRun(), forgottenSeq: 0 };
-        this.#producers.set(idempotency.producer, producer);
-      }
-      // The same op, accepted in two regions that could not see each other: the first to arrive here is the one answered.
-      if (producer.seqs.find(idempotency.seq) >= 0) return;
-      producer.seqs.add(idempotency.seq, place);
-    } else {
-      if (this.#keys.has(idempotency.key)) return;
-      this.#keys.set(idempotency.key, place);
-      this.#keyAt.set(place, idempotency.key);
+      const { origin, seq, stamp } = version;
+      this.recordProducer(idempotency.producer, idempotency.seq, origin, seq, stamp, offset);
+      return;
     }
+    if (this.#keys.has(idempotency.key)) return;
+    const place = this.#place(this.#next);
+    this.#keys.set(idempotency.key, place);
+    this.#keyAt.set(place, idempotency.key);
+    this.#fill(place, CALLERS_KEY, 0, version.origin, version.seq, version.stamp, offset);
+  }
+
+  /** record() without an object for each argument. */
+  recordProducer(
+    producerId: number,
+    producerSeq: number,
+    origin: OriginId,
+    seq: number,
+    stamp: number,
+    offset: number,
+  ): void {
+    let producer = this.#producers.get(producerId);
+    if (producer === undefined) {
+      producer = { seqs: new SeqRun(), forgottenSeq: 0 };
+      this.#producers.set(producerId, producer);
+    }
+    // The same op, accepted in two regions that could not see each other: the first to arrive here is the one answered.
+    if (producer.seqs.find(producerSeq) >= 0) return;
+    const place = this.#place(this.#next);
+    producer.seqs.add(producerSeq, place);
+    this.#fill(place, producerId, producerSeq, origin, seq, stamp, offset);
+  }
+
+  #fill(
+    place: number,
+    producerId: number,
+    producerSeq: number,
+    origin: OriginId,
+    seq: number,
+    stamp: number,
+    offset: number,
+  ): void {
     if (place >= this.#stamps.length) this.#grow();
-    this.#producerIds[place] = idempotency.kind === 'producer' ? idempotency.producer : CALLERS_KEY;
-    this.#seqs[place] = idempotency.kind === 'producer' ? idempotency.seq : 0;
-    this.#originOf[place] = this.#originIndex(version.origin);
-    this.#dotSeqs[place] = version.seq;
-    this.#stamps[place] = version.stamp;
+    this.#producerIds[place] = producerId;
+    this.#seqs[place] = producerSeq;
+    this.#originOf[place] = this.#originIndex(origin);
+    this.#dotSeqs[place] = seq;
+    this.#stamps[place] = stamp;
     this.#offsets[place] = offset;
     this.#next++;
     if (this.size > this.#entriesMax) this.#forgetOldest();

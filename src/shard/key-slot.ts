@@ -1,11 +1,14 @@
 // A key in the owner's memory: its durable state, and the speculative one that batches on their way to the log have made of it.
-// One object per key, held by the shell's cache and pointed to by batches in flight, so that an op looks its key up once.
+// Of last-writer-wins registers, which are most keys, both are in the shard's RegisterTable. Of every other type there is one object per
+// key, held by the shell's cache and pointed to by batches in flight, so that an op looks its key up once.
 //
-// Owns nothing; the engine alone writes `state`, `newest` and `contribution` (DESIGN 4: what is speculative is never shown).
+// Owns nothing; the engine alone writes what is durable and what is newest (DESIGN 4: what is speculative is never shown).
 
 import type { AnyState } from '../merge/merge.ts';
+import type { RegisterTable } from '../merge/register-table.ts';
+import type { LocatedOps } from '../record/located-ops.ts';
 import type { StateKey } from '../record/ids.ts';
-import type { CollectionRef, MergeTypeName } from '../record/op.ts';
+import { stateKeyPrefix, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { Contribution } from './digest.ts';
 
 /** What one batch in flight makes of one key. */
@@ -13,35 +16,27 @@ export interface Speculation {
   readonly state: AnyState | undefined;
 }
 
-export interface KeySlot {
-  readonly key: StateKey;
-  readonly type: MergeTypeName;
-  /** As of what has landed. */
-  state: AnyState | undefined;
-  /** Of the last batch in flight (the open one included) that changes this key. While there is one the slot must stay in memory. */
-  newest: Speculation | undefined;
-  /** What `state` adds to the shard's digest: the slot itself, because a second object would be a second fetch from memory. */
-  readonly contribution: Contribution;
-}
-
-/** The keys' slots. The shell has loaded every key that an input needs; asking for another is its mistake. */
+/** The keys' states. What an answer names stays in memory until the shell does something else with the shard. */
 export interface KeyStates {
-  slot(collection: CollectionRef, key: string): KeySlot;
-  slotAt(key: StateKey, type: MergeTypeName): KeySlot;
-  /** Of a whole batch, undefined for control ops. None of them leaves memory until another slot is asked for. */
-  slotsOf(
-    ops: readonly { readonly collection: CollectionRef | undefined; readonly key: string }[],
-  ): (KeySlot | undefined)[];
+  /** Of a key that is no register-lww. */
+  slot(collection: CollectionRef, key: string): Slot;
+  slotAt(key: StateKey, type: MergeTypeName): Slot;
+  readonly registers: RegisterTable;
+  /** The place of a register-lww; it is there from now on. `collection` is the table's number, `hash` keyHash() of the bytes. */
+  register(collection: number, hash: number, bytes: Buffer, at: number, length: number): number;
+  registerAt(key: StateKey): number;
 }
 
 /** A class, so that all slots have one shape: they are touched several times an op. */
-export class Slot extends Contribution implements KeySlot {
+export class Slot extends Contribution {
   /** stateKeyPrefix of its collection: one string for all of them. */
   readonly prefix: string;
   /** Within its collection. */
   readonly name: string;
   readonly type: MergeTypeName;
+  /** As of what has landed. */
   state: AnyState | undefined;
+  /** Of the last batch in flight (the open one included) that changes this key. While there is one the slot must stay in memory. */
   newest: Speculation | undefined = undefined;
 
   constructor(prefix: string, name: string, type: MergeTypeName, state: AnyState | undefined) {
@@ -52,16 +47,29 @@ export class Slot extends Contribution implements KeySlot {
     this.state = state;
   }
 
-  get contribution(): Contribution {
-    return this;
-  }
-
   get key(): StateKey {
     return (this.prefix + this.name) as StateKey;
   }
 }
 
 /** What the next op of the key is prepared on. */
-export function latest(slot: KeySlot): AnyState | undefined {
+export function latest(slot: Slot): AnyState | undefined {
   return slot.newest === undefined ? slot.state : slot.newest.state;
+}
+
+/** Where the registers of a batch are, op by op; -1 for every other op. */
+export function placesOf(ops: LocatedOps, states: KeyStates): number[] {
+  // By the batch's own table; -1: of another type.
+  const collections = ops.collections.map((collection) =>
+    collection.type === 'register-lww' ? states.registers.collection(stateKeyPrefix(collection)) : -1,
+  );
+  const places: number[] = [];
+  for (let i = 0; i < ops.count; i++) {
+    const at = ops.collectionAt(i);
+    const collection = at === 0 ? -1 : collections[at - 1]!;
+    places.push(
+      collection < 0 ? -1 : states.register(collection, ops.keyHash(i), ops.bytes, ops.keyAt(i), ops.keyLength(i)),
+    );
+  }
+  return places;
 }

@@ -47,8 +47,10 @@ function signed(bytes: Uint8Array): Buffer {
 
 function read(bytes: Uint8Array, before = OrderedDeps.empty): unknown {
   const header = readBatchHeader(bytes);
-  decodeOps(bytes, header);
-  return decodeBatch(bytes, header, before);
+  const ops = decodeOps(bytes, header);
+  const { located, ...batch } = decodeBatch(bytes, header, before);
+  expect(located.all()).toEqual(ops);
+  return { ...batch, ops };
 }
 
 /** undefined when it was refused as it should; any other error is a failure. */
@@ -82,14 +84,14 @@ describe('a batch', () => {
           previousChecksum: Buffer.from('0123456789abcdef', 'hex'),
         });
         const batch = decodeBatch(bytes, header, OrderedDeps.empty);
-        expect(batch.ops).toEqual(ops);
+        expect(batch.located.all()).toEqual(ops);
         expect(decodeOps(bytes, header)).toEqual(ops);
         expect(batch.deps).toEqual(new OrderedDeps([OTHERS[0]!, OTHERS[1]!], [7, 300]));
         expect(peeker.peek(bytes)).toEqual({ origin, region: originRegion(origin), firstSeq, lastSeq: header.lastSeq });
         // The same whether read from a Buffer or from plain bytes.
         expect(readBatchHeader(Uint8Array.from(bytes))).toEqual(header);
         // Encoded once (DESIGN 4): the bytes are a function of the content, so a resend is byte for byte the same.
-        expect(encodeBatch({ ...batchOf(batch.ops), shard, origin, firstSeq, firstStamp })).toEqual(bytes);
+        expect(encodeBatch({ ...batchOf(batch.located.all()), shard, origin, firstSeq, firstStamp })).toEqual(bytes);
       }),
     );
   });

@@ -62,7 +62,7 @@ test('the batch of the example, byte for byte', () => {
   });
   expect(encoded.toString('hex')).toBe(bytes.toString('hex'));
   const decoded = decodeBatch(bytes, readBatchHeader(bytes), OrderedDeps.empty);
-  expect(decoded.ops).toEqual([{ ...op, trace: undefined, schemaId: undefined }]);
+  expect(decoded.located.all()).toEqual([{ ...op, trace: undefined, schemaId: undefined }]);
 });
 
 test('every error code, in order, with what it means', () => {

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { stampOfMs } from '../../src/clock/hlc.ts';
 import { NO_CHECKSUM, OrderedDeps, type Batch, type BatchHeader } from '../../src/record/batch.ts';
+import { LocatedOps } from '../../src/record/located-ops.ts';
 import { originId, shardId, type OriginId } from '../../src/record/ids.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from '../../src/shard/decide.ts';
 import { OriginTable } from '../../src/shard/origins.ts';
@@ -133,7 +134,7 @@ describe('by the deps', () => {
       deps.map(([origin]) => origin),
       deps.map(([, seq]) => seq),
     );
-    return { ...header(11, 11), deps: ordered, ops: [] };
+    return { ...header(11, 11), deps: ordered, located: new LocatedOps(Buffer.alloc(0), []) };
   }
 
   test('I4: everything that its author had taken is taken here, or it waits and says for what', () => {

@@ -139,7 +139,7 @@ describe('collection', () => {
     const key = stateKey(collection('register-lww'), 'k');
     const [change] = host.engine.collect([{ key, type: 'register-lww' }], stampOfMs(host.nowMs + 60_000), host.states);
     expect(change!.collectableAt).toBeDefined();
-    expect(change!.slot.state).toBeDefined();
+    expect(host.states.state(collection('register-lww'), 'k')).toBeDefined();
     host.land();
     expect(host.view('register-lww', 'k')).toBe('1');
   });

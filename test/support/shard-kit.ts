@@ -24,7 +24,9 @@ import {
   type Landed,
   type OpResult,
 } from '../../src/shard/engine.ts';
-import { Slot, type KeySlot, type KeyStates } from '../../src/shard/key-slot.ts';
+import { RegisterTable } from '../../src/merge/register-table.ts';
+import { registerLww } from '../../src/merge/register-lww.ts';
+import { Slot, type KeyStates } from '../../src/shard/key-slot.ts';
 import { decodeMeta, encodeMeta, type ShardMeta } from '../../src/shard/meta.ts';
 
 export const SHARD = shardId(1, 0);
@@ -71,17 +73,32 @@ export function textOf(view: View | undefined): string | undefined {
 
 /** Every key is here: no eviction, nothing to load. */
 export class TestStates implements KeyStates {
-  readonly slots = new Map<StateKey, KeySlot>();
+  readonly slots = new Map<StateKey, Slot>();
+  registers = new RegisterTable();
 
-  slot(ref: CollectionRef, key: string): KeySlot {
+  slot(ref: CollectionRef, key: string): Slot {
     return this.slotAt(stateKey(ref, key), ref.type);
   }
 
-  slotsOf(ops: readonly { collection: CollectionRef | undefined; key: string }[]): (KeySlot | undefined)[] {
-    return ops.map(({ collection: ref, key }) => (ref === undefined ? undefined : this.slot(ref, key)));
+  register(of: number, hash: number, bytes: Buffer, at: number, length: number): number {
+    const place = this.registers.find(of, hash, bytes, at, length);
+    return place >= 0 ? place : this.registers.insert(of, hash, bytes, at, length);
   }
 
-  slotAt(key: StateKey, type: MergeTypeName): KeySlot {
+  registerAt(key: StateKey): number {
+    const { prefix, key: name } = splitStateKey(key);
+    const of = this.registers.collection(prefix);
+    const place = this.registers.findKey(of, name);
+    return place >= 0 ? place : this.registers.insertKey(of, name);
+  }
+
+  /** As of what has landed. */
+  state(ref: CollectionRef, key: string): AnyState | undefined {
+    if (ref.type !== 'register-lww') return this.slot(ref, key).state;
+    return this.registers.state(this.registerAt(stateKey(ref, key)));
+  }
+
+  slotAt(key: StateKey, type: MergeTypeName): Slot {
     let slot = this.slots.get(key);
     if (slot === undefined) {
       const { prefix, key: name } = splitStateKey(key);
@@ -99,6 +116,12 @@ export class TestStates implements KeyStates {
       const again: AnyState | undefined = state === undefined ? undefined : merge.decode(encoded(type, state));
       const { prefix, key: name } = splitStateKey(key);
       copy.slots.set(key, new Slot(prefix, name, type, again));
+    }
+    for (const place of this.registers.places()) {
+      const state = this.registers.state(place);
+      if (state === undefined) continue;
+      const again = registerLww.decode(encoded('register-lww', state));
+      copy.registers.load(copy.registerAt(this.registers.keyOf(place)), again);
     }
     return copy;
   }
@@ -227,8 +250,7 @@ export class ShardHost {
   }
 
   view(type: MergeTypeName, key: string): string | undefined {
-    const slot = this.states.slots.get(stateKey(collection(type), key));
-    return textOf(mergeOf(type).view(slot?.state, this.nowMs));
+    return textOf(mergeOf(type).view(this.states.state(collection(type), key), this.nowMs));
   }
 
   digest(asOfMs = this.nowMs): string {

@@ -405,5 +405,10 @@ async function inStepOf(sim: Parameters<typeof status>[0], from: string, to: str
 function withOtherPast(bytes: Uint8Array): Buffer {
   const header = readBatchHeader(bytes);
   const batch = decodeBatch(bytes, header, OrderedDeps.empty);
-  return encodeBatch({ ...batch, depsBefore: undefined, previousChecksum: Buffer.alloc(8, 0x66) });
+  return encodeBatch({
+    ...batch,
+    ops: batch.located.all(),
+    depsBefore: undefined,
+    previousChecksum: Buffer.alloc(8, 0x66),
+  });
 }

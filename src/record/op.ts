@@ -10,7 +10,7 @@
 //   varint count of extensions, each varint tag + blob. An even tag may be skipped by who does not know it, an odd
 //   tag makes the op undecodable for such a node (which quarantines the stream: it never guesses).
 
-import { ByteWriter, MalformedBytes, type ByteReader } from './bytes.ts';
+import { MalformedBytes, type ByteReader } from './bytes.ts';
 import { KEY_BYTES_MAX, SYSTEM_NAMESPACE, type StateKey } from './ids.ts';
 
 /** Merge types and their codes in records. A code is never used again for something else. */
@@ -103,22 +103,6 @@ export const FLAG_TRACE = 4;
 export const FLAG_SCHEMA = 8;
 export const FLAG_EXTENSIONS = 16;
 export const FLAGS_KNOWN = 31;
-
-const scratch = new ByteWriter(1024);
-
-export function writeOp(into: ByteWriter, op: Op, collectionIndex: number): void {
-  scratch.reset();
-  let flags = 0;
-  if (op.idempotency !== undefined) flags |= op.idempotency.kind === 'producer' ? FLAG_PRODUCER : FLAG_KEY;
-  if (op.trace !== undefined) flags |= FLAG_TRACE;
-  if (op.schemaId !== undefined) flags |= FLAG_SCHEMA;
-  scratch.u8(flags).varint(collectionIndex).text(op.key).blob(op.payload);
-  if (op.idempotency?.kind === 'producer') scratch.u48(op.idempotency.producer).varint(op.idempotency.seq);
-  if (op.idempotency?.kind === 'key') scratch.text(op.idempotency.key);
-  if (op.trace !== undefined) scratch.raw(op.trace);
-  if (op.schemaId !== undefined) scratch.varint(op.schemaId);
-  into.blob(scratch.view());
-}
 
 export function readOp(reader: ByteReader, collections: readonly CollectionRef[]): Op {
   const end = reader.varint();

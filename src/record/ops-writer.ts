@@ -1,5 +1,5 @@
 // The ops of a batch that is being filled: each is written as it comes, and can be found again like those of a batch that was read.
-// Owns: an op's bytes on the way out. writeOp() in op.ts writes one op the plain way; test/record holds that both write the same.
+// Owns: an op's bytes on the way out. test/record has the plain way to write one, and holds that both write the same.
 //
 // The memory is used again for the next batch: what a batch becomes is copied out of it once (encodeBatch).
 

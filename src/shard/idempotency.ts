@@ -26,7 +26,18 @@ interface Producer {
 
 /** A caller's key stands in this place; anything else is a producer's id. */
 const CALLERS_KEY = -1;
-const PLACES_FIRST = 1024;
+/** Entries lie in blocks of so many. */
+const BLOCK_BITS = 10;
+const BLOCK_MASK = 2 ** BLOCK_BITS - 1;
+// The numbers of an entry.
+const PRODUCER = 0;
+const PRODUCER_SEQ = 1;
+const ORIGIN = 2;
+const SEQ = 3;
+const STAMP = 4;
+/** Where in the shard's log the op stands. */
+const OFFSET = 5;
+const NUMBERS = 6;
 
 /** A batch that has been open for longer takes no more ops: an op's stamp is at most so much before it came in. */
 export const OPEN_BATCH_MS_MAX = 100;
@@ -38,15 +49,9 @@ export class IdempotencyTable {
   readonly #keys = new Map<string, number>();
   readonly #origins: OriginId[] = [];
   readonly #originIndexes = new Map<OriginId, number>();
-  // The ring, as columns of numbers: with an object for each remembered op, collecting garbage costs more than all else here. An
-  // entry's place is its position modulo entriesMax + 1, so the columns may grow without moving it.
-  #producerIds = new Float64Array(0);
-  #seqs = new Float64Array(0);
-  #originOf = new Uint32Array(0);
-  #dotSeqs = new Float64Array(0);
-  #stamps = new Float64Array(0);
-  /** Where in the shard's log the op stands. */
-  #offsets = new Float64Array(0);
+  // The ring, in numbers: with an object for each remembered op, collecting garbage costs more than all else here. An entry's place is its
+  // position modulo entriesMax + 1, and blocks are added when a place is reached, so that nothing is ever moved.
+  readonly #blocks: Float64Array[] = [];
   /** Callers' keys by place. */
   readonly #keyAt = new Map<number, string>();
   /** Position of the oldest entry that is remembered, and of the next one. */
@@ -70,7 +75,7 @@ export class IdempotencyTable {
 
   /** The log offset from which a restart must read to know all this again; undefined when the table is empty. */
   get firstOffset(): number | undefined {
-    return this.size === 0 ? undefined : this.#offsets[this.#place(this.#head)];
+    return this.size === 0 ? undefined : this.#number(this.#place(this.#head), OFFSET);
   }
 
   look(idempotency: Idempotency, issuedAtMs: number | undefined): Recognised {
@@ -102,7 +107,15 @@ export class IdempotencyTable {
   }
 
   #versionAt(place: number): Version {
-    return { origin: this.#origins[this.#originOf[place]!]!, seq: this.#dotSeqs[place]!, stamp: this.#stamps[place]! };
+    return {
+      origin: this.#origins[this.#number(place, ORIGIN)]!,
+      seq: this.#number(place, SEQ),
+      stamp: this.#number(place, STAMP),
+    };
+  }
+
+  #number(place: number, which: number): number {
+    return this.#blocks[place >>> BLOCK_BITS]![(place & BLOCK_MASK) * NUMBERS + which]!;
   }
 
   record(idempotency: Idempotency, version: Version, offset: number): void {
@@ -148,13 +161,14 @@ export class IdempotencyTable {
     stamp: number,
     offset: number,
   ): void {
-    if (place >= this.#stamps.length) this.#grow();
-    this.#producerIds[place] = producerId;
-    this.#seqs[place] = producerSeq;
-    this.#originOf[place] = this.#originIndex(origin);
-    this.#dotSeqs[place] = seq;
-    this.#stamps[place] = stamp;
-    this.#offsets[place] = offset;
+    const block = (this.#blocks[place >>> BLOCK_BITS] ??= new Float64Array(2 ** BLOCK_BITS * NUMBERS));
+    const at = (place & BLOCK_MASK) * NUMBERS;
+    block[at + PRODUCER] = producerId;
+    block[at + PRODUCER_SEQ] = producerSeq;
+    block[at + ORIGIN] = this.#originIndex(origin);
+    block[at + SEQ] = seq;
+    block[at + STAMP] = stamp;
+    block[at + OFFSET] = offset;
     this.#next++;
     if (this.size > this.#entriesMax) this.#forgetOldest();
   }
@@ -168,36 +182,21 @@ export class IdempotencyTable {
     return index;
   }
 
-  #grow(): void {
-    const length = Math.min(this.#entriesMax + 1, Math.max(PLACES_FIRST, this.#stamps.length * 2));
-    this.#producerIds = grown(this.#producerIds, new Float64Array(length));
-    this.#seqs = grown(this.#seqs, new Float64Array(length));
-    this.#originOf = grown(this.#originOf, new Uint32Array(length));
-    this.#dotSeqs = grown(this.#dotSeqs, new Float64Array(length));
-    this.#stamps = grown(this.#stamps, new Float64Array(length));
-    this.#offsets = grown(this.#offsets, new Float64Array(length));
-  }
-
   #forgetOldest(): void {
     const place = this.#place(this.#head);
     this.#head++;
-    this.#horizonStamp = Math.max(this.#horizonStamp, this.#stamps[place]!);
-    const producerId = this.#producerIds[place]!;
+    this.#horizonStamp = Math.max(this.#horizonStamp, this.#number(place, STAMP));
+    const producerId = this.#number(place, PRODUCER);
     if (producerId === CALLERS_KEY) {
       this.#keys.delete(this.#keyAt.get(place)!);
       this.#keyAt.delete(place);
       return;
     }
     const producer = this.#producers.get(producerId)!;
-    const seq = this.#seqs[place]!;
+    const seq = this.#number(place, PRODUCER_SEQ);
     producer.seqs.delete(seq);
     producer.forgottenSeq = Math.max(producer.forgottenSeq, seq);
     // A producer without entries costs nothing any more; the horizon answers for it.
     if (producer.seqs.size === 0) this.#producers.delete(producerId);
   }
-}
-
-function grown<T extends Float64Array | Uint32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -6,10 +6,11 @@ import {
   mergeTypeOfCode,
   readOp,
   stateKey,
-  writeOp,
   type CollectionRef,
   type Op,
 } from '../../src/record/op.ts';
+import { OpsWriter } from '../../src/record/ops-writer.ts';
+import { writeOp } from './plain-op.ts';
 import { collections, opsOf } from './samples.ts';
 
 const TABLE: readonly CollectionRef[] = [
@@ -39,6 +40,29 @@ describe('an op', () => {
         const reader = new ByteReader(bytesOf(op, op.collection === undefined ? 0 : TABLE.indexOf(op.collection) + 1));
         expect(readOp(reader, TABLE)).toEqual(op);
         reader.end('the test');
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('is written by the writer of batches as it is here, and found again where it lies', () => {
+    fc.assert(
+      fc.property(fc.array(opsOf(TABLE), { minLength: 1, maxLength: 20 }), fc.boolean(), (ops, moved) => {
+        const writer = new OpsWriter();
+        for (const op of ops) {
+          const cut = Math.floor(op.payload.length / 2);
+          writer.write(op, op.payload.subarray(0, cut), op.payload.subarray(cut));
+        }
+        const table = [...writer.collections];
+        const plain = ops.map((op) => bytesOf(op, op.collection === undefined ? 0 : table.indexOf(op.collection) + 1));
+        expect(writer.view()).toEqual(Buffer.concat(plain));
+        const located = moved ? writer.moveTo(Buffer.concat([Buffer.alloc(9), writer.view()]), 9) : writer.located;
+        expect(located.all()).toEqual(ops);
+        if (!moved) return;
+        // The next batch uses the writer's memory.
+        writer.add({ collection: TABLE[0], key: 'x'.repeat(50), payload: Buffer.alloc(400) });
+        expect(located.all()).toEqual(ops);
+        expect(writer.count).toBe(1);
       }),
       { numRuns: 500 },
     );

@@ -513,6 +513,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       runner.tick(nowMs);
       if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
     }
+    if ([...this.#runners.values()].some((runner) => runner.awaitsRegions)) this.#links.wantAcks();
     for (const shard of this.#asking.keys()) this.#tryOpen(shard);
     this.#reads.check(this.#monotonicMs());
     this.#judgeClock(nowMs);
@@ -616,6 +617,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     if (request.atomic === true && this.#refuseAtomic(request, call)) return;
+    if (request.durability.kind === 'regions') this.#links.wantAcks();
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
     for (let i = 0; i < request.ops.length; i++) {
       const routed = this.#route(request.ops[i]!);

@@ -208,6 +208,11 @@ export class ShardRunner {
     return this.#parts.length === 0 && this.#awaiting.length === 0;
   }
 
+  /** Somebody waits for other regions. */
+  get awaitsRegions(): boolean {
+    return this.#awaiting.length > 0;
+  }
+
   get idle(): boolean {
     return this.#queue.length === 0 && this.engine.openOps === 0 && this.answered;
   }

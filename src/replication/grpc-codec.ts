@@ -21,6 +21,7 @@ import {
 } from '../record/ids.ts';
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { MemberReport, ShardBeat, Watermark } from '../shard/beat.ts';
+import { encodeBeat } from './beat-wire.ts';
 import { decodeFrame, encodeFrame, isFrame } from './frames.ts';
 import type { Down, RefuseReason, Up, WelcomeShard } from './messages.ts';
 
@@ -91,10 +92,8 @@ export function encodeDown(message: Down): Buffer {
       return encode(downType, {
         refuse: { reason: message.reason, message: cutText(message.message, REFUSE_MESSAGE_BYTES_MAX) },
       });
-    case 'beat': {
-      const { sentAtMs, echo, shards } = message;
-      return encode(downType, { beat: { sentAtMs, echo: echo ?? null, shards: shards.map(wireBeat) } });
-    }
+    case 'beat':
+      return encodeBeat(message);
   }
 }
 
@@ -116,26 +115,6 @@ function wireVector(vector: ReadonlyVector): object[] {
   const entries: object[] = [];
   for (const [origin, seq] of vector) if (seq > 0) entries.push({ ...wireOrigin(origin), seq });
   return entries;
-}
-
-function wireWatermark({ origin, seq, stamp }: Watermark): object {
-  return { ...wireOrigin(origin), seq, stamp };
-}
-
-function wireBeat({ shard, watermarks, reports }: ShardBeat): object {
-  return {
-    ...wireShard(shard),
-    watermarks: watermarks.map(wireWatermark),
-    reports: reports.map(({ member, origin, seq, stamp, counted, frozen, reached }) => ({
-      member,
-      incarnation: originIncarnation(origin),
-      seq,
-      stamp,
-      counted: counted.map((entry) => ({ ...wireOrigin(entry.origin), stamp: entry.stamp })),
-      frozen: frozen.map(wireWatermark),
-      reached: reached.map(wireOrigin),
-    })),
-  };
 }
 
 // Decoding
@@ -216,6 +195,7 @@ export function decodeDown(bytes: Buffer): Down {
           watermarks: each(entry, 'watermarks').map(watermark),
           reports: each(entry, 'reports').map(report),
         })),
+        ...(body['acksSoon'] === true ? { acksSoon: true } : {}),
       };
     }
   }
@@ -299,8 +279,21 @@ function shard(fields: Fields): ShardId {
   return shardId(placementId, integer(fields, 'shardIndex', 0xffff));
 }
 
+/** At the bound it starts anew. Making an origin's text costs more than all else of an entry, and there are few of them. */
+const ORIGINS_KNOWN_MAX = 4096;
+const originsKnown = new Map<number, { readonly region: RegionId; readonly origin: OriginId }>();
+
+function originOf(named: RegionId, incarnation: number): OriginId {
+  const known = originsKnown.get(incarnation);
+  if (known?.region === named) return known.origin;
+  const id = originId(named, incarnation);
+  if (originsKnown.size >= ORIGINS_KNOWN_MAX) originsKnown.clear();
+  originsKnown.set(incarnation, { region: named, origin: id });
+  return id;
+}
+
 function origin(fields: Fields): OriginId {
-  return originId(region(fields, 'region'), integer(fields, 'incarnation', INCARNATION_MAX));
+  return originOf(region(fields, 'region'), integer(fields, 'incarnation', INCARNATION_MAX));
 }
 
 function vector(fields: Fields, name: string): VersionVector {
@@ -322,7 +315,7 @@ function report(fields: Fields): MemberReport {
   const member = region(fields, 'member');
   return {
     member,
-    origin: originId(member, integer(fields, 'incarnation', INCARNATION_MAX)),
+    origin: originOf(member, integer(fields, 'incarnation', INCARNATION_MAX)),
     seq: integer(fields, 'seq'),
     stamp: integer(fields, 'stamp'),
     counted: each(fields, 'counted').map((entry) => ({ origin: origin(entry), stamp: integer(entry, 'stamp') })),

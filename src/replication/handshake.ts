@@ -13,8 +13,13 @@ import {
 
 /** Frames of batches may be compressed, when the receiver asks for it. */
 export const COMPRESSED_FRAMES = 'compressed-frames';
+/** Acks go with the heartbeat, and soon only while the source asks for it (Beat.acksSoon). */
+export const ACKS_ON_DEMAND = 'acks-on-demand';
+/** For so long after a source has asked for acks soon. Else they go with the heartbeat: a message for each commit, and one back, is a
+ *  fifth of all that a region sends and receives, and a write that is durable locally needs none of them. */
+export const ACKS_SOON_MS = 1000;
 /** Optional abilities of this version, by name. A feature is used only when both ends name it. */
-export const FEATURES: readonly string[] = [COMPRESSED_FRAMES];
+export const FEATURES: readonly string[] = [COMPRESSED_FRAMES, ACKS_ON_DEMAND];
 
 /** Longer names and longer lists are cut off: they come from outside and are kept while the stream lives. */
 const FEATURES_MAX = 64;

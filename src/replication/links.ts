@@ -173,6 +173,12 @@ export class Links {
     }
   }
 
+  /** Calls wait for acknowledgements by other regions; to be said again while they do. */
+  wantAcks(): void {
+    const { clock } = this.#system;
+    for (const { source } of this.#served) source.wantAcks(clock.nowMs(), clock.monotonicMs());
+  }
+
   /** The shards that this node owns have changed. */
   onOwnership(): void {
     if (!this.#running) return;

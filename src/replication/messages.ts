@@ -113,6 +113,8 @@ export interface Beat {
   /** Answers the latest ping: its sentAtMs, and when it came in by the source's clock. */
   readonly echo: { readonly pingSentAtMs: number; readonly receivedAtMs: number } | undefined;
   readonly shards: readonly ShardBeat[];
+  /** Somebody waits for acks: for the next ACKS_SOON_MS they shall not wait for the heartbeat. */
+  readonly acksSoon?: boolean;
 }
 
 export type Down = Welcome | Refuse | Batches | Beat;

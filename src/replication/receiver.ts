@@ -12,7 +12,7 @@
 import type { RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import { COMPRESSED_FRAMES, helloOf, judgeWelcome, type Identity } from './handshake.ts';
+import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, helloOf, judgeWelcome, type Identity } from './handshake.ts';
 import type { ClockSample, LinkState } from './host.ts';
 import type { Ack, Batches, Beat, Compress, Credit, Down, Hello, Ping, Refuse, Welcome } from './messages.ts';
 import { SilenceWatch, silentAfterMs } from './silence.ts';
@@ -25,8 +25,7 @@ export const REFUSED_BACKOFF_MS = 5000;
 export const STABLE_MS = 5000;
 /** From dial to welcome: name resolution, TCP, TLS, HTTP/2 and hello, over a WAN. */
 export const GREETING_MS_MAX = 5000;
-/** Between two acks of a link, each for all its shards. The first is sent at once, so an idle link acknowledges without delay; a busy
- *  one is spared a gRPC message per commit and shard, which cost more than the commits. */
+/** Between two acks of a link, each for all its shards, while somebody waits for them. The first is sent at once. */
 export const ACK_INTERVAL_MS = 10;
 /** Between two wants of one shard (and at least 1.5 round trips: before that the last one cannot have shown its effect). */
 export const WANT_INTERVAL_MS = 100;
@@ -130,6 +129,7 @@ export class Receiver {
   /** Per shard, what the source has been told. */
   readonly #acked = new Map<ShardId, VersionVector>();
   #ackedAtMs = Number.NEGATIVE_INFINITY;
+  #acksSoonUntilMs = Number.NEGATIVE_INFINITY;
   readonly #acksPending = new Map<ShardId, ReadonlyVector>();
   /** Those of the pending acks that tell the source about its own region's ops: somebody may wait for them. */
   readonly #acksUrgent = new Set<ShardId>();
@@ -228,7 +228,7 @@ export class Receiver {
         if (this.#phase.kind === 'up' && this.#asked.has(event.shard)) this.#wantsDue.add(event.shard);
         return;
       case 'durable':
-        this.#durable(event.shard, event.vector);
+        this.#durable(event.shard, event.vector, at);
         return;
     }
   }
@@ -263,6 +263,7 @@ export class Receiver {
     this.#ackedAtMs = Number.NEGATIVE_INFINITY;
     this.#acksPending.clear();
     this.#acksUrgent.clear();
+    this.#acksSoonUntilMs = Number.NEGATIVE_INFINITY;
     this.#pings = [];
     this.#rttMs = undefined;
     this.#rttMsMin = Number.POSITIVE_INFINITY;
@@ -404,6 +405,9 @@ export class Receiver {
   #beat(beat: Beat, at: Moment): void {
     if (beat.echo !== undefined) this.#echo(beat, beat.echo, at);
     if (beat.shards.length > 0) this.#act({ kind: 'beats', beats: beat.shards });
+    if (beat.acksSoon !== true) return;
+    this.#acksSoonUntilMs = at.monotonicMs + ACKS_SOON_MS;
+    for (const shard of this.#acksPending.keys()) this.#acksUrgent.add(shard);
   }
 
   /** The four timestamps of NTP (RFC 5905, section 8). */
@@ -444,10 +448,12 @@ export class Receiver {
     return asked.atMs + Math.min(Math.max(WANT_INTERVAL_MS, roundTrips), WANT_INTERVAL_MS_MAX);
   }
 
-  #durable(shard: ShardId, vector: ReadonlyVector): void {
+  #durable(shard: ShardId, vector: ReadonlyVector, at: Moment): void {
     if (!this.#served.has(shard)) return;
     this.#acksPending.set(shard, vector);
     if (this.#acksUrgent.has(shard)) return;
+    const onDemand = this.#welcome?.features.includes(ACKS_ON_DEMAND) === true;
+    if (onDemand && at.monotonicMs >= this.#acksSoonUntilMs) return;
     const told = this.#acked.get(shard);
     for (const [origin, seq] of vector) {
       if (origin.startsWith(this.#peerPrefix) && seq > (told?.get(origin) ?? 0)) {

@@ -12,7 +12,7 @@ import { originRegion, type OriginId, type RegionId, type ShardId } from '../rec
 import type { Log, ReadResult } from '../log/log.ts';
 import { BatchPeeker } from '../record/peek.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import { COMPRESSED_FRAMES, judgeHello, type Identity } from './handshake.ts';
+import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, judgeHello, type Identity } from './handshake.ts';
 import type { ReplicationHost } from './host.ts';
 import type { Ack, Credit, Down, Hello, RefuseReason, Up, Want, WelcomeShard } from './messages.ts';
 import { SilenceWatch, silentAfterMs } from './silence.ts';
@@ -121,6 +121,7 @@ export class Source {
   #frameBytes = 0;
   #flushScheduled = false;
   #compress = false;
+  #acksWantedAtMs = Number.NEGATIVE_INFINITY;
   #ping: { readonly pingSentAtMs: number; readonly receivedAtMs: number } | undefined;
   #welcomed = '';
 
@@ -217,6 +218,15 @@ export class Source {
       if (!this.#serves(cursor.shard, this.#peer.region)) this.#drop(cursor.shard);
     }
     this.#welcome(this.#peer);
+  }
+
+  /** A call waits until the peer has acknowledged what it wrote. */
+  wantAcks(nowMs: number, monotonicMs: number): void {
+    if (this.#closed || this.#peer === undefined || !this.#writable) return;
+    if (!this.#agreed.features.includes(ACKS_ON_DEMAND)) return;
+    if (monotonicMs - this.#acksWantedAtMs < ACKS_SOON_MS / 2) return;
+    this.#acksWantedAtMs = monotonicMs;
+    this.#send({ kind: 'beat', sentAtMs: nowMs, echo: undefined, shards: [], acksSoon: true });
   }
 
   /** Every heartbeatMs, with what the host has to tell of all its shards. */

@@ -89,12 +89,16 @@ const down: fc.Arbitrary<Down> = fc.oneof(
       { maxLength: 20 },
     ),
   }),
-  fc.record({
-    kind: fc.constant('beat' as const),
-    sentAtMs: number,
-    echo: fc.option(fc.record({ pingSentAtMs: number, receivedAtMs: number }), { nil: undefined }),
-    shards: fc.array(shardBeat, { maxLength: 3 }),
-  }),
+  fc.record(
+    {
+      kind: fc.constant('beat' as const),
+      sentAtMs: number,
+      echo: fc.option(fc.record({ pingSentAtMs: number, receivedAtMs: number }), { nil: undefined }),
+      shards: fc.array(shardBeat, { maxLength: 3 }),
+      acksSoon: fc.constant(true as const),
+    },
+    { requiredKeys: ['kind', 'sentAtMs', 'echo', 'shards'] },
+  ),
 );
 
 function downBytesOf(batches: Buffer): Buffer {

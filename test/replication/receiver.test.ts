@@ -15,7 +15,7 @@ import {
   type Compression,
   type ReceiverEvent,
 } from '../../src/replication/receiver.ts';
-import { COMPRESSED_FRAMES } from '../../src/replication/handshake.ts';
+import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES } from '../../src/replication/handshake.ts';
 
 const us = regionId('us');
 const shard = shardId(1, 0);
@@ -327,6 +327,20 @@ describe('acks', () => {
     d.up();
     expect(acks(d.do(durable(shard, [[ofAp, 7]])))).toEqual([]);
     expect(acks(d.beats(HEARTBEAT))).toEqual([[shard, [[ofAp, 7]]]]);
+  });
+
+  test('of a source that asks when it wants them: with the heartbeat, and soon for a while after it has asked', () => {
+    const d = new Driver();
+    d.do({ kind: 'start' }, wants(), message(welcome({ features: [ACKS_ON_DEMAND] })));
+    expect(acks(d.do(durable(shard, [[ofUs, 1]])))).toEqual([]);
+    expect(d.receiver.wakeAtMs()).toBeUndefined();
+    expect(acks(d.beats(HEARTBEAT))).toEqual([[shard, [[ofUs, 1]]]]);
+    expect(acks(d.do(durable(shard, [[ofUs, 2]])))).toEqual([]);
+    // What is pending goes too: the write that somebody waits for may be among it.
+    expect(acks(d.pass(ACK_INTERVAL_MS).do(message(beat({ acksSoon: true }))))).toEqual([[shard, [[ofUs, 2]]]]);
+    expect(acks(d.pass(ACK_INTERVAL_MS).do(durable(shard, [[ofUs, 3]])))).toEqual([[shard, [[ofUs, 3]]]]);
+    d.beats(ACKS_SOON_MS);
+    expect(acks(d.do(durable(shard, [[ofUs, 4]])))).toEqual([]);
   });
 
   test('start anew on a new stream', () => {

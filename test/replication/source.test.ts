@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { LogEntryKind, ReadResult, StoredEntry } from '../../src/log/log.ts';
 import { readBatchHeader } from '../../src/record/batch.ts';
 import { originId, regionId, shardId, type OriginId, type RegionId, type ShardId } from '../../src/record/ids.ts';
-import { COMPRESSED_FRAMES, helloOf } from '../../src/replication/handshake.ts';
+import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, helloOf } from '../../src/replication/handshake.ts';
 import type { Down, RefuseReason, Up } from '../../src/replication/messages.ts';
 import { FRAME_BYTES, READ_BYTES, READS_MAX, Source, type SourceHost } from '../../src/replication/source.ts';
 import { makeBatch } from './support/world.ts';
@@ -275,6 +275,20 @@ describe('what a peer may not say', () => {
 });
 
 describe('serving', () => {
+  test('acks are asked for while somebody waits for them, now and then, and only of a peer that waits to be asked', () => {
+    for (const features of [[ACKS_ON_DEMAND], []]) {
+      const rig = new Rig();
+      rig.say({ ...hello, features });
+      rig.sent.splice(0);
+      const asked = (atMs: number): number => {
+        rig.source.wantAcks(1, atMs);
+        return rig.sent.splice(0).filter((sent) => sent.kind === 'beat' && sent.acksSoon === true).length;
+      };
+      const times = [0, 1, ACKS_SOON_MS / 2 - 1, ACKS_SOON_MS / 2, ACKS_SOON_MS / 2 + 1].map(asked);
+      expect(times).toEqual(features.length > 0 ? [1, 0, 0, 1, 0] : [0, 0, 0, 0, 0]);
+    }
+  });
+
   test('frames are to be compressed from when the peer asks for it until it asks for the opposite', () => {
     const rig = new Rig();
     rig.say({ ...hello, features: [COMPRESSED_FRAMES] }, { kind: 'credit', bytesTotal: 10 * MB });

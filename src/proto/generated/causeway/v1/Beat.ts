@@ -8,10 +8,12 @@ export interface Beat {
   'sentAtMs'?: (number | string | Long);
   'echo'?: (_causeway_v1_PingEcho | null);
   'shards'?: (_causeway_v1_BeatShard)[];
+  'acksSoon'?: (boolean);
 }
 
 export interface Beat__Output {
   'sentAtMs': (number);
   'echo': (_causeway_v1_PingEcho__Output | null);
   'shards': (_causeway_v1_BeatShard__Output)[];
+  'acksSoon': (boolean);
 }

@@ -155,6 +155,26 @@ export class RegisterTable {
 
   // ── Places ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  // A register is three places in memory, each of which says where the next one is. A processor waits for them one after the other when
+  // keys are looked up one after the other, and for many at once when it is asked for the first of all keys, then for the second, then
+  // for the third: that is what these three are for. What they answer is only good for that.
+
+  /** The first: where a key with this hash is if no other one is in its place, -1 when there is none. */
+  guess(collection: number, hash: number): number {
+    const mixed = mix(hash, collection);
+    return this.#index[2 * (mixed & (this.#index.length / 2 - 1)) + 1]! - 1;
+  }
+
+  /** The second: where its piece is. */
+  guessedPiece(guess: number): number {
+    return guess < 0 ? -1 : this.#words[guess * WORDS + PIECE]!;
+  }
+
+  /** The third. */
+  guessedByte(piece: number): number {
+    return piece < 0 ? 0 : this.#arena.chunk(piece).bytes[Arena.at(piece)]!;
+  }
+
   /** Where the key is; -1 when it is not here. `hash` is keyHash() of its bytes. */
   find(collection: number, hash: number, bytes: Uint8Array, at: number, length: number): number {
     const mixed = mix(hash, collection);

@@ -12,3 +12,10 @@ export function keyHash(bytes: Uint8Array, at: number, length: number): number {
   for (let i = at; i < at + length; i++) hash = keyHashNext(hash, bytes[i]!);
   return hash;
 }
+
+/** Of a text whose characters are all below 128; of any other some number. */
+export function asciiHash(text: string): number {
+  let hash = KEY_HASH_FIRST;
+  for (let i = 0; i < text.length; i++) hash = keyHashNext(hash, text.charCodeAt(i));
+  return hash;
+}

@@ -24,6 +24,7 @@ import {
   type LandedConflict,
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
+import { bringKeysNear } from '../shard/key-slot.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
 import { decodeMeta, encodeMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
@@ -360,6 +361,7 @@ export class ShardRunner {
       return;
     }
     let part = newPart(call);
+    bringKeysNear(this.cache.registers, ops);
     for (let i = 0; i < ops.length; i++) {
       if (this.engine.openOps >= batchOpsMax || this.engine.openBytes >= batchBytesMax) {
         // What is on its way to the log and what is not must not share an answer.

@@ -6,6 +6,7 @@
 
 import type { AnyState } from '../merge/merge.ts';
 import type { RegisterTable } from '../merge/register-table.ts';
+import { asciiHash } from '../record/key-hash.ts';
 import type { LocatedOps } from '../record/located-ops.ts';
 import type { StateKey } from '../record/ids.ts';
 import { stateKeyPrefix, type CollectionRef, type MergeTypeName } from '../record/op.ts';
@@ -63,13 +64,57 @@ export function placesOf(ops: LocatedOps, states: KeyStates): number[] {
   const collections = ops.collections.map((collection) =>
     collection.type === 'register-lww' ? states.registers.collection(stateKeyPrefix(collection)) : -1,
   );
+  const collectionOf = (i: number): number => {
+    const at = ops.collectionAt(i);
+    return at === 0 ? -1 : collections[at - 1]!;
+  };
+  bringNear(states.registers, ops, collectionOf);
   const places: number[] = [];
   for (let i = 0; i < ops.count; i++) {
-    const at = ops.collectionAt(i);
-    const collection = at === 0 ? -1 : collections[at - 1]!;
+    const collection = collectionOf(i);
     places.push(
       collection < 0 ? -1 : states.register(collection, ops.keyHash(i), ops.bytes, ops.keyAt(i), ops.keyLength(i)),
     );
   }
   return places;
+}
+
+const near: number[] = [];
+
+/** See RegisterTable.guess: the same answers as without it, in a third of the time when the keys are nowhere near. */
+function bringNear(registers: RegisterTable, ops: LocatedOps, collectionOf: (i: number) => number): void {
+  near.length = 0;
+  for (let i = 0; i < ops.count; i++) {
+    const collection = collectionOf(i);
+    if (collection >= 0) near.push(registers.guess(collection, ops.keyHash(i)));
+  }
+  bringGuessed(registers);
+}
+
+/** The same for ops that are about to be admitted. */
+export function bringKeysNear(
+  registers: RegisterTable,
+  ops: readonly { readonly collection: CollectionRef; readonly key: string }[],
+): void {
+  near.length = 0;
+  let of: CollectionRef | undefined;
+  let collection = 0;
+  for (let i = 0; i < ops.length; i++) {
+    const op = ops[i]!;
+    if (op.collection.type !== 'register-lww') continue;
+    if (op.collection !== of) {
+      of = op.collection;
+      collection = registers.collection(stateKeyPrefix(of));
+    }
+    near.push(registers.guess(collection, asciiHash(op.key)));
+  }
+  bringGuessed(registers);
+}
+
+function bringGuessed(registers: RegisterTable): void {
+  for (let i = 0; i < near.length; i++) near[i] = registers.guessedPiece(near[i]!);
+  let sum = 0;
+  for (let i = 0; i < near.length; i++) sum += registers.guessedByte(near[i]!);
+  // Bytes: never. A sum that nobody looks at need not be made.
+  if (sum < 0) throw new Error('a byte below 0');
 }

@@ -18,6 +18,7 @@ import { regionId, shardId, type ShardId } from '../../src/record/ids.ts';
 import { type CollectionRef } from '../../src/record/op.ts';
 import { StateCache } from '../../src/region/state-cache.ts';
 import { ShardEngine, type EngineOp, type Landed } from '../../src/shard/engine.ts';
+import { bringKeysNear } from '../../src/shard/key-slot.ts';
 import { encodeMeta } from '../../src/shard/meta.ts';
 import { LmdbStore } from '../../src/store/lmdb.ts';
 import { WireWriter } from '../../src/proto/wire.ts';
@@ -137,6 +138,7 @@ try {
       const ops = routed[i]!;
       if (ops.length === 0) continue;
       timed('admit', ops.length, () => {
+        bringKeysNear(here.caches[i]!.registers, ops);
         for (const op of ops) {
           const result = here.engines[i]!.admit(op, here.caches[i]!, nowMs);
           if (result.kind !== 'sequenced') throw new Error(JSON.stringify(result));

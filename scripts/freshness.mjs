@@ -222,8 +222,10 @@ function compile(root) {
 export function leftovers(root) {
   const dist = join(root, 'dist');
   return COMPILED.flatMap((folder) => filesUnder(join(dist, folder))).filter((path) => {
-    const source = relative(dist, path).replace(/\.(js|d\.ts)(\.map)?$/, '.ts');
-    return source.endsWith('.ts') && !existsSync(join(root, source));
+    const source = relative(dist, path)
+      .replace(/\.(js|d\.ts)(\.map)?$/, '.ts')
+      .replace(/\.(mjs|d\.mts)(\.map)?$/, '.mjs');
+    return /\.(ts|mjs)$/.test(source) && !existsSync(join(root, source));
   });
 }
 

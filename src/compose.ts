@@ -83,6 +83,7 @@ export async function composeNode(config: Config, system: System = realSystem())
       directory: join(config.dataDir, 'store'),
       // The node opens the log first; a store made from another log, or before it was damaged, proves nothing.
       logIdentity: () => segmentLog.identity,
+      timers: system.timers,
     });
     const transport = new GrpcTransport({
       listen: config.listeners.peers.address,

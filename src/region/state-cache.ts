@@ -195,7 +195,7 @@ export class StateCache implements KeyStates {
   /** Loads what is not here; `done` may be called at once. */
   load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
     this.#evict();
-    const missing: { readonly rowKey: string; fill(row: Uint8Array | undefined): void }[] = [];
+    const missing: { readonly rowKey: string; readonly fill: (row: Uint8Array | undefined) => void }[] = [];
     for (const { key, type } of keys) {
       const fill = type === 'register-lww' ? this.#missingRegister(key) : this.#missingEntry(key, type);
       if (fill !== undefined) missing.push({ rowKey: STATE_ROW + key, fill });

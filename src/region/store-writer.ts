@@ -10,8 +10,7 @@ import type { Timers, TimerHandle } from '../system/system.ts';
 import type { ShardRunner } from './shard-runner.ts';
 
 /** Shards take turns: of those that are dirty a slice at a time, the longest dirty first, so that each comes once in flushMs. Rows of one shard stand in the same pages, and LMDB writes whole pages: 5 µs a row when 500 random ones of 12,500 go
- *  in a transaction, 1.8 when 4,000 do, 1.4 with 8,000; and a key that was written twice meanwhile goes once. It also keeps a
- *  transaction, which holds the event loop, short. What a crash loses of it is read again from the log. */
+ *  in a transaction, 1.8 when 4,000 do, 1.4 with 8,000; and a key that was written twice meanwhile goes once. What a crash loses of it is read again from the log. */
 const FLUSH_SLICES = 8;
 /** A shard with so many goes at once, or with its share of half of what may wait in all. */
 const FLUSH_KEYS = 16_384;

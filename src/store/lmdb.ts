@@ -2,19 +2,37 @@
 // Owns: fenced steps in one transaction, and the proof of rows after a crash (lmdb-proof.ts, I11). Nothing is recovered here: what is not
 // proven is dropped, and the shard is rebuilt from the log.
 //
-// Transactions are synchronous: measured, they are up to twice as fast as lmdb-js' asynchronous ones, and a read that follows sees them. They
-// hold the event loop for about 5 to 10 µs a row, so whoever writes keeps its steps to some hundred rows.
+// A transaction costs 2 to 10 µs a row, and lmdb-js' asynchronous ones up to twice as much. So large ones run in a thread of the store's own
+// (lmdb-thread.ts, decision 17), and here their rows are only packed, some in each turn of the event loop. Small ones run here at once.
+// - One transaction at a time, here or there: what is called meanwhile waits in line. Reads never wait.
+// - Until `done` is called reads see the rows as they were before, also when LMDB has the new ones already: there is no in between.
+// Bound: whoever writes has one write under way (region/store-writer.ts), and a shard one reset; the line is as long as its callers make it.
+//
 // Growth: LMDB's map grows by itself as long as the disk has space; without space a step fails and the rows stay as they were. The file does
 // not shrink; pages of dropped rows are used again.
 // HAZARD: one process per directory, and no network file system. The lock of the data directory (log/data-lock.ts) sees to the first.
+// HAZARD: lmdb-js keeps a snapshot until the next turn of the event loop. What another thread has written is not in it: `done` comes after
+//         resetReadTxn(), or a row that has left memory since would be read as it was before.
 // HAZARD: rows that rot on the disk under a trusted environment can crash the process inside LMDB. After three such starts it is dropped.
 
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { open as openEnvironment, type Database, type RootDatabase } from 'lmdb';
+import type { Transaction } from 'lmdb';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
+import type { Timers } from '../system/system.ts';
+import {
+  cursorBytes,
+  cursorOf,
+  isLmdbError,
+  openRows,
+  writeSteps,
+  type Environment,
+  type Rows,
+} from './lmdb-environment.mjs';
 import { judge, readProof, STORE_FORMAT, writeProof, type Proof } from './lmdb-proof.ts';
+import { packRows, type PackedStep } from './lmdb-rows.mjs';
+import { WriterThread, type WriterAnswer } from './lmdb-thread.ts';
 import { ROW_KEY_BYTES_MAX, type StepOutcome, type Store, type StoreRow, type StoreStep } from './store.ts';
 
 export interface LmdbStoreOptions {
@@ -24,26 +42,33 @@ export interface LmdbStoreOptions {
   readonly logIdentity: string | (() => string);
   /** Changes with each start of the machine. Default: what Linux says; empty means that rows are proven by a clean shutdown only. */
   readonly bootId?: string;
+  readonly timers: Pick<Timers, 'soon'>;
+  /** A write of so many rows runs in the thread. Default 64; 0: each does; Infinity: none does, and no thread is started. */
+  readonly threadRowsMin?: number;
 }
 
-type Rows = Database<Buffer, Buffer>;
-
-const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 const FILE = 'rows.mdb';
-const OWN_DATABASES = 2;
-
-interface Opened {
-  readonly env: RootDatabase<Buffer, Buffer>;
-  readonly cursors: Rows;
-  readonly shards: ReadonlyMap<ShardId, Rows>;
-}
+const THREAD_ROWS_MIN = 64;
+/** So many bytes of values count as one row more. */
+const THREAD_ROW_BYTES = 4096;
+/** What is packed in one turn of the event loop: less than a millisecond. */
+const SLICE_ROWS = 1000;
+const SLICE_BYTES = 1024 * 1024;
 
 export class LmdbStore implements Store {
   readonly engine = 'lmdb';
   readonly #options: LmdbStoreOptions;
   readonly #path: string;
   readonly #proofPath: string;
-  #opened: Opened | undefined;
+  #opened: Environment | undefined;
+  #thread: WriterThread | undefined;
+  /** A write is under way in the thread. */
+  #busy = false;
+  readonly #waiting: (() => void)[] = [];
+  /** What reads see while it is. */
+  #snapshot: Transaction | undefined;
+  #syncing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #proof: Proof;
   /** Counts transactions, to see whether one came between a sync and its proof. */
   #transactions = 0;
@@ -74,13 +99,15 @@ export class LmdbStore implements Store {
       const unclean = verdict.kind === 'trust' ? verdict.unclean : 0;
       this.#prove({ format: STORE_FORMAT, logIdentity: identity, state: 'opening', bootId, unclean });
       this.#opened = await this.#openOrDrop(shards, identity);
+      this.#thread = new WriterThread(this.#path, shards);
+      this.#closing = undefined;
       this.#prove({ ...this.#proof, state: 'open' });
     } catch (error) {
       throw openError(error, directory);
     }
   }
 
-  async #openOrDrop(shards: readonly ShardId[], identity: string): Promise<Opened> {
+  async #openOrDrop(shards: readonly ShardId[], identity: string): Promise<Environment> {
     try {
       const opened = this.#openNow(shards);
       const found = label(opened);
@@ -100,18 +127,11 @@ export class LmdbStore implements Store {
     return opened;
   }
 
-  #openNow(shards: readonly ShardId[]): Opened {
-    const env = openEnvironment<Buffer, Buffer>({
-      ...BINARY,
-      path: this.#path,
-      noSubdir: true,
-      noSync: true,
-      maxDbs: shards.length + OWN_DATABASES,
-    });
+  #openNow(shards: readonly ShardId[]): Environment {
+    const opened = openRows(this.#path, shards);
     // Readers that a killed process left behind would keep old pages from being used again.
-    env.readerCheck();
-    const open = (name: string): Rows => env.openDB<Buffer, Buffer>({ ...BINARY, name });
-    return { env, cursors: open('cursors'), shards: new Map(shards.map((shard) => [shard, open(`shard ${shard}`)])) };
+    opened.env.readerCheck();
+    return opened;
   }
 
   /** Empties the store. What may be broken is kept aside, one of it. */
@@ -124,7 +144,8 @@ export class LmdbStore implements Store {
   }
 
   cursor(shard: ShardId): number {
-    return this.#cursorOf(this.#use(), shard);
+    const { cursors } = this.#use();
+    return cursorOf(this.#reading(() => cursors.get(Buffer.from(shard), this.#at())));
   }
 
   getMany(
@@ -133,8 +154,9 @@ export class LmdbStore implements Store {
     done: (values: readonly (Uint8Array | undefined)[]) => void,
   ): void {
     const rows = this.#rows(shard);
-    // getBinary gives a copy: getBinaryFast's bytes would be overwritten by the next read.
-    done(this.#reading(() => rowKeys.map((rowKey) => rows.getBinary(keyOf(rowKey)))));
+    // get gives a copy of bytes: getBinaryFast's would be overwritten by the next read.
+    const at = this.#at();
+    done(this.#reading(() => rowKeys.map((rowKey) => rows.get(keyOf(rowKey), at))));
   }
 
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
@@ -144,62 +166,129 @@ export class LmdbStore implements Store {
     const start = from === '' ? {} : { start: Buffer.from(from) };
     done(
       this.#reading(() => {
-        const range = rows.getRange({ ...start, end: Buffer.from(to), limit });
+        const range = rows.getRange({ ...start, ...this.#at(), end: Buffer.from(to), limit });
         return [...range.map(({ key, value }) => ({ rowKey: key.toString('utf8'), value }))];
       }),
     );
   }
 
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
-    done(this.#write(this.#use(), steps));
+    this.#useForWriting();
+    let weight = 0;
+    for (const { shard, rows } of steps) {
+      this.#rows(shard);
+      weight += rows.length;
+      for (const [rowKey, value] of rows) {
+        checkKey(rowKey);
+        if (value !== null) weight += value.length / THREAD_ROW_BYTES;
+      }
+    }
+    const inThread = weight >= (this.#options.threadRowsMin ?? THREAD_ROWS_MIN);
+    this.#inTurn(() => {
+      if (inThread) this.#pack(steps, done);
+      else done(this.#writeHere(steps));
+    });
   }
 
-  #write(opened: Opened, steps: readonly StoreStep[]): StepOutcome[] {
-    const keys = steps.map(({ rows }) => rows.map(([rowKey]) => keyOf(rowKey)));
-    const outcomes: StepOutcome[] = [];
+  #writeHere(steps: readonly StoreStep[]): readonly StepOutcome[] {
+    const failed = this.#begin(steps);
+    if (failed !== undefined) return failed;
+    return writeSteps(this.#use(), { steps: steps.map(packedStep), chunks: [...packRows(steps, Infinity, Infinity)] });
+  }
+
+  #pack(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
+    this.#busy = true;
+    const packing = packRows(steps, SLICE_ROWS, SLICE_BYTES);
+    const chunks: Buffer<ArrayBuffer>[] = [];
+    const slice = (): void => {
+      const { value } = packing.next();
+      if (value === undefined) {
+        this.#writeThere(steps, chunks, done);
+        return;
+      }
+      chunks.push(value);
+      this.#options.timers.soon(slice);
+    };
+    this.#options.timers.soon(slice);
+  }
+
+  #writeThere(
+    steps: readonly StoreStep[],
+    chunks: readonly Buffer<ArrayBuffer>[],
+    done: (outcomes: readonly StepOutcome[]) => void,
+  ): void {
+    const opened = this.#use();
+    const failed = this.#begin(steps);
+    if (failed !== undefined) {
+      this.#free(() => done(failed));
+      return;
+    }
+    this.#snapshot = this.#reading(() => opened.env.useReadTransaction());
+    const cursors = new Map(steps.map(({ shard }) => [shard, this.cursor(shard)]));
+    this.#thread!.write(steps.map(packedStep), chunks, (answer) => {
+      this.#snapshot?.done();
+      this.#snapshot = undefined;
+      opened.env.resetReadTxn();
+      const outcomes = answer.kind === 'answered' ? answer.outcomes : this.#outcomesOf(steps, cursors, answer);
+      this.#free(() => done(outcomes));
+    });
+  }
+
+  /** Before a transaction; what to answer when there can be none. */
+  #begin(steps: readonly StoreStep[]): readonly StepOutcome[] | undefined {
     try {
-      this.#transaction(opened, () => {
-        // Cursors as of this transaction: it is what the fence stands on, whoever wrote last.
-        const cursors = new Map<ShardId, number>();
-        for (const [i, { shard, fromCursor, toCursor, rows }] of steps.entries()) {
-          const cursor = cursors.get(shard) ?? this.#cursorOf(opened, shard);
-          if (cursor !== fromCursor) {
-            outcomes.push({ kind: 'moved', cursor });
-            continue;
-          }
-          const into = this.#rows(shard);
-          for (const [j, [, value]] of rows.entries()) {
-            const key = keys[i]![j]!;
-            if (value === null) void into.remove(key);
-            else void into.put(key, bufferOf(value));
-          }
-          cursors.set(shard, toCursor);
-          outcomes.push({ kind: 'written' });
-        }
-        for (const [shard, cursor] of cursors) void opened.cursors.put(Buffer.from(shard), cursorBytes(cursor));
-      });
-      return outcomes;
+      this.#toBeProven();
+      return undefined;
     } catch (error) {
-      if (!isLmdbError(error)) throw error;
-      // Aborted as a whole: a step that was refused stays refused, the others were not written.
-      const failed: StepOutcome = { kind: 'failed', message: `LMDB: ${error.message}` };
-      return steps.map((_, i) => (outcomes[i]?.kind === 'moved' ? outcomes[i] : failed));
+      return steps.map(() => ({ kind: 'failed', message: `${this.#proofPath}: ${String(error)}` }));
     }
   }
 
-  reset(shard: ShardId, done: () => void): void {
-    const opened = this.#use();
-    const rows = this.#rows(shard);
-    this.#transaction(opened, () => {
-      rows.clearSync();
-      void opened.cursors.put(Buffer.from(shard), cursorBytes(0));
+  /** The thread died without an answer. All of its transaction is there or nothing, and the cursors say which. */
+  #outcomesOf(
+    steps: readonly StoreStep[],
+    before: ReadonlyMap<ShardId, number>,
+    { message }: WriterAnswer & { kind: 'died' },
+  ): StepOutcome[] {
+    const cursors = new Map(before);
+    const outcomes = steps.map(({ shard, fromCursor, toCursor }): StepOutcome => {
+      const cursor = cursors.get(shard)!;
+      if (cursor !== fromCursor) return { kind: 'moved', cursor };
+      cursors.set(shard, toCursor);
+      return { kind: 'written' };
     });
-    done();
+    const isWritten = [...cursors].some(([shard, to]) => to !== before.get(shard) && to === this.cursor(shard));
+    // Steps that move no cursor may be there and are called failed: to write them again changes nothing.
+    if (isWritten) return outcomes;
+    return outcomes.map((outcome) =>
+      outcome.kind === 'written' ? { kind: 'failed', message: `LMDB: ${message}` } : outcome,
+    );
+  }
+
+  reset(shard: ShardId, done: () => void): void {
+    this.#useForWriting();
+    const rows = this.#rows(shard);
+    this.#inTurn(() => {
+      const opened = this.#use();
+      this.#toBeProven();
+      opened.env.transactionSync(() => {
+        rows.clearSync();
+        void opened.cursors.put(Buffer.from(shard), cursorBytes(0));
+      });
+      done();
+    });
   }
 
   async checkpoint(): Promise<void> {
-    const before = this.#transactions;
-    await syncEnvironment(this.#use().env);
+    this.#useForWriting();
+    let before = 0;
+    await new Promise<void>((resolve, reject) => {
+      this.#inTurn(() => {
+        before = this.#transactions;
+        this.#syncing = syncEnvironment(this.#use());
+        this.#syncing.then(resolve, reject);
+      });
+    });
     if (this.#opened === undefined) return;
     // Rows that were written while it synced may be on the disk in part, in pages that older rows were on.
     const state = before === this.#transactions ? 'clean' : this.#proof.state;
@@ -210,20 +299,42 @@ export class LmdbStore implements Store {
     return this.#opened === undefined ? 0 : fs.statSync(this.#path).size;
   }
 
-  async close(): Promise<void> {
-    const opened = this.#opened;
-    if (opened === undefined) return;
+  close(): Promise<void> {
+    if (this.#opened === undefined) return Promise.resolve();
+    this.#closing ??= new Promise<void>((resolve) => this.#inTurn(resolve)).then(() => this.#close());
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const opened = this.#use();
     this.#opened = undefined;
-    await syncEnvironment(opened.env);
+    await this.#thread?.close();
+    await this.#syncing?.catch(() => undefined);
+    await syncEnvironment(opened);
     await opened.env.close();
     this.#prove({ ...this.#proof, state: 'clean', unclean: 0 });
   }
 
-  #transaction(opened: Opened, action: () => void): void {
-    // From here until the next checkpoint the disk may hold anything: that must be on the disk first.
+  /** Calls `action` when no write is under way in the thread and nobody waits before it. */
+  #inTurn(action: () => void): void {
+    if (this.#busy || this.#waiting.length > 0) this.#waiting.push(action);
+    else action();
+  }
+
+  #free(done: () => void): void {
+    this.#busy = false;
+    done();
+    while (!this.#busy && this.#waiting.length > 0) this.#waiting.shift()!();
+  }
+
+  /** Before each transaction. From then until the next checkpoint the disk may hold anything: that must be on the disk first. */
+  #toBeProven(): void {
     if (this.#proof.state === 'clean') this.#prove({ ...this.#proof, state: 'open' });
     this.#transactions++;
-    opened.env.transactionSync(action);
+  }
+
+  #at(): { readonly transaction: Transaction } | undefined {
+    return this.#snapshot === undefined ? undefined : { transaction: this.#snapshot };
   }
 
   /** A read that LMDB cannot answer has met broken pages: the next start shall not trust them, and this process ends. */
@@ -245,61 +356,51 @@ export class LmdbStore implements Store {
     this.#proof = proof;
   }
 
-  #cursorOf(opened: Opened, shard: ShardId): number {
-    const bytes = this.#reading(() => opened.cursors.getBinary(Buffer.from(shard)));
-    return bytes === undefined ? 0 : bytes.readDoubleLE(0);
-  }
-
   #rows(shard: ShardId): Rows {
     const rows = this.#use().shards.get(shard);
     invariant(rows !== undefined, `shard ${shard} is one of those that the store was opened with`);
     return rows;
   }
 
-  #use(): Opened {
+  #use(): Environment {
     invariant(this.#opened !== undefined, 'an LMDB store is used while it is open');
     return this.#opened;
+  }
+
+  #useForWriting(): void {
+    invariant(this.#opened !== undefined && this.#closing === undefined, 'an LMDB store is used while it is open');
   }
 }
 
 /** Among the cursors, whose keys begin with a digit: which log the rows are made from. */
 const LABEL = Buffer.from('log');
 
-function label(opened: Opened): string | undefined {
+function label(opened: Environment): string | undefined {
   return opened.cursors.getBinary(LABEL)?.toString('utf8');
 }
 
 function keyOf(rowKey: string): Buffer {
-  const key = Buffer.from(rowKey);
-  invariant(
-    key.length > 0 && key.length <= ROW_KEY_BYTES_MAX,
-    `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${key.length}`,
-  );
-  return key;
+  checkKey(rowKey);
+  return Buffer.from(rowKey);
 }
 
-function cursorBytes(cursor: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(cursor);
-  return bytes;
+function checkKey(rowKey: string): void {
+  // Most are short, and then nothing needs to be counted.
+  if (rowKey.length > 0 && rowKey.length * 3 <= ROW_KEY_BYTES_MAX) return;
+  const bytes = Buffer.byteLength(rowKey);
+  invariant(bytes > 0 && bytes <= ROW_KEY_BYTES_MAX, `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${bytes}`);
 }
 
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function packedStep({ shard, fromCursor, toCursor, rows }: StoreStep): PackedStep {
+  return { shard, fromCursor, toCursor, rows: rows.length };
 }
 
 /** Not in lmdb-js' types. It syncs in a thread of its own, also with noSync. */
-function syncEnvironment(env: RootDatabase<Buffer, Buffer>): Promise<void> {
+function syncEnvironment({ env }: Environment): Promise<void> {
   const syncing = env as unknown as { sync(done: (error?: Error | null) => void): void };
   return new Promise((resolve, reject) => {
     syncing.sync((error) => (error === undefined || error === null ? resolve() : reject(error)));
   });
-}
-
-/** lmdb-js throws plain errors: those of LMDB have a number as their code, or its name in their text. */
-function isLmdbError(error: unknown): error is Error {
-  if (!(error instanceof Error) || error instanceof CausewayError) return false;
-  return typeof (error as { code?: unknown }).code === 'number' || /\bMDB_|database/i.test(error.message);
 }
 
 function readBootId(): string {

@@ -5,6 +5,8 @@
 // - write() moves all rows of a step and the shard's cursor (a log offset) together, atomically, and only if the cursor
 //   stands at `fromCursor`: a deposed owner's step is refused (`moved`).
 // - Several shards' steps may share one transaction; their outcomes are separate.
+// - write(), reset(), checkpoint() and close() take effect in the order in which they were called. Until `done` reads see the rows and the cursor as
+//   they were before a write, from then on the new ones. The rows of a step are the store's until `done`: nobody changes them.
 // - cursor() after open() says up to which log offset the rows are *proven*. An implementation that cannot prove its rows
 //   (a crash without a checkpoint, another machine's files) answers 0 with no rows: the shard is rebuilt from the log.
 // - Callbacks may be called before the method returns. They never throw.

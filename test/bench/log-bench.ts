@@ -148,7 +148,7 @@ function benchFdatasync(root: string): object {
 async function benchStore(root: string, keys: number, rowsPerStep: number): Promise<object> {
   const directory = fs.mkdtempSync(join(root, 'store-'));
   try {
-    const store = new LmdbStore({ directory, logIdentity: 'bench' });
+    const store = new LmdbStore({ directory, logIdentity: 'bench', timers: system.timers, threadRowsMin: Infinity });
     await store.open(SHARDS);
     const value = Buffer.alloc(OP_BYTES, 7);
     const cursors = SHARDS.map(() => 0);

@@ -36,6 +36,14 @@ export function stepOf(
   };
 }
 
+export const LARGE_ROWS = 20_000;
+
+/** Every row of it says where its cursor went. */
+export function largeStep(shard: ShardId, fromCursor: number, toCursor: number): StoreStep {
+  const value = Buffer.from(`value ${toCursor}`);
+  return { shard, fromCursor, toCursor, rows: Array.from({ length: LARGE_ROWS }, (_, i) => [`k${i}`, value] as const) };
+}
+
 export function writeTo(store: Store, ...steps: StoreStep[]): Promise<readonly StepOutcome[]> {
   return new Promise((resolve) => store.write(steps, resolve));
 }
@@ -219,6 +227,90 @@ export function runStoreContract(name: string, makeHarness: () => Promise<StoreH
       const again = await reopen(harness);
       expect(await keysOf(again, SHARD_A)).toEqual(['a']);
       expect(again.cursor(SHARD_A)).toBe(1);
+    });
+
+    test('a large step: until it is done reads see the rows as they were, and from then on the new ones', async () => {
+      const { store } = await start();
+      await writeTo(store, largeStep(SHARD_A, 0, 1));
+      const keys = ['k0', `k${LARGE_ROWS - 1}`];
+      let done = false;
+      const outcomes = new Promise<readonly StepOutcome[]>((resolve) => {
+        store.write([largeStep(SHARD_A, 1, 2)], (of) => {
+          done = true;
+          // At once, in the same turn.
+          store.getMany(SHARD_A, keys, (values) => {
+            expect(values.map((value) => Buffer.from(value!).toString())).toEqual(['value 2', 'value 2']);
+            resolve(of);
+          });
+        });
+      });
+      while (!done) {
+        const values = await getFrom(store, SHARD_A, ...keys);
+        const [row] = await scanFrom(store, SHARD_A, 'k0', 'k1', 1);
+        const cursor = store.cursor(SHARD_A);
+        // It may have been done while this was asked.
+        if (!done) expect([values, String(row!.value), cursor]).toEqual([['value 1', 'value 1'], 'value 1', 1]);
+        await new Promise((resolve) => void setImmediate(resolve));
+      }
+      expect(await outcomes).toEqual([WRITTEN]);
+      expect(store.cursor(SHARD_A)).toBe(2);
+      const rows = await scanFrom(store, SHARD_A, 'k', 'l', 1e6);
+      expect(rows).toHaveLength(LARGE_ROWS);
+      expect(new Set(rows.map(({ value }) => String(value)))).toEqual(new Set(['value 2']));
+    });
+
+    test('writes take effect in their order, large ones, small ones, refused ones and resets', async () => {
+      const { store } = await start();
+      const order: string[] = [];
+      const named = async (name: string, of: Promise<unknown>): Promise<unknown> => {
+        const outcome = await of;
+        order.push(name);
+        return outcome;
+      };
+      const outcomes = await Promise.all([
+        named('large', writeTo(store, largeStep(SHARD_A, 0, 1), stepOf(SHARD_B, 0, 1, { a: 'b1' }))),
+        named('small', writeTo(store, stepOf(SHARD_A, 1, 2, { k0: 'small' }))),
+        named('refused', writeTo(store, largeStep(SHARD_A, 1, 3), stepOf(SHARD_B, 1, 2, { a: 'b2' }))),
+        named('behind it', writeTo(store, largeStep(SHARD_A, 2, 4))),
+        named('checkpoint', store.checkpoint()),
+        named('reset', resetOf(store, SHARD_B)),
+        named('again', writeTo(store, stepOf(SHARD_B, 0, 7, { a: 'again' }))),
+      ]);
+      expect(order.filter((name) => name !== 'checkpoint')).toEqual([
+        'large',
+        'small',
+        'refused',
+        'behind it',
+        'reset',
+        'again',
+      ]);
+      expect(outcomes).toEqual([
+        [WRITTEN, WRITTEN],
+        [WRITTEN],
+        [{ kind: 'moved', cursor: 2 }, WRITTEN],
+        [WRITTEN],
+        undefined,
+        undefined,
+        [WRITTEN],
+      ]);
+      expect([store.cursor(SHARD_A), store.cursor(SHARD_B)]).toEqual([4, 7]);
+      expect(await getFrom(store, SHARD_A, 'k0')).toEqual(['value 4']);
+      expect(await getFrom(store, SHARD_B, 'a')).toEqual(['again']);
+    });
+
+    test('closing waits for the writes under way', async () => {
+      const { harness, store } = await start();
+      const order: string[] = [];
+      const writes = [1, 2].map(async (to) => {
+        expect(await writeTo(store, largeStep(SHARD_A, to - 1, to))).toEqual([WRITTEN]);
+        order.push(`written ${to}`);
+      });
+      const closed = store.close().then(() => order.push('closed'));
+      await Promise.all([...writes, closed]);
+      expect(order).toEqual(['written 1', 'written 2', 'closed']);
+      const again = await reopen(harness);
+      expect(again.cursor(SHARD_A)).toBe(2);
+      expect(await getFrom(again, SHARD_A, 'k7')).toEqual(['value 2']);
     });
 
     test('a checkpoint changes nothing that can be read', async () => {

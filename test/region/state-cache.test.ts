@@ -1,6 +1,6 @@
 // The cache of key states in front of the store.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Digest } from '../../src/shard/digest.ts';
 import { OpsWriter } from '../../src/record/ops-writer.ts';
 import { stateKey } from '../../src/record/op.ts';
@@ -72,15 +72,11 @@ describe.each(['register-lww', 'register-mv'] as const)('%s', (type) => {
   }
 
   function isHere(cache: StateCache, name: string): boolean {
-    let here = true;
-    const { getMany } = MemoryStore.prototype;
-    MemoryStore.prototype.getMany = function (...args) {
-      here = false;
-      return getMany.apply(this, args);
-    };
+    const getMany = vi.spyOn(MemoryStore.prototype, 'getMany');
     if (type === 'register-lww') cache.registerAt(key(name));
     else cache.slotAt(key(name), type);
-    MemoryStore.prototype.getMany = getMany;
+    const here = getMany.mock.calls.length === 0;
+    getMany.mockRestore();
     return here;
   }
 

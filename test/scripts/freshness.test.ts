@@ -147,7 +147,11 @@ describe('what is compiled', () => {
   });
 
   test('compiled files whose source is gone are found, and only those', () => {
+    write('src/b.mjs', '');
     for (const name of ['a.js', 'a.js.map', 'a.d.ts', 'gone.js', 'gone.js.map', 'gone.d.ts', 'data.json']) {
+      write(`dist/src/${name}`, '');
+    }
+    for (const name of ['b.mjs', 'b.mjs.map', 'b.d.mts', 'gone.mjs', 'gone.mjs.map', 'gone.d.mts']) {
       write(`dist/src/${name}`, '');
     }
     write('dist/.tsbuildinfo', '');
@@ -155,7 +159,14 @@ describe('what is compiled', () => {
       leftovers(root)
         .map((path) => path.slice(root.length + 1))
         .toSorted(),
-    ).toEqual(['dist/src/gone.d.ts', 'dist/src/gone.js', 'dist/src/gone.js.map']);
+    ).toEqual([
+      'dist/src/gone.d.mts',
+      'dist/src/gone.d.ts',
+      'dist/src/gone.js',
+      'dist/src/gone.js.map',
+      'dist/src/gone.mjs',
+      'dist/src/gone.mjs.map',
+    ]);
   });
 });
 

@@ -5,11 +5,17 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { isCausewayError } from '../../src/errors/errors.ts';
+import type { Proof } from '../../src/store/lmdb-proof.ts';
 import { LmdbStore, type LmdbStoreOptions } from '../../src/store/lmdb.ts';
+import type { StepOutcome, StoreStep } from '../../src/store/store.ts';
+import { realSystem } from '../../src/system/real.ts';
 import {
   getFrom,
+  LARGE_ROWS,
+  largeStep,
   runStoreContract,
   scanFrom,
   SHARD_A,
@@ -21,6 +27,7 @@ import {
 } from '../contract/store.ts';
 
 const CHILD = join(dirname(fileURLToPath(import.meta.url)), 'lmdb-crash-main.ts');
+const { timers } = realSystem();
 const BOOT = 'boot-1';
 const OTHER_BOOT = 'boot-2';
 
@@ -36,17 +43,20 @@ function temporary(): string {
 }
 
 async function openIn(directory: string, options: Partial<LmdbStoreOptions> = {}): Promise<LmdbStore> {
-  const store = new LmdbStore({ directory, logIdentity: 'log/1', bootId: BOOT, ...options });
+  const store = new LmdbStore({ directory, logIdentity: 'log/1', bootId: BOOT, timers, ...options });
   await store.open(SHARDS);
   cleanups.push(() => store.close());
   return store;
 }
 
+interface Ended {
+  readonly signal: NodeJS.Signals | null;
+  readonly code: number | null;
+  readonly said: string;
+}
+
 /** Runs the child; how it ended. */
-function child(
-  directory: string,
-  ...doings: string[]
-): Promise<{ signal: NodeJS.Signals | null; code: number | null; said: string }> {
+function child(directory: string, ...doings: string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const process_ = spawn(process.execPath, ['--import', 'tsx', CHILD, directory, BOOT, ...doings], { stdio: 'pipe' });
     let said = '';
@@ -77,11 +87,17 @@ async function expectEmpty(store: LmdbStore, why: RegExp): Promise<void> {
   expect(await writeTo(store, stepOf(SHARD_A, 0, 1, { again: 'works' }))).toEqual([WRITTEN]);
 }
 
-runStoreContract('lmdb', () => {
-  const directory = temporary();
-  const make = (): LmdbStore => new LmdbStore({ directory, logIdentity: 'log/1' });
-  return Promise.resolve({ make, cleanup: () => Promise.resolve() });
-});
+for (const [name, threadRowsMin] of [
+  ['lmdb', undefined],
+  ['lmdb, each write in its thread', 0],
+] as const) {
+  runStoreContract(name, () => {
+    const directory = temporary();
+    const options = threadRowsMin === undefined ? {} : { threadRowsMin };
+    const make = (): LmdbStore => new LmdbStore({ directory, logIdentity: 'log/1', timers, ...options });
+    return Promise.resolve({ make, cleanup: () => Promise.resolve() });
+  });
+}
 
 describe('I11: rows are trusted', () => {
   test('after kill -9, while the machine runs on', async () => {
@@ -101,6 +117,122 @@ describe('I11: rows are trusted', () => {
     await killedAfter(directory, 'write', 'checkpoint');
     await expectRows(await openIn(directory, { bootId: OTHER_BOOT }), 1);
   }, 60_000);
+});
+
+describe('I11: a large step is there whole or not at all', () => {
+  /** Ends the child at several moments of a large step that follows a whole one; how often that step was there afterwards. */
+  async function endedIn(how: 'die-in-large' | 'exit-in-large', ended: (of: Ended) => void): Promise<void> {
+    const directory = temporary();
+    expect((await child(directory, 'large')).code).toBe(0);
+    for (const afterMs of [0, 30, 50, 70, 90, 150]) {
+      ended(await child(directory, `${how}:${afterMs}`));
+      const store = await openIn(directory);
+      expect(store.findings).toEqual([]);
+      const rows = await scanFrom(store, SHARD_A, 'k', 'l', 1e6);
+      expect(rows).toHaveLength(LARGE_ROWS);
+      const values = new Set(rows.map(({ value }) => String(value)));
+      expect(values).toEqual(new Set([`value ${store.cursor(SHARD_A)}`]));
+      await store.close();
+    }
+  }
+
+  test('after kill -9 in the middle of it', async () => {
+    await endedIn('die-in-large', ({ signal, said }) => expect([signal, said]).toEqual(['SIGKILL', said]));
+  }, 120_000);
+
+  test('after process.exit in the middle of it, which does not crash', async () => {
+    await endedIn('exit-in-large', ({ code, signal, said }) => expect([code, signal, said]).toEqual([0, null, said]));
+  }, 120_000);
+
+  test('when the process has nothing else to do, and ends by itself', async () => {
+    const directory = temporary();
+    expect(await child(directory, 'large', 'leave')).toMatchObject({ code: 0, signal: null });
+    expect((await openIn(directory)).cursor(SHARD_A)).toBe(2);
+  }, 60_000);
+
+  test('when its thread dies; the next write starts another', async () => {
+    const directory = temporary();
+    const store = await openIn(directory);
+    const other = await openIn(directory, { threadRowsMin: Infinity });
+    const posted = vi.spyOn(Worker.prototype, 'postMessage');
+    cleanups.push(() => posted.mockRestore());
+    const dying = (before: () => Promise<unknown>, ...steps: StoreStep[]): Promise<readonly StepOutcome[]> => {
+      posted.mockImplementationOnce(function (this: Worker) {
+        // What it cannot read ends it.
+        void before().then(() => this.postMessage({ kind: 'write' }));
+      });
+      return writeTo(store, ...steps);
+    };
+    const died: unknown = {
+      kind: 'failed',
+      message: expect.stringMatching(/^LMDB: the thread that writes ended with code 1: TypeError/),
+    };
+    const refused = stepOf(SHARD_B, 9, 10, {});
+    const nothing = (): Promise<void> => Promise.resolve();
+    expect(await dying(nothing, largeStep(SHARD_A, 0, 1), refused)).toEqual([died, { kind: 'moved', cursor: 0 }]);
+    expect(await writeTo(store, largeStep(SHARD_A, 0, 1))).toEqual([WRITTEN]);
+    // It dies after it has written and before it has said so.
+    const large = largeStep(SHARD_A, 1, 2);
+    expect(await dying(() => writeTo(other, large), large, refused)).toEqual([WRITTEN, { kind: 'moved', cursor: 0 }]);
+    expect(await getFrom(store, SHARD_A, 'k0')).toEqual(['value 2']);
+    // Somebody else wrote.
+    expect(await dying(() => writeTo(other, stepOf(SHARD_A, 2, 5, {})), largeStep(SHARD_A, 2, 3))).toEqual([died]);
+    expect(await writeTo(store, largeStep(SHARD_A, 2, 3))).toEqual([{ kind: 'moved', cursor: 5 }]);
+  });
+});
+
+describe('a large step', () => {
+  test('does not hold the event loop', async () => {
+    const store = await openIn(temporary());
+    let turns = 0;
+    let done = false;
+    const turn = (): void => {
+      turns++;
+      if (!done) setImmediate(turn);
+    };
+    setImmediate(turn);
+    let timeouts = 0;
+    const timer = setInterval(() => timeouts++, 1);
+    expect(await writeTo(store, largeStep(SHARD_A, 0, 1))).toEqual([WRITTEN]);
+    done = true;
+    clearInterval(timer);
+    // One for each thousand rows that are packed, and more while the thread writes them.
+    expect(turns).toBeGreaterThan(LARGE_ROWS / 1000);
+    expect(timeouts).toBeGreaterThan(0);
+  });
+
+  test('runs in a thread that is gone after closing; small ones need none', async () => {
+    const resources = (): string[] => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort');
+    const before = resources();
+    const started = vi.spyOn(Worker.prototype, 'postMessage');
+    cleanups.push(() => started.mockRestore());
+    const store = await openIn(temporary());
+    await writeTo(store, stepOf(SHARD_A, 0, 1, { a: '1' }));
+    expect(started.mock.calls.length).toBe(0);
+    await writeTo(store, largeStep(SHARD_A, 1, 2));
+    await writeTo(store, largeStep(SHARD_A, 2, 3));
+    expect(new Set(started.mock.contexts).size).toBe(1);
+    await store.close();
+    expect((started.mock.contexts[0] as Worker).threadId).toBe(-1);
+    expect(resources()).toEqual(before);
+  });
+
+  test('I11: a checkpoint that it comes into proves nothing that follows', async () => {
+    const directory = temporary();
+    const proof = (): unknown => (JSON.parse(fs.readFileSync(join(directory, 'proof.json'), 'utf8')) as Proof).state;
+    const store = await openIn(directory);
+    await writeTo(store, largeStep(SHARD_A, 0, 1));
+    const first = writeTo(store, largeStep(SHARD_A, 1, 2));
+    await store.checkpoint();
+    await first;
+    expect(proof()).toBe('clean');
+    const second = writeTo(store, largeStep(SHARD_A, 2, 3));
+    expect(proof()).toBe('clean');
+    await second;
+    expect(proof()).toBe('open');
+    await store.checkpoint();
+    expect(proof()).toBe('clean');
+  });
 });
 
 describe('I11: rows are dropped', () => {
@@ -224,13 +356,18 @@ describe('I11: rows are dropped', () => {
   }, 120_000);
 });
 
-describe('I12: without space', () => {
+describe.each([
+  ['', undefined],
+  [', in the thread', 0],
+] as const)('I12: without space%s', (_, threadRowsMin) => {
+  const options = threadRowsMin === undefined ? {} : { threadRowsMin };
+
   test('a step fails, the rows stay as they were, and the next one works when there is space', async ({ skip }) => {
     const mountPoint = temporary();
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mountPoint], { encoding: 'utf8' });
     if (mounted.status !== 0) skip(`no tmpfs can be mounted here: ${mounted.stderr ?? mounted.error?.message}`);
     cleanups.push(() => void spawnSync('umount', [mountPoint]));
-    const store = await openIn(join(mountPoint, 'store'));
+    const store = await openIn(join(mountPoint, 'store'), options);
     await writeTo(store, stepOf(SHARD_B, 0, 1, { kept: 'b' }));
     const rows = (i: number): Record<string, string> =>
       Object.fromEntries(Array.from({ length: 20 }, (_, k) => [`k${i}-${k}`, 'x'.repeat(1000)]));
@@ -259,7 +396,7 @@ describe('I12: without space', () => {
   });
 
   test('the map grows with the rows', async () => {
-    const store = await openIn(temporary());
+    const store = await openIn(temporary(), options);
     const rows = Array.from({ length: 64 }, (_, i) => [`k${i}`, Buffer.alloc(1 << 20, i)] as const);
     await new Promise<void>((resolve) =>
       store.write([{ shard: SHARD_A, fromCursor: 0, toCursor: 1, rows }], () => resolve()),

@@ -163,7 +163,7 @@ export function scanImports(text: string): Import[] {
 /** Every .ts file below `folder` of the repository at `root`. */
 export function readSources(root: string, folder: string): Sources {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.m?[jt]s$/.test(name))
     .toSorted();
   return new Map(
     names.map((name) => [

@@ -81,7 +81,7 @@ export const RULES: LayerRules = {
   },
 
   vendors: {
-    lmdb: ['src/store/lmdb.ts', 'src/log/lmdb.ts'],
+    lmdb: ['src/store/lmdb.ts', 'src/store/lmdb-environment.mjs'],
     '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],
     'grpc-health-check': ['src/api/**'],
   },

@@ -62,6 +62,8 @@ export class RegisterOps {
   /** The batch is durable. Returns by how much the number of keys with a value grows; `due` hears of places with something to collect. */
   land(sums: LaneSums, landed: number[], due: (place: number) => void): number {
     const { table, ops, places, first } = this;
+    // They were near when the batch was taken, and a few thousand others have been since.
+    table.bringNear(places);
     let grown = 0;
     for (let i = 0; i < places.length; i++) {
       const place = places[i]!;

@@ -221,9 +221,18 @@ class Direction {
     to.on('drain', () => this.#regulate());
   }
 
-  /** For what is taken from now on. */
+  /** A wire that is no longer narrow lets go at once what had queued up before it. */
   set quality(quality: Quality) {
     this.#quality = quality;
+    if (quality.bytesPerSecond === Infinity) {
+      const latestMs = performance.now() + quality.delayMs + quality.jitterMs;
+      this.#queue = this.#queue.map(({ dueMs, chunk }) => ({ dueMs: Math.min(dueMs, latestMs), chunk }));
+      this.#lastDueMs = Math.min(this.#lastDueMs, latestMs);
+      this.#freeMs = 0;
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#arm();
+    }
     this.#regulate();
   }
 

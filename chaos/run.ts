@@ -106,13 +106,17 @@ async function play(
     try {
       await scenario.script(script);
       await script.reach(1);
+    } catch (error) {
+      if (error instanceof ScenarioUnavailable) throw error;
+      // What happened until then is judged all the same.
+      recorder.trouble(`the scenario: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     } finally {
       await script.healAll();
     }
     const trafficToMs = recorder.nowMs();
     say('the traffic ends; waiting for the last answers and equal digests');
     await traffic.stopWriting();
-    await converge(stage, recorder);
+    await converge(stage, scenario.agreeing?.(CHAOS_REGIONS) ?? CHAOS_REGIONS, recorder);
     await traffic.finish();
     say('reading everything in every region');
     await finalReads(stage, recorder);
@@ -127,9 +131,9 @@ function smallDisksOf(scenario: Scenario): readonly string[] {
   return scenario.smallDisks?.(CHAOS_REGIONS) ?? [];
 }
 
-async function converge(stage: Stage, recorder: Recorder): Promise<void> {
+async function converge(stage: Stage, regions: readonly string[], recorder: Recorder): Promise<void> {
   const fromMs = recorder.nowMs();
-  const admins = stage.cluster.regions.map(({ address }) => adminClient(address, { deadlineMs: DIGEST_MS_MAX }));
+  const admins = regions.map((name) => adminClient(stage.region(name).address, { deadlineMs: DIGEST_MS_MAX }));
   let afterMs: number | undefined;
   try {
     while (afterMs === undefined && recorder.nowMs() - fromMs < CONVERGE_PATIENCE_MS) {

@@ -22,6 +22,7 @@ export class SmallDisk {
   readonly directory: string;
   readonly #onExit = (): void => this.unmount();
   #mounted = true;
+  #full = false;
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -35,8 +36,13 @@ export class SmallDisk {
     return new SmallDisk(directory);
   }
 
+  get isFull(): boolean {
+    return this.#full;
+  }
+
   /** Until not a byte more goes onto it. What is there stays. */
   fill(): void {
+    this.#full = true;
     const file = openSync(join(this.directory, BALLAST), 'a');
     try {
       for (let block = BLOCK; block.length > 0;) {
@@ -54,6 +60,7 @@ export class SmallDisk {
 
   /** What fill() put there goes. */
   free(): void {
+    this.#full = false;
     rmSync(join(this.directory, BALLAST), { force: true });
   }
 

@@ -2,7 +2,7 @@
 // Owns: all of it, from the first port to the last file. heal() makes everything whole; stop() leaves nothing behind.
 
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Cluster, type RegionProcess } from '../../demo/processes.ts';
 import { regionReady } from '../../demo/region-client.ts';
 import { SmallDisk } from './small-disk.ts';
@@ -11,8 +11,8 @@ import { Wires } from './wires.ts';
 const MEBIBYTE = 1024 * 1024;
 /** Room for a minute's log and store of the traffic here, with some to spare. */
 const SMALL_DISK_MIB = 96;
-/** Segments and what a store sets aside must fit onto a small disk. */
-const SEGMENT_BYTES = 4 * MEBIBYTE;
+/** A log writes on into what it has set aside already: small segments run into a full disk soon. */
+const SEGMENT_BYTES = 2 * MEBIBYTE;
 
 export interface StageOptions {
   readonly regions: readonly string[];
@@ -41,7 +41,9 @@ export class Stage {
 
   /** Returns when every region takes reads and writes. On failure nothing is left behind. */
   static async start(options: StageOptions): Promise<Stage> {
-    const { regions, namespace, collections, directory, maxSkewMs, delayMs } = options;
+    const { regions, namespace, collections, maxSkewMs, delayMs } = options;
+    // A relative path in a config file is one from that file.
+    const directory = resolve(options.directory);
     mkdirSync(directory, { recursive: true });
     const wires = new Wires(delayMs);
     const disks = new Map<string, SmallDisk>();

@@ -60,7 +60,7 @@ export function clientOp(
 export function intentOf(intent: WriteIntent): MergeIntent {
   switch (intent.kind) {
     case 'put':
-      return { kind: 'put', value: Buffer.from(intent.value) };
+      return { kind: 'put', value: Buffer.from(intent.value.padEnd(intent.bytes ?? 0)) };
     case 'delete':
       return intent;
     case 'increment':
@@ -102,5 +102,5 @@ export function viewRecord(view: View): ViewRecord {
 }
 
 function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString().trimEnd();
 }

@@ -3,7 +3,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { msOfStamp } from '../../src/clock/hlc.ts';
-import { keyName } from './names.ts';
+import { keyName, regionOf } from './names.ts';
 import {
   HISTORY_FORMAT,
   type ConflictsRecord,
@@ -63,6 +63,7 @@ export class Recording {
   readonly troubles: readonly TroubleRecord[];
   /** Region → shard → its log. */
   readonly logs: ReadonlyMap<string, ReadonlyMap<string, readonly LogEntry[]>>;
+  #heldFrom: ReadonlyMap<string, number> | undefined;
   /** Region → `collection/key` → what it reads as at the end. */
   readonly finals: ReadonlyMap<string, ReadonlyMap<string, ViewRecord>>;
 
@@ -131,7 +132,22 @@ export class Recording {
    * `shard origin` → the first seq that is stamped so far ahead that no other region may take it. From there on the origin's stream stands
    * still everywhere else.
    */
-  heldFrom(): ReadonlyMap<string, number> {
+  get heldFrom(): ReadonlyMap<string, number> {
+    return (this.#heldFrom ??= this.#findHeld());
+  }
+
+  /** Regions whose ops are not taken elsewhere any more, until they are cured. */
+  get heldRegions(): ReadonlySet<string> {
+    return new Set([...this.heldFrom.keys()].map((stream) => regionOf(stream.split(' ')[1]!)));
+  }
+
+  /** Is the op, as acknowledged, in the part of its origin's stream that other regions hold back? */
+  isHeld({ tries, version }: RecordedOp): boolean {
+    const shard = tries.find((each) => each.version === version)?.shard ?? '';
+    return version !== undefined && version.seq >= (this.heldFrom.get(`${shard} ${version.origin}`) ?? Infinity);
+  }
+
+  #findHeld(): Map<string, number> {
     const held = new Map<string, number>();
     const lastMs = this.run.startedAtMs + (this.end?.endMs ?? 0);
     for (const shards of this.logs.values()) {

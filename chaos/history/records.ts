@@ -33,7 +33,8 @@ export interface VersionRecord {
 
 /** As the client's intents, in text. Values are unique in a run, so that a read tells whose write it saw. */
 export type WriteIntent =
-  | { readonly kind: 'put'; readonly value: string }
+  /** `bytes`: made so long with spaces, which histories leave out. */
+  | { readonly kind: 'put'; readonly value: string; readonly bytes?: number }
   | { readonly kind: 'delete' }
   | { readonly kind: 'increment'; readonly by: number }
   | { readonly kind: 'set-add'; readonly elements: readonly string[] }

@@ -87,6 +87,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'poison-stamp',
     says: 'a region that is alone stamps a year ahead: its stream is held everywhere else, all others flow',
+    // Its origin has to be closed, which is an operator's command that does not exist yet.
+    agreeing: (regions) => regions.slice(0, 2),
     script: async (play) => {
       const victim = play.regions[2]!;
       await play.reach(0.25);

@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { SeededRandom } from '../sim/random.ts';
 import type { Stage } from '../cluster/stage.ts';
 import type { Recorder } from '../history/recorder.ts';
+import { BulkWriter } from './bulk.ts';
 import { Circle } from './circles.ts';
 import { Resident, RovingConsumer } from './consumers.ts';
 import type { Desk, Worker } from './desk.ts';
@@ -40,6 +41,7 @@ export class Traffic {
       this.#writers.push(new SteadyProducer(...named('producer'), home));
       this.#writers.push(new Retrier(...named('retrier'), home));
       this.#writers.push(new RoamingSession(...named('roamer'), home));
+      if (stage.disk(home) !== undefined) this.#writers.push(new BulkWriter(...named('bulk'), home));
       this.#watchers.push(new Resident(desk(home), home), new Sampler(desk(home), home));
     }
     this.#writers.push(new Circle(desk('circle'), 'circle'));

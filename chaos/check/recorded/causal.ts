@@ -23,6 +23,7 @@ const NODES_MAX = 200;
 export const causal: Check = {
   name: 'causal',
   promise: 'small histories of several sessions have none of the patterns that causal convergence forbids',
+  anyTime: true,
   judge: (recording, found) => {
     const histories = new Map<string, Node[]>();
     for (const call of recording.calls) {

@@ -10,6 +10,7 @@ import { convergence } from './convergence.ts';
 import { counters } from './counters.ts';
 import { deleted } from './deleted.ts';
 import { feeds } from './feeds.ts';
+import { held } from './held.ts';
 import { idempotency } from './idempotency.ts';
 import { lag } from './lag.ts';
 import { registers } from './registers.ts';
@@ -20,6 +21,7 @@ import { values } from './values.ts';
 const run: Check = {
   name: 'run',
   promise: 'the run came to its end, and its clients worked',
+  anyTime: true,
   judge: (recording, found) => {
     if (recording.end === undefined) found('the history has no end: the run was broken off');
     for (const { atMs, what } of recording.troubles) found(`at ${Math.round(atMs)} ms: ${what}`);
@@ -39,6 +41,7 @@ const CHECKS: readonly Check[] = [
   idempotency,
   feeds,
   conflicts,
+  held,
   convergence,
   availability,
   lag,

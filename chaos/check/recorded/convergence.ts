@@ -1,7 +1,6 @@
 // I3: when everything has healed, all regions agree, soon. A region whose stream is held for its stamps agrees with nobody until it is
 // cured; the others agree all the same.
 
-import { regionOf } from '../../history/names.ts';
 import type { Check } from './check.ts';
 
 export const convergence: Check = {
@@ -13,7 +12,7 @@ export const convergence: Check = {
     if (converged?.afterMs === undefined) found('the digests did not become equal');
     else if (converged.afterMs > convergeMsMax)
       found(`the digests were equal ${converged.afterMs} ms after healing; ${convergeMsMax} ms are promised`);
-    const held = new Set([...recording.heldFrom().keys()].map((stream) => regionOf(stream.split(' ')[1]!)));
+    const held = recording.heldRegions;
     const [first, ...others] = recording.digests.filter(({ region }) => !held.has(region));
     let looked = 0;
     for (const other of others) {

@@ -15,7 +15,6 @@ export const counters: Check = {
   name: 'counters',
   promise: 'a counter is the sum of its acknowledged increments, give or take those that may have happened',
   judge: (recording, found) => {
-    const held = new Set(recording.heldFrom().keys());
     const bounds = new Map<string, Bounds>();
     for (const op of recording.ops.values()) {
       const { collection, key, intent } = op.first;
@@ -24,10 +23,8 @@ export const counters: Check = {
       bounds.set(key, bound);
       if (op.outcome === 'failed') continue;
       const by = BigInt(intent.by);
-      const shard = op.tries.find((each) => each.shard !== undefined)?.shard ?? '';
-      // An origin that is held somewhere may or may not be counted there, from some seq on.
-      const unsure =
-        op.outcome === 'maybe' || isExcused(recording, op) || held.has(`${shard} ${op.version?.origin ?? ''}`);
+      // What other regions hold back counts in its own.
+      const unsure = op.outcome === 'maybe' || isExcused(recording, op) || recording.isHeld(op);
       if (!unsure) bound.definite += by;
       else if (by < 0n) bound.below += by;
       else bound.above += by;

@@ -29,11 +29,6 @@ export const deleted: Check = {
         else element.removes.push(op);
       }
     }
-    const held = recording.heldFrom();
-    const isHeld = (op: RecordedOp): boolean => {
-      const shard = op.tries.find(({ shard: told }) => told !== undefined)?.shard ?? '';
-      return op.version !== undefined && held.has(`${shard} ${op.version.origin}`);
-    };
     let [looked, resurrected] = [0, 0];
     for (const [key, ofKey] of elements) {
       for (const region of recording.regions) {
@@ -45,7 +40,7 @@ export const deleted: Check = {
             if (there.has(name)) found(`${region}: set ${key} has ${name}, which was not added`);
             continue;
           }
-          if ([add, ...removes].some((op) => isHeld(op) || isExcused(recording, op))) continue;
+          if ([add, ...removes].some((op) => recording.isHeld(op) || isExcused(recording, op))) continue;
           if (removes.some((remove) => hadSeen(remove, add))) {
             if (there.has(name)) {
               resurrected++;

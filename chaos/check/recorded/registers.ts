@@ -2,7 +2,7 @@
 // have happened can stand instead. By the clients' facts alone: versions are those of the acknowledgements.
 
 import { compareVersions } from '../../../src/record/ids.ts';
-import { dotText, keyName, versionOf } from '../../history/names.ts';
+import { dotText, keyName, regionOf, versionOf } from '../../history/names.ts';
 import type { RecordedOp, Recording } from '../../history/recording.ts';
 import { isExcused } from './acknowledged.ts';
 import type { Check } from './check.ts';
@@ -20,8 +20,8 @@ export const registers: Check = {
       else some.push(op);
     }
     for (const [key, ops] of byKey) {
-      const winner = winnerOf(recording, ops);
       for (const region of recording.regions) {
+        const winner = winnerOf(recording, region, ops);
         const view = recording.finals.get(region)?.get(keyName('registers', key));
         const problem =
           view?.type === 'register-lww' ? problemOf(view, ops, winner) : problemOfAbsence(recording, ops, winner);
@@ -32,14 +32,12 @@ export const registers: Check = {
   },
 };
 
-/** The acknowledged write with the highest version; those that may be gone or held elsewhere do not count. */
-function winnerOf(recording: Recording, ops: readonly RecordedOp[]): RecordedOp | undefined {
-  const held = recording.heldFrom();
+/** The acknowledged write with the highest version; those that may be gone, or that other regions hold back, do not count. */
+function winnerOf(recording: Recording, region: string, ops: readonly RecordedOp[]): RecordedOp | undefined {
   let winner: RecordedOp | undefined;
   for (const op of ops) {
     if (op.version === undefined || isExcused(recording, op)) continue;
-    const shard = op.tries.find(({ shard: told }) => told !== undefined)?.shard ?? '';
-    if (op.version.seq >= (held.get(`${shard} ${op.version.origin}`) ?? Infinity)) continue;
+    if (regionOf(op.version.origin) !== region && recording.isHeld(op)) continue;
     if (winner === undefined || compareVersions(versionOf(op.version), versionOf(winner.version!)) > 0) winner = op;
   }
   return winner;

@@ -40,6 +40,7 @@ class Session {
 export const sessions: Check = {
   name: 'sessions',
   promise: 'sessions that roam read their writes, never read backwards, and write above all that they have seen',
+  anyTime: true,
   judge: (recording, found) => {
     const shardOf = new Map<string, string>();
     for (const { collection, key, shard } of recording.writes)

@@ -45,7 +45,10 @@ describe('run', () => {
   test('a history without its end, and a client that broke down', () => {
     const b = new Bench();
     b.isWhole = false;
+    b.put('k', 'v', { in: [] });
     expect(b.findings('run')).toMatch(/broken off/);
+    // What was not read at the end is not lost.
+    expect(b.findings('acknowledged')).toBe('');
     const c = new Bench();
     c.records.push({ kind: 'trouble', atMs: 5, what: 'a client ended: why not' });
     expect(c.findings('run')).toMatch(/why not/);
@@ -119,19 +122,6 @@ describe('acknowledged', () => {
     d.fault({ wipes: [US] });
     d.put('k', 'v', { in: [] });
     expect(d.findings('acknowledged')).toMatch(/is not in eu, us/);
-  });
-
-  test('I5: an op that is stamped a year ahead stays where it is', () => {
-    const poisoned = (where: readonly string[]): Bench => {
-      const b = new Bench();
-      const version = b.version(EU, YEAR_MS);
-      b.put('k', 'v', { version, in: where });
-      return b;
-    };
-    expect(poisoned([EU]).findings('acknowledged')).toBe('');
-    expect(poisoned([EU, US]).findings('acknowledged')).toMatch(
-      /us took eu~1:1 .*, which is stamped far in the future/,
-    );
   });
 
   test('time to be in all regions', () => {
@@ -609,6 +599,29 @@ describe('conflicts', () => {
     expect(b.findings('conflicts')).toBe('');
     b.conflicts.get(EU)!.push(entry(loser, winner));
     expect(b.findings('conflicts')).toMatch(/which is no conflict/);
+  });
+});
+
+describe('held', () => {
+  const poisoned = (where: readonly string[], alarms: readonly string[]): Bench => {
+    const b = new Bench();
+    const version = b.version(EU, YEAR_MS);
+    b.put('k', 'v', { version, in: where });
+    b.final('registers/k', register('v', version), where);
+    b.records.push({ kind: 'sample', region: US, atMs: 20, state: 'ready', lagMs: {}, alarms });
+    return b;
+  };
+
+  test('I5: an op that is stamped a year ahead stays where it is, and is no loss elsewhere', () => {
+    expect(poisoned([EU], ['clock-hold']).findings()).toBe('');
+    expect(poisoned([EU, US], ['clock-hold']).findings('held')).toMatch(/us took eu~1:1 .*, which is stamped far/);
+  });
+
+  test('I5: nobody was told, or another clock was pushed', () => {
+    expect(poisoned([EU], []).findings('held')).toMatch(/us raised no alarm/);
+    const b = poisoned([EU], ['clock-hold']);
+    b.put('k', 'w', { region: US, version: b.version(US, YEAR_MS), in: [US] });
+    expect(b.findings('held')).toMatch(/eu and us stamp far in the future/);
   });
 });
 

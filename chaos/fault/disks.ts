@@ -1,13 +1,13 @@
 // What happens to disks: full, or gone.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { regionReady } from '../../demo/region-client.ts';
+import { adminClient } from '../../src/client/index.ts';
 import type { Stage } from '../cluster/stage.ts';
 import { smallDiskUnavailable } from '../cluster/small-disk.ts';
 import { always, waysOf, type Fault } from './fault.ts';
 
-const BITE_MS_MAX = 20_000;
-const BITE_LOOK_MS = 50;
+const CHANGE_MS_MAX = 30_000;
+const LOOK_MS = 50;
 
 /** Not a byte more goes onto the region's disk. Healed by making room. */
 export function diskFull(stage: Stage, region: string): Fault {
@@ -19,27 +19,40 @@ export function diskFull(stage: Stage, region: string): Fault {
     available: () =>
       smallDiskUnavailable() ?? (stage.disk(region) === undefined ? `${region} has no disk of its own` : undefined),
     inject: async () => {
-      stage.disk(region)!.fill();
-      await bitten(stage, region);
+      const disk = stage.disk(region)!;
+      disk.fill();
+      try {
+        await stateBecomes(stage, region, (state) => state !== 'ready');
+      } catch (error) {
+        disk.free();
+        throw error;
+      }
       return async () => {
-        stage.disk(region)!.free();
+        disk.free();
         const process = stage.region(region);
         // A node may have given up on its log; then it is started again, as whoever runs it would.
         if (!process.running) process.spawn();
         await process.ready();
+        await stateBecomes(stage, region, (state) => state === 'ready');
       };
     },
   };
 }
 
-/** Until the region takes no writes. What its log had set aside it may still fill; with bulky writers (chaos/traffic/bulk.ts) that is soon. */
-async function bitten(stage: Stage, region: string): Promise<void> {
-  const { address } = stage.region(region);
-  for (const untilMs = performance.now() + BITE_MS_MAX; performance.now() < untilMs;) {
-    if (!(await regionReady(address))) return;
-    await sleep(BITE_LOOK_MS);
+/** A region whose disk is full goes on reading, so it is asked what it says of itself. It writes on into what its log had set aside; with
+ *  bulky writers (chaos/traffic/bulk.ts) that is not for long. */
+async function stateBecomes(stage: Stage, region: string, isWanted: (state: string) => boolean): Promise<void> {
+  const admin = adminClient(stage.region(region).address);
+  let state = 'unknown';
+  try {
+    for (const untilMs = performance.now() + CHANGE_MS_MAX; performance.now() < untilMs; await sleep(LOOK_MS)) {
+      ({ state } = await admin.status().catch(() => ({ state: 'down' })));
+      if (isWanted(state)) return;
+    }
+  } finally {
+    admin.close();
   }
-  throw new Error(`${region} takes writes ${BITE_MS_MAX / 1000} s after its disk was filled`);
+  throw new Error(`${region} is still ${state} after ${CHANGE_MS_MAX / 1000} s`);
 }
 
 /** The process is killed and everything on its disk is gone. Healed by starting it with an empty one. */

@@ -64,6 +64,7 @@ export class Recording {
   /** Region → shard → its log. */
   readonly logs: ReadonlyMap<string, ReadonlyMap<string, readonly LogEntry[]>>;
   #heldFrom: ReadonlyMap<string, number> | undefined;
+  #arrivedIn: Map<number, Set<string>> | undefined;
   /** Region → `collection/key` → what it reads as at the end. */
   readonly finals: ReadonlyMap<string, ReadonlyMap<string, ViewRecord>>;
 
@@ -134,6 +135,17 @@ export class Recording {
    */
   get heldFrom(): ReadonlyMap<string, number> {
     return (this.#heldFrom ??= this.#findHeld());
+  }
+
+  /** Regions whose feed has shown the op. */
+  arrivedIn(op: number): ReadonlySet<string> {
+    if (this.#arrivedIn === undefined) {
+      this.#arrivedIn = new Map();
+      for (const { region, ops } of this.arrivals) {
+        for (const each of ops) this.#arrivedIn.set(each, (this.#arrivedIn.get(each) ?? new Set()).add(region));
+      }
+    }
+    return this.#arrivedIn.get(op) ?? new Set();
   }
 
   /** Regions whose ops are not taken elsewhere any more, until they are cured. */

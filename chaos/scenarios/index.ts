@@ -28,7 +28,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'split-brain',
     says: 'one region is cut off from the others, then all from each other; every side goes on writing',
-    limits: (regions) => ({ unavailableMsMax: Object.fromEntries(regions.map((region) => [region, 1000])) }),
+    limits: (regions) => ({ unavailableMsMax: Object.fromEntries(regions.map((region) => [region, 2000])) }),
     script: async (play) => {
       await play.between(0.15, 0.45, isolate(play.stage, play.regions[1]!, 'blackhole'));
       await play.between(0.55, CALM_FROM, shatter(play.stage, 'reset'));

@@ -90,14 +90,16 @@ export const acknowledged: Check = {
   },
 };
 
-/** May what was acknowledged be gone? Only if its region lost its disk and no other region had been asked to have it. */
+/** May what was acknowledged be gone? Only if its region lost its disk, no other region had been asked to have it, and none has shown it. */
 export function isExcused(recording: Recording, op: RecordedOp): boolean {
   const elsewhere = op.tries.some(
     ({ outcome, code, otherRegions = 0 }) => outcome === 'ok' && code === undefined && otherRegions > 0,
   );
   if (elsewhere) return false;
-  if (op.version !== undefined) return recording.lostItsDisk(regionOf(op.version.origin));
-  return recording.faults.some(({ wipes }) => wipes.length > 0);
+  const { version } = op;
+  if (version === undefined) return recording.faults.some(({ wipes }) => wipes.length > 0);
+  const region = regionOf(version.origin);
+  return recording.lostItsDisk(region) && [...recording.arrivedIn(op.op)].every((each) => each === region);
 }
 
 function nameOf({ op, first }: RecordedOp): string {

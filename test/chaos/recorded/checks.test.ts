@@ -118,6 +118,14 @@ describe('acknowledged', () => {
     c.fault({ wipes: [EU] });
     c.put('k', 'v', { in: [], otherRegions: 1 });
     expect(c.findings('acknowledged')).toMatch(/is not in eu, us/);
+    // Another region has shown it, so it was not the only disk.
+    const e = new Bench();
+    e.fault({ wipes: [EU] });
+    const op = e.put('k', 'v', { in: [] });
+    e.arrival(EU, 15, op);
+    expect(e.findings('acknowledged')).toBe('');
+    e.arrival(US, 25, op);
+    expect(e.findings('acknowledged')).toMatch(/is not in eu, us/);
     const d = new Bench();
     d.fault({ wipes: [US] });
     d.put('k', 'v', { in: [] });

@@ -5,11 +5,11 @@ import type { SeededRandom } from '../sim/random.ts';
 import type { Write } from './desk.ts';
 
 const SHARED_REGISTERS = 24;
-const SHARED_SIBLINGS = 8;
+const SHARED_SIBLINGS = 3;
 const COUNTERS = 8;
 const MAPS = 12;
 const FIELDS = 6;
-/** Sets and maps are taken up by later ones after so many of a client's writes, which keeps views small. */
+/** Sets, maps and siblings are followed by others after so many of a client's writes, which keeps views and their check small. */
 const WRITES_PER_ERA = 80;
 const INCREMENT_MAX = 9;
 
@@ -47,7 +47,7 @@ export class Choices {
         : { collection: 'registers', key, intent: { kind: 'put', value } };
     }
     if (dice < 0.47) {
-      const key = `shared-${random.below(SHARED_SIBLINGS)}`;
+      const key = `shared-${era}-${random.below(SHARED_SIBLINGS)}`;
       return random.chance(0.1)
         ? { collection: 'siblings', key, intent: { kind: 'delete' } }
         : { collection: 'siblings', key, intent: { kind: 'put', value } };

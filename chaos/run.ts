@@ -7,6 +7,7 @@ import { adminClient } from '../src/client/index.ts';
 import { digestsEqual } from '../demo/region-client.ts';
 import { judge } from './check/recorded/checks.ts';
 import type { Verdict } from './check/recorded/check.ts';
+import { smallDiskUnavailable } from './cluster/small-disk.ts';
 import { Stage } from './cluster/stage.ts';
 import { Recorder } from './history/recorder.ts';
 import { Recording } from './history/recording.ts';
@@ -46,6 +47,7 @@ export interface RunResult {
 /** Throws ScenarioUnavailable when this machine cannot do what the scenario needs. */
 export async function runScenario(options: RunOptions): Promise<RunResult> {
   const { scenario, minutes, seed, folder, say } = options;
+  const smallDisks = smallDisksOf(scenario, say);
   mkdirSync(join(folder, '..'), { recursive: true });
   mkdirSync(folder);
   const recorder = new Recorder(join(folder, HISTORY_FILE));
@@ -62,7 +64,7 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
   });
   const cluster = join(folder, 'cluster');
   try {
-    await play(options, recorder, cluster);
+    await play(options, smallDisks, recorder, cluster);
   } catch (error) {
     if (error instanceof ScenarioUnavailable) {
       await recorder.close();
@@ -83,6 +85,7 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
 
 async function play(
   { scenario, minutes, seed, say }: RunOptions,
+  smallDisks: readonly string[],
   recorder: Recorder,
   directory: string,
 ): Promise<void> {
@@ -93,7 +96,7 @@ async function play(
     directory,
     maxSkewMs: MAX_SKEW_MS,
     delayMs: WIRE_DELAY_MS,
-    smallDisks: smallDisksOf(scenario),
+    smallDisks,
   });
   const traffic = new Traffic(stage, recorder, seed);
   try {
@@ -127,8 +130,14 @@ async function play(
   }
 }
 
-function smallDisksOf(scenario: Scenario): readonly string[] {
-  return scenario.smallDisks?.(CHAOS_REGIONS) ?? [];
+function smallDisksOf(scenario: Scenario, say: (line: string) => void): readonly string[] {
+  const regions = scenario.smallDisks?.(CHAOS_REGIONS) ?? [];
+  const why = regions.length === 0 ? undefined : smallDiskUnavailable();
+  if (why === undefined) return regions;
+  if (scenario.smallDisksOptional !== true)
+    throw new ScenarioUnavailable(`${scenario.name} cannot be played here: ${why}`);
+  say(`no disk runs full in this run: ${why}`);
+  return [];
 }
 
 async function converge(stage: Stage, regions: readonly string[], recorder: Recorder): Promise<void> {

@@ -4,18 +4,27 @@
 //         `mount | grep causeway-chaos` shows. It holds no more memory than its size.
 
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const DEVICE = 'causeway-chaos';
 const BALLAST = 'ballast';
 const BLOCK = Buffer.alloc(64 * 1024);
 
-/** Why this process cannot make one; undefined: it can. */
+/** Why this process cannot make one; undefined: it can. Found out by trying: root in a container may not mount either. */
 export function smallDiskUnavailable(): string | undefined {
   if (process.platform !== 'linux') return `a small disk is a tmpfs, and this is ${process.platform}`;
   if (process.getuid?.() !== 0) return 'mounting a tmpfs takes root';
-  return undefined;
+  const directory = mkdtempSync(join(tmpdir(), 'causeway-disk-'));
+  try {
+    SmallDisk.mount(directory, 1).unmount();
+    return undefined;
+  } catch (error) {
+    return `a tmpfs cannot be mounted: ${(error as Error).message.trim()}`;
+  } finally {
+    rmdirSync(directory);
+  }
 }
 
 export class SmallDisk {

@@ -3,7 +3,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adminClient } from '../../src/client/index.ts';
 import type { Stage } from '../cluster/stage.ts';
-import { smallDiskUnavailable } from '../cluster/small-disk.ts';
 import { always, waysOf, type Fault } from './fault.ts';
 
 const CHANGE_MS_MAX = 30_000;
@@ -16,8 +15,7 @@ export function diskFull(stage: Stage, region: string): Fault {
     says: `the disk of ${region} is full`,
     hinders: waysOf(stage, region),
     stops: [region],
-    available: () =>
-      smallDiskUnavailable() ?? (stage.disk(region) === undefined ? `${region} has no disk of its own` : undefined),
+    available: () => (stage.disk(region) === undefined ? `${region} has no small disk of its own` : undefined),
     inject: async () => {
       const disk = stage.disk(region)!;
       disk.fill();

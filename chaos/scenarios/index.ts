@@ -4,7 +4,6 @@ import { diskFull, diskLost } from '../fault/disks.ts';
 import { shiftClock } from '../fault/clocks.ts';
 import { breakOnce, degradeAll, halfOpen, isolate, oneWay, part, shatter, slowReader } from '../fault/network.ts';
 import { kill, killTogether, pause, restart } from '../fault/processes.ts';
-import { smallDiskUnavailable } from '../cluster/small-disk.ts';
 import type { Fault } from '../fault/fault.ts';
 import type { Play, Scenario } from './play.ts';
 
@@ -158,7 +157,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'everything',
     says: 'all of it, drawn from the seed, two faults at a time',
-    smallDisks: (regions) => (smallDiskUnavailable() === undefined ? [regions[1]!] : []),
+    smallDisks: (regions) => [regions[1]!],
+    smallDisksOptional: true,
     script: async (play) => {
       await play.reach(0.05);
       await Promise.all([processesAndDisks(play), wiresAndClocks(play)]);

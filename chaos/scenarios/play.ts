@@ -15,6 +15,8 @@ export interface Scenario {
   readonly limits?: (regions: readonly string[]) => Partial<Limits>;
   /** Regions that get a disk which can be filled. */
   readonly smallDisks?: (regions: readonly string[]) => readonly string[];
+  /** Makes sense without small disks too, where this machine can have none. */
+  readonly smallDisksOptional?: true;
   /** Regions that agree in the end, when not all do. */
   readonly agreeing?: (regions: readonly string[]) => readonly string[];
   readonly script: (play: Play) => Promise<void>;

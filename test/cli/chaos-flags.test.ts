@@ -3,8 +3,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { chaosSystem } from '../../src/cli/chaos-flags.ts';
+import { addChaosFlags, chaosSystem } from '../../src/cli/chaos-flags.ts';
+import { placesOf } from '../../src/cli/shells.ts';
 import { realSystem } from '../../src/system/real.ts';
 import type { System } from '../../src/system/system.ts';
 
@@ -55,4 +57,14 @@ test.each(['', 'soon', '1.5', '1e400'])("'%s' is no shift", (text) => {
 
 test('a file that is not there is named', () => {
   expect(() => chaosSystem(stopped().system, { chaos: true, chaosClock: file })).toThrow(/cannot read .*clock/);
+});
+
+test('neither help nor completion offers them', () => {
+  const program = new Command('causeway');
+  addChaosFlags(program.command('serve').option('--set <path=value>', 'any option'));
+  const [serve] = program.commands;
+  expect(serve!.helpInformation()).not.toContain('chaos');
+  const words = placesOf(program).flatMap(({ flags }) => flags.map(({ word }) => word));
+  expect(words).toContain('--set');
+  expect(words.filter((word) => word.includes('chaos'))).toEqual([]);
 });

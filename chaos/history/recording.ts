@@ -39,6 +39,8 @@ export interface RecordedOp {
   readonly first: WriteRecord;
   /** As acknowledged, when some answer told it. */
   readonly version: VersionRecord | undefined;
+  /** Of that version; '' without one. */
+  readonly shard: string;
 }
 
 /** Stamps this far beyond the guard were given by a clock that a fault had set wrong, and are not to be taken anywhere. */
@@ -114,16 +116,6 @@ export class Recording {
     return this.run.regions;
   }
 
-  log(region: string, shard: string): readonly LogEntry[] {
-    return this.logs.get(region)?.get(shard) ?? [];
-  }
-
-  get shards(): readonly string[] {
-    const shards = new Set<string>();
-    for (const log of this.logs.values()) for (const shard of log.keys()) shards.add(shard);
-    return [...shards].sort();
-  }
-
   /** Did the region lose its disk in this run? What nobody else had then is gone, and its log has a new order. */
   lostItsDisk(region: string): boolean {
     return this.faults.some(({ wipes }) => wipes.includes(region));
@@ -154,8 +146,7 @@ export class Recording {
   }
 
   /** Is the op, as acknowledged, in the part of its origin's stream that other regions hold back? */
-  isHeld({ tries, version }: RecordedOp): boolean {
-    const shard = tries.find((each) => each.version === version)?.shard ?? '';
+  isHeld({ version, shard }: RecordedOp): boolean {
     return version !== undefined && version.seq >= (this.heldFrom.get(`${shard} ${version.origin}`) ?? Infinity);
   }
 
@@ -187,8 +178,9 @@ function opsOf(writes: readonly WriteRecord[]): Map<number, RecordedOp> {
     const acknowledged = all.find(({ outcome }) => outcome === 'ok');
     const outcome =
       acknowledged !== undefined ? 'ok' : all.some((each) => each.outcome === 'maybe') ? 'maybe' : 'failed';
-    const version = all.find((each) => each.outcome === 'ok' && each.version !== undefined)?.version;
-    ops.set(op, { op, tries: all, outcome, first: all[0]!, version });
+    const answered = all.find((each) => each.outcome === 'ok' && each.version !== undefined);
+    const { version, shard = '' } = answered ?? {};
+    ops.set(op, { op, tries: all, outcome, first: all[0]!, version, shard });
   }
   return ops;
 }

@@ -27,6 +27,8 @@ export interface ClusterOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Flags for Node itself, such as --cpu-prof. */
   readonly execArgv?: readonly string[];
+  /** Further flags of a region's `causeway serve`. */
+  readonly serveArgs?: (region: string) => readonly string[];
   /** Whether a region takes reads and writes; asked again and again until it does. */
   readonly ready: (address: string) => Promise<boolean>;
 }
@@ -116,7 +118,9 @@ export class RegionProcess {
   spawn(): void {
     if (this.#child !== undefined) throw new Error(`${this.name} is running`);
     const log = openSync(this.logFile, 'a');
-    const args = [...serveFlags(), ...(this.#options.execArgv ?? []), CLI, 'serve', '--config', this.#configFile];
+    const { execArgv = [], serveArgs } = this.#options;
+    const serve = [CLI, 'serve', '--config', this.#configFile, ...(serveArgs?.(this.name) ?? [])];
+    const args = [...serveFlags(), ...execArgv, ...serve];
     // A group of its own: Ctrl-C in a terminal is ours to handle, and ends the regions in order.
     const child = spawn(process.execPath, args, { env: childEnv(), stdio: ['ignore', log, log], detached: true });
     closeSync(log);

@@ -1,11 +1,14 @@
-// A wire on loopback that we can lengthen, cut and measure: there is no netem in a plain container.
-// Owns: forwarding of bytes between those who connect and one target, each byte `delayMs` later, either way.
-// Bounds: per connection and direction, BUFFER_BYTES_MAX under way; beyond, the sender is no longer read, so that TCP makes it
-// wait. That is bandwidth × delay of a long fat pipe: 64 MiB at 100 ms is 640 MB/s, which loopback does not reach.
+// A wire on loopback that we can lengthen, narrow, cut and measure: there is no netem in a plain container.
+// Owns: forwarding of bytes between those who connect and one target, each byte `delayMs` (and up to `jitterMs` more) later, and no more than
+// `bytesPerSecond`, either way. Bytes of one connection never overtake each other.
+// Bounds: per connection and direction, `bufferBytesMax` under way; beyond, the sender is no longer read, so that TCP makes it
+// wait. By default that is bandwidth × delay of a long fat pipe: 64 MiB at 100 ms is 640 MB/s, which loopback does not reach.
 
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 const BUFFER_BYTES_MAX = 64 * 1024 * 1024;
+/** Of a narrow wire, a chunk is cut into what passes in this time, so that it flows and does not come in lumps. */
+const NARROW_SLICE_MS = 20;
 
 export type Cut =
   /** As when packets vanish: connections stay open and nothing moves. Later the bytes arrive, as TCP sends them again. */
@@ -13,22 +16,46 @@ export type Cut =
   /** As when a host is gone: connections break, and new ones are refused. */
   | 'reset';
 
-export interface TcpProxyOptions {
+/** Seen from who dials: `there` goes to the target, `back` comes from it. */
+export type Way = 'there' | 'back';
+
+export interface Quality {
+  readonly delayMs: number;
+  /** Each chunk is up to so much later still. */
+  readonly jitterMs: number;
+  /** Infinity: as fast as loopback is. */
+  readonly bytesPerSecond: number;
+  readonly bufferBytesMax: number;
+}
+
+export const PERFECT: Quality = {
+  delayMs: 0,
+  jitterMs: 0,
+  bytesPerSecond: Infinity,
+  bufferBytesMax: BUFFER_BYTES_MAX,
+};
+
+export interface TcpProxyOptions extends Partial<Quality> {
   readonly targetHost: string;
   readonly targetPort: number;
-  readonly delayMs?: number;
 }
 
 export class TcpProxy {
-  readonly #options: Required<TcpProxyOptions>;
+  readonly #options: TcpProxyOptions;
+  readonly #quality: Quality;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
-  #cut: Cut | undefined;
+  #refuses = false;
+  readonly #held: Record<Way, boolean> = { there: false, back: false };
+  readonly #now: Record<Way, Quality>;
   #bytesToTarget = 0;
   #bytesFromTarget = 0;
 
   private constructor(options: TcpProxyOptions) {
-    this.#options = { delayMs: 0, ...options };
+    this.#options = options;
+    const { delayMs, jitterMs, bytesPerSecond, bufferBytesMax } = { ...PERFECT, ...options };
+    this.#quality = { delayMs, jitterMs, bytesPerSecond, bufferBytesMax };
+    this.#now = { there: this.#quality, back: this.#quality };
     // Half-open connections are forwarded as such.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
   }
@@ -54,73 +81,111 @@ export class TcpProxy {
   }
 
   cut(how: Cut): void {
-    this.#cut = how;
-    for (const pair of [...this.#pairs]) {
-      if (how === 'reset') pair.destroy();
-      else pair.hold();
+    if (how === 'blackhole') {
+      this.hold('there');
+      this.hold('back');
+      return;
     }
+    this.#refuses = true;
+    this.breakAll();
   }
 
+  /** Nothing moves one way; the other way goes on. */
+  hold(way: Way): void {
+    this.#held[way] = true;
+    for (const pair of this.#pairs) pair[way].hold();
+  }
+
+  /** Connections break; new ones are taken. */
+  breakAll(): void {
+    for (const pair of [...this.#pairs]) pair.destroy();
+  }
+
+  /** The target's end of every connection is gone and the dialler's stays open: nothing comes any more, and nobody says so. */
+  halfOpen(): void {
+    for (const pair of [...this.#pairs]) pair.loseTarget();
+  }
+
+  /** What the wire is like from now on, for connections that stand too. */
+  degrade(way: Way, change: Partial<Quality>): void {
+    this.#now[way] = { ...this.#quality, ...change };
+    for (const pair of this.#pairs) pair[way].quality = this.#now[way];
+  }
+
+  /** As it was laid. Connections whose target is gone break now, as a host that returns says that it knows nothing of them. */
   heal(): void {
-    this.#cut = undefined;
-    for (const pair of this.#pairs) pair.release();
+    this.#refuses = false;
+    for (const way of ['there', 'back'] as const) {
+      this.#held[way] = false;
+      this.degrade(way, {});
+      for (const pair of this.#pairs) pair[way].release();
+    }
+    for (const pair of [...this.#pairs]) if (pair.hasLostTarget) pair.destroy();
   }
 
   async close(): Promise<void> {
-    for (const pair of [...this.#pairs]) pair.destroy();
+    this.breakAll();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
   #accept(client: Socket): void {
-    if (this.#cut === 'reset') {
+    if (this.#refuses) {
       client.destroy();
       return;
     }
-    const target = connect({
-      host: this.#options.targetHost,
-      port: this.#options.targetPort,
-      allowHalfOpen: true,
-      noDelay: true,
-    });
+    const { targetHost: host, targetPort: port } = this.#options;
+    const target = connect({ host, port, allowHalfOpen: true, noDelay: true });
     const pair: Pair = new Pair(
-      new Direction(client, target, this.#options.delayMs, (bytes) => (this.#bytesToTarget += bytes)),
-      new Direction(target, client, this.#options.delayMs, (bytes) => (this.#bytesFromTarget += bytes)),
-      [client, target],
+      new Direction(client, target, this.#now.there, (bytes) => (this.#bytesToTarget += bytes)),
+      new Direction(target, client, this.#now.back, (bytes) => (this.#bytesFromTarget += bytes)),
+      client,
+      target,
       () => this.#pairs.delete(pair),
     );
     this.#pairs.add(pair);
-    if (this.#cut === 'blackhole') pair.hold();
+    for (const way of ['there', 'back'] as const) if (this.#held[way]) pair[way].hold();
   }
 }
 
 class Pair {
-  readonly #directions: readonly Direction[];
-  readonly #sockets: readonly Socket[];
+  readonly there: Direction;
+  readonly back: Direction;
+  readonly #client: Socket;
+  readonly #target: Socket;
   readonly #gone: () => void;
+  hasLostTarget = false;
 
-  constructor(there: Direction, back: Direction, sockets: readonly Socket[], gone: () => void) {
-    this.#directions = [there, back];
-    this.#sockets = sockets;
+  constructor(there: Direction, back: Direction, client: Socket, target: Socket, gone: () => void) {
+    this.there = there;
+    this.back = back;
+    this.#client = client;
+    this.#target = target;
     this.#gone = gone;
-    for (const socket of sockets) {
-      socket.on('error', () => this.destroy());
-      socket.on('close', () => {
-        if (sockets.every(({ destroyed }) => destroyed)) this.destroy();
-      });
-    }
+    client.on('error', () => this.destroy());
+    target.on('error', () => {
+      if (!this.hasLostTarget) this.destroy();
+    });
+    const closed = (): void => {
+      if (client.destroyed && target.destroyed) this.destroy();
+    };
+    client.on('close', closed);
+    target.on('close', closed);
   }
 
-  hold(): void {
-    for (const direction of this.#directions) direction.hold();
-  }
-
-  release(): void {
-    for (const direction of this.#directions) direction.release();
+  loseTarget(): void {
+    this.hasLostTarget = true;
+    this.there.end();
+    this.back.end();
+    // What the dialler still says is read and goes nowhere.
+    this.#client.resume();
+    this.#target.destroy();
   }
 
   destroy(): void {
-    for (const direction of this.#directions) direction.end();
-    for (const socket of this.#sockets) socket.destroy();
+    this.there.end();
+    this.back.end();
+    this.#client.destroy();
+    this.#target.destroy();
     this.#gone();
   }
 }
@@ -134,22 +199,41 @@ interface Queued {
 class Direction {
   readonly #from: Socket;
   readonly #to: Socket;
-  readonly #delayMs: number;
   readonly #forwarded: (bytes: number) => void;
+  #quality: Quality;
   #queue: Queued[] = [];
   #queuedBytes = 0;
+  /** When the last byte in the queue leaves: the next ones leave no earlier. */
+  #lastDueMs = 0;
+  /** When the narrow wire has taken in all that is queued. */
+  #freeMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #held = false;
   #ended = false;
 
-  constructor(from: Socket, to: Socket, delayMs: number, forwarded: (bytes: number) => void) {
+  constructor(from: Socket, to: Socket, quality: Quality, forwarded: (bytes: number) => void) {
     this.#from = from;
     this.#to = to;
-    this.#delayMs = delayMs;
+    this.#quality = quality;
     this.#forwarded = forwarded;
     from.on('data', (chunk: Buffer) => this.#take(chunk));
     from.on('end', () => this.#take(undefined));
     to.on('drain', () => this.#regulate());
+  }
+
+  /** A wire that is no longer narrow lets go at once what had queued up before it. */
+  set quality(quality: Quality) {
+    this.#quality = quality;
+    if (quality.bytesPerSecond === Infinity) {
+      const latestMs = performance.now() + quality.delayMs + quality.jitterMs;
+      this.#queue = this.#queue.map(({ dueMs, chunk }) => ({ dueMs: Math.min(dueMs, latestMs), chunk }));
+      this.#lastDueMs = Math.min(this.#lastDueMs, latestMs);
+      this.#freeMs = 0;
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#arm();
+    }
+    this.#regulate();
   }
 
   hold(): void {
@@ -171,15 +255,33 @@ class Direction {
 
   #take(chunk: Buffer | undefined): void {
     if (this.#ended) return;
-    this.#queue.push({ dueMs: performance.now() + this.#delayMs, chunk });
-    this.#queuedBytes += chunk?.length ?? 0;
+    const { delayMs, jitterMs, bytesPerSecond } = this.#quality;
+    const nowMs = performance.now();
+    if (bytesPerSecond === Infinity || chunk === undefined) {
+      this.#enqueue(chunk, nowMs + delayMs + jitterMs * Math.random());
+    } else {
+      const sliceBytes = Math.max(1, Math.floor((bytesPerSecond * NARROW_SLICE_MS) / 1000));
+      this.#freeMs = Math.max(this.#freeMs, nowMs);
+      for (let at = 0; at < chunk.length; at += sliceBytes) {
+        const slice = chunk.subarray(at, at + sliceBytes);
+        this.#freeMs += (slice.length * 1000) / bytesPerSecond;
+        this.#enqueue(slice, this.#freeMs + delayMs + jitterMs * Math.random());
+      }
+    }
     this.#regulate();
-    if (this.#delayMs === 0) this.#flush();
+    if (this.#queue[0] !== undefined && this.#queue[0].dueMs <= nowMs) this.#flush();
     else this.#arm();
   }
 
+  #enqueue(chunk: Buffer | undefined, dueMs: number): void {
+    this.#lastDueMs = Math.max(this.#lastDueMs, dueMs);
+    this.#queue.push({ dueMs: this.#lastDueMs, chunk });
+    this.#queuedBytes += chunk?.length ?? 0;
+  }
+
   #regulate(): void {
-    if (this.#queuedBytes + this.#to.writableLength > BUFFER_BYTES_MAX) this.#from.pause();
+    if (this.#ended) return;
+    if (this.#queuedBytes + this.#to.writableLength > this.#quality.bufferBytesMax) this.#from.pause();
     else if (this.#from.isPaused()) this.#from.resume();
   }
 

@@ -1,6 +1,12 @@
 // The wires between regions of a cluster on this machine: a proxy per ordered pair, so that any of them can be cut alone.
 
-import { TcpProxy, type Cut } from './tcp-proxy.ts';
+import { TcpProxy, type Cut, type Quality, type Way } from './tcp-proxy.ts';
+
+/** One direction between two regions, whichever of them dialled: what `from` says to `to`. */
+interface Lane {
+  readonly proxy: TcpProxy;
+  readonly way: Way;
+}
 
 export class Wires {
   readonly #delayMs: number;
@@ -33,6 +39,30 @@ export class Wires {
     for (const [pair, proxy] of this.#proxies) if (pair.split(' ').includes(region)) proxy.cut(how);
   }
 
+  /** What `from` says does not reach `to`; what `to` says still arrives. */
+  silence(from: string, to: string): void {
+    for (const { proxy, way } of this.#lanes(from, to)) proxy.hold(way);
+  }
+
+  /** What `from` says to `to` goes over a worse wire. */
+  degrade(from: string, to: string, change: Partial<Quality>): void {
+    for (const { proxy, way } of this.#lanes(from, to)) proxy.degrade(way, change);
+  }
+
+  /** Connections between the two break once. */
+  breakBetween(a: string, b: string): void {
+    for (const proxy of this.#between(a, b)) proxy.breakAll();
+  }
+
+  /** Who dialled keeps connections that have no other end. */
+  halfOpen(a: string, b: string): void {
+    for (const proxy of this.#between(a, b)) proxy.halfOpen();
+  }
+
+  healBetween(a: string, b: string): void {
+    for (const proxy of this.#between(a, b)) proxy.heal();
+  }
+
   heal(): void {
     for (const proxy of this.#proxies.values()) proxy.heal();
   }
@@ -53,5 +83,12 @@ export class Wires {
       const proxy = this.#proxies.get(pair);
       if (proxy !== undefined) yield proxy;
     }
+  }
+
+  *#lanes(from: string, to: string): Iterable<Lane> {
+    const dialled = this.#proxies.get(`${from} ${to}`);
+    if (dialled !== undefined) yield { proxy: dialled, way: 'there' };
+    const taken = this.#proxies.get(`${to} ${from}`);
+    if (taken !== undefined) yield { proxy: taken, way: 'back' };
   }
 }

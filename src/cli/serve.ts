@@ -1,12 +1,13 @@
 // causeway serve: runs one node of a region.
 
 import { composeNode } from '../compose.ts';
+import { addChaosFlags, chaosSystem, type ChaosFlags } from './chaos-flags.ts';
 import { examples, type AddCommand } from './context.ts';
 import { addNodeFlags, configFromFlags, type NodeFlags } from './node-flags.ts';
 import { runUntilStopped, stopSignals } from './run.ts';
 
 export const addServe: AddCommand = (program, act) => {
-  addNodeFlags(program.command('serve'))
+  addChaosFlags(addNodeFlags(program.command('serve')))
     .description('run one node from its configuration, until SIGTERM or Ctrl-C')
     .addHelpText(
       'after',
@@ -20,10 +21,12 @@ SIGTERM and Ctrl-C finish what is under way and exit 0; a second one ends at onc
 `,
     )
     .action(
-      act(async ({ system, ...context }, flags: NodeFlags) => {
+      act(async ({ system, ...context }, flags: NodeFlags & ChaosFlags) => {
         const { config } = configFromFlags({ system, ...context }, flags);
+        const nodeSystem = chaosSystem(system, flags);
         const signals = stopSignals();
-        const node = await composeNode(config, system);
+        const node = await composeNode(config, nodeSystem);
+        if (nodeSystem !== system) node.log.warn('the clock of this node is set wrong on purpose (--chaos)');
         await runUntilStopped([node], signals, system, (text) => node.log.info(text));
       }),
     );

@@ -28,8 +28,8 @@ export function placesOf(program: Command): Place[] {
 }
 
 function flagsOf(command: Command): Word[] {
-  const own = command.options.flatMap(({ long, description }) =>
-    long === undefined || long === null ? [] : [{ word: long, says: description }],
+  const own = command.options.flatMap(({ long, description, hidden }) =>
+    long === undefined || long === null || hidden ? [] : [{ word: long, says: description }],
   );
   return [...own, { word: '--help', says: 'help, with examples' }];
 }

@@ -94,3 +94,65 @@ test('breaks and refuses connections after a reset, and takes new ones when heal
   healed.write('x');
   await new Promise((resolve) => healed.once('data', resolve));
 });
+
+test('narrows a wire to its bandwidth, and lets go when it is wide again', async () => {
+  const { proxy, ask } = await through(0);
+  await ask('warm');
+  proxy.degrade('there', { bytesPerSecond: 100_000 });
+  const startMs = performance.now();
+  await ask('x'.repeat(20_000));
+  expect(performance.now() - startMs).toBeGreaterThanOrEqual(195);
+  proxy.degrade('there', { bytesPerSecond: 1000 });
+  const answer = ask('y'.repeat(50_000));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  proxy.heal();
+  expect(await answer).toHaveLength(50_000);
+  expect(performance.now() - startMs).toBeLessThan(5000);
+});
+
+test('keeps the order of bytes whatever the jitter', async () => {
+  const { proxy, socket } = await through(0);
+  proxy.degrade('back', { delayMs: 1, jitterMs: 20 });
+  let got = '';
+  socket.on('data', (some: string) => (got += some));
+  const said = Array.from({ length: 30 }, (_, i) => `${i};`);
+  for (const word of said) {
+    socket.write(word);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  while (got.length < said.join('').length) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(got).toBe(said.join(''));
+});
+
+test('one way is silent and the other goes on', async () => {
+  const { proxy, socket, ask } = await through(0);
+  await ask('before');
+  proxy.hold('back');
+  const before = proxy.bytes;
+  let got = '';
+  socket.on('data', (some: string) => (got += some));
+  socket.write('during');
+  while (proxy.bytes.toTarget < before.toTarget + 6) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(proxy.bytes.fromTarget).toBe(before.fromTarget);
+  expect(got).toBe('');
+  proxy.heal();
+  while (got === '') await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(got).toBe('during');
+});
+
+test('half open: the target is gone and nobody says so, until it heals', async () => {
+  const { proxy, socket, ask } = await through(0);
+  await ask('before');
+  let closed = false;
+  socket.on('close', () => {
+    closed = true;
+  });
+  proxy.halfOpen();
+  socket.write('anybody there?');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(closed).toBe(false);
+  expect(socket.writableLength).toBe(0);
+  const gone = new Promise((resolve) => socket.on('close', resolve));
+  proxy.heal();
+  await gone;
+});

@@ -1,0 +1,127 @@
+// What faults act on: regions as real processes with the wires between them, their clocks and their disks.
+// Owns: all of it, from the first port to the last file. heal() makes everything whole; stop() leaves nothing behind.
+
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Cluster, type RegionProcess } from '../../demo/processes.ts';
+import { regionReady } from '../../demo/region-client.ts';
+import { SmallDisk } from './small-disk.ts';
+import { Wires } from './wires.ts';
+
+const MEBIBYTE = 1024 * 1024;
+/** Room for a minute's log and store of the traffic here, with some to spare. */
+const SMALL_DISK_MIB = 96;
+/** A log writes on into what it has set aside already: small segments run into a full disk soon. */
+const SEGMENT_BYTES = 2 * MEBIBYTE;
+
+export interface StageOptions {
+  readonly regions: readonly string[];
+  readonly namespace: string;
+  readonly collections: Readonly<Record<string, string>>;
+  readonly directory: string;
+  readonly maxSkewMs: number;
+  /** Of every wire, one way. */
+  readonly delayMs: number;
+  /** Regions that get a disk which can be filled. */
+  readonly smallDisks: readonly string[];
+}
+
+export class Stage {
+  readonly cluster: Cluster;
+  readonly wires: Wires;
+  readonly #directory: string;
+  readonly #disks: ReadonlyMap<string, SmallDisk>;
+
+  private constructor(cluster: Cluster, wires: Wires, directory: string, disks: ReadonlyMap<string, SmallDisk>) {
+    this.cluster = cluster;
+    this.wires = wires;
+    this.#directory = directory;
+    this.#disks = disks;
+  }
+
+  /** Returns when every region takes reads and writes. On failure nothing is left behind. */
+  static async start(options: StageOptions): Promise<Stage> {
+    const { regions, namespace, collections, maxSkewMs, delayMs } = options;
+    // A relative path in a config file is one from that file.
+    const directory = resolve(options.directory);
+    mkdirSync(directory, { recursive: true });
+    const wires = new Wires(delayMs);
+    const disks = new Map<string, SmallDisk>();
+    let cluster: Cluster | undefined;
+    try {
+      cluster = await Cluster.prepare({
+        regions,
+        namespace,
+        collections,
+        directory,
+        ready: regionReady,
+        peerAddress: wires.lay,
+        config: { maxSkewMs, storage: { segmentBytes: SEGMENT_BYTES } },
+        serveArgs: (region) => ['--chaos', '--chaos-clock', clockFile(directory, region)],
+      });
+      for (const region of options.smallDisks) {
+        const disk = SmallDisk.mount(join(directory, `${region}-disk`), SMALL_DISK_MIB);
+        disks.set(region, disk);
+        mkdirSync(join(disk.directory, 'data'));
+        symlinkSync(join(disk.directory, 'data'), join(directory, region));
+      }
+      const stage = new Stage(cluster, wires, directory, disks);
+      for (const region of regions) stage.shiftClock(region, 0);
+      for (const region of cluster.regions) region.spawn();
+      await Promise.all(cluster.regions.map((region) => region.ready()));
+      return stage;
+    } catch (error) {
+      await cluster?.stop(0);
+      await wires.close();
+      for (const disk of disks.values()) disk.unmount();
+      throw error;
+    }
+  }
+
+  get names(): readonly string[] {
+    return this.cluster.regions.map(({ name }) => name);
+  }
+
+  region(name: string): RegionProcess {
+    return this.cluster.region(name);
+  }
+
+  others(name: string): readonly string[] {
+    return this.names.filter((other) => other !== name);
+  }
+
+  /** The home region's address first, as a client has them. */
+  endpointsFrom(home: string): readonly string[] {
+    return [home, ...this.others(home)].map((name) => this.region(name).address);
+  }
+
+  /** The region's processes, now and later, see the time so much later than it is. */
+  shiftClock(region: string, shiftMs: number): void {
+    // Renamed into place: the node must never read half a number.
+    const file = clockFile(this.#directory, region);
+    writeFileSync(`${file}.new`, `${Math.round(shiftMs)}\n`);
+    renameSync(`${file}.new`, file);
+  }
+
+  disk(region: string): SmallDisk | undefined {
+    return this.#disks.get(region);
+  }
+
+  /** Everything that the region has on its disk is gone. Its process has ended. */
+  wipe(region: string): void {
+    const data = join(this.#directory, region);
+    if (this.region(region).running) throw new Error(`${region} is running`);
+    for (const entry of readdirSync(data)) rmSync(join(data, entry), { recursive: true, force: true });
+  }
+
+  /** Ends all processes and gives back all that was mounted and listened on. */
+  async stop(): Promise<void> {
+    await this.cluster.stop();
+    await this.wires.close();
+    for (const disk of this.#disks.values()) disk.unmount();
+  }
+}
+
+function clockFile(directory: string, region: string): string {
+  return join(directory, `${region}.clock`);
+}

@@ -1,0 +1,110 @@
+// A slice of `npm run chaos` with real processes: short runs, judged for what was promised to clients. How fast it was is left to the
+// longer runs on a machine that does nothing else.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { HISTORY_FILE, runScenario, type RunResult } from '../../chaos/run.ts';
+import { scenarios } from '../../chaos/scenarios/index.ts';
+import { pageOf } from '../../chaos/report/page.ts';
+import { summaryOf } from '../../chaos/report/summary.ts';
+
+const SECONDS = 8;
+const SLOW_MS = 180_000;
+/** Of these it is asked how long something took. */
+const TIMED = new Set(['availability', 'lag']);
+
+const LOOKED_LEAST = {
+  acknowledged: 200,
+  registers: 100,
+  deleted: 30,
+  values: 100,
+  sessions: 10,
+  causal: 3,
+  idempotency: 3,
+  feeds: 100,
+  convergence: 15,
+  availability: 30,
+  lag: 30,
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'causeway-chaos-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(name: string): Promise<RunResult> {
+  const seed = Date.now() % 2 ** 32;
+  // First, so that it is there when the test is interrupted.
+  console.log(`seed ${seed}; again: npm run chaos -- ${name} --seed ${seed}`);
+  const scenario = scenarios.find((each) => each.name === name)!;
+  return runScenario({ scenario, minutes: SECONDS / 60, seed, folder: join(folder, name), say: () => {} });
+}
+
+function chaos(...args: readonly string[]): {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+} {
+  return spawnSync(process.execPath, ['dist/chaos/main.js', ...args], { encoding: 'utf8', timeout: SLOW_MS });
+}
+
+describe('a short run', () => {
+  test.each(['region-kill', 'split-brain'])(
+    '%s: nothing acknowledged is lost, doubled or different',
+    async (name) => {
+      const { recording, verdicts } = await run(name);
+      const findings = verdicts
+        .filter(({ check }) => !TIMED.has(check))
+        .flatMap(({ check, findings: some }) => some.map((finding) => `${check}: ${finding}`));
+      expect(findings).toEqual([]);
+      // A run in which nothing happens finds nothing either. A busy machine makes it a small one.
+      const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
+      for (const [check, least] of Object.entries(LOOKED_LEAST)) expect(looked[check], check).toBeGreaterThan(least);
+      expect(recording.faults.length).toBeGreaterThan(0);
+      const page = pageOf(recording, summaryOf(recording, verdicts, folder));
+      expect(page).toContain('<svg');
+      expect(page).not.toMatch(/<script|https?:/);
+    },
+    SLOW_MS,
+  );
+
+  test('a saved history is judged again, and a history that was tampered with is found out', () => {
+    const kept = join(folder, 'region-kill');
+    const again = chaos('check', kept, '--json');
+    const summary = JSON.parse(again.stdout) as { checks: { check: string; findingsTotal: number }[] };
+    expect(summary.checks.filter(({ check, findingsTotal }) => findingsTotal > 0 && !TIMED.has(check))).toEqual([]);
+    const file = join(kept, HISTORY_FILE);
+    const lines = readFileSync(file, 'utf8').split('\n');
+    // A piece of one region's log is gone.
+    const log = lines.findIndex((line) => line.startsWith('{"kind":"log"'));
+    writeFileSync(file, lines.toSpliced(log, 1).join('\n'));
+    const found = chaos('check', kept);
+    expect(found.status).toBe(7);
+    expect(found.stdout).toMatch(/FOUND {3}acknowledged/);
+  });
+});
+
+describe('npm run chaos', () => {
+  test('lists its scenarios', () => {
+    const { status, stdout } = chaos('--list');
+    expect(status).toBe(0);
+    for (const { name } of scenarios) expect(stdout).toContain(name);
+  });
+
+  test.each([
+    [[], /which scenario\?/],
+    [['region-kil'], /no scenario 'region-kil'; there are region-kill/],
+    [['region-kill', 'twice'], /takes no further argument/],
+    [['region-kill', '--minutes', '0'], /from 0\.1/],
+    [['region-kill', '--seed', 'x'], /whole number/],
+    [['region-kill', '--fast'], /--help shows/],
+    [['region-kill', '--out', '.'], /is there already/],
+    [['check'], /takes the folder of a run/],
+    [['check', '/nowhere'], /there is no \/nowhere\/history\.jsonl/],
+  ] as const)('%j is wrong usage', (args, message) => {
+    const { status, stderr } = chaos(...args);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+});

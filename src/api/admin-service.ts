@@ -25,7 +25,7 @@ import type { ChangeOptions, CollectionChange, ConflictQuery, RegionStatus, Shar
 import { alterSpec, collectionDocument, createSpec, dropSpec, listPage } from './collection-calls.ts';
 import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
 import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
-import { unary, wellFormed } from './data-service.ts';
+import { countedUnary, wellFormed } from './data-service.ts';
 import { authorize, type ServiceEnv } from './env.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import { toStatus } from './status.ts';
@@ -55,6 +55,7 @@ export function adminService(env: ServiceEnv): {
   implementation: UntypedServiceImplementation;
 } {
   const { region } = env;
+  const counted = countedUnary(env);
   const definition: Record<string, unknown> = {};
   const implementation: Record<string, unknown> = {};
 
@@ -64,10 +65,10 @@ export function adminService(env: ServiceEnv): {
       response: rawCodec,
     });
     implementation[name] = (call: Call<Req>, callback: Callback): void =>
-      unary(call, callback, (request) => {
+      counted(name, call, callback, (request, answered) => {
         authorize(env, call, 'operate', undefined);
         const type = messageType(`causeway.v1.${name}Response`);
-        callback(null, type.encode(answer(request) as never).finish() as Buffer);
+        answered(null, type.encode(answer(request) as never).finish() as Buffer);
       });
   };
 
@@ -78,14 +79,14 @@ export function adminService(env: ServiceEnv): {
   ): void => {
     method<Req>(name, () => ({}));
     implementation[name] = (call: Call<Req>, callback: Callback): void =>
-      unary(call, callback, (request) => {
+      counted(name, call, callback, (request, answered) => {
         authorize(env, call, 'operate', undefined);
         const type = messageType(`causeway.v1.${name}Response`);
         answer(
           request,
           (result) => {
-            if (result instanceof CausewayError) callback(toStatus(result));
-            else callback(null, type.encode(result as never).finish() as Buffer);
+            if (result instanceof CausewayError) answered(toStatus(result));
+            else answered(null, type.encode(result as never).finish() as Buffer);
           },
           call,
         );

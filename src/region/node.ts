@@ -42,7 +42,7 @@ import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { CollectionChanges } from './collection-changes.ts';
-import { LagSamples } from './lag.ts';
+import { figuresOf, type NodeFigures } from './figures.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
@@ -84,6 +84,7 @@ import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
+import { Tallies } from './tallies.ts';
 import { refusalOfWriteTo } from './system-namespace.ts';
 import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
@@ -98,6 +99,8 @@ const DEADLINE_MS_MAX = 60_000;
 const OVERLOAD_RETRY_MS = 50;
 const DRAIN_POLL_MS = 5;
 const CLASH_FORGOTTEN_MS = 60_000;
+/** That are told of. */
+const HOT_KEYS = 10;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
 
@@ -160,7 +163,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #cuts = new Set<Cut>();
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #clockSamples = new Map<RegionId, ClockSample>();
-  readonly #lags = new Map<RegionId, LagSamples>();
+  readonly #tallies: Tallies;
   /** What each member has last said of each shard, since this node started. */
   readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
   readonly #journal: ConflictJournal;
@@ -201,6 +204,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.instance = ports.system.random.uint48().toString(16);
     this.log = ports.log;
     this.#startedAtMs = ports.system.clock.nowMs();
+    this.#tallies = new Tallies(() => ports.system.clock.monotonicMs());
     for (const placement of settings.placements) {
       this.#placements.set(placement.id, placement);
       if (!placement.regions.includes(settings.region)) continue;
@@ -451,7 +455,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #events: RunnerEvents = {
     landed: (runner, landed) => this.#landed(runner, landed),
     judged: (_runner, verdicts, replayed) => {
-      if (!replayed) this.#counters.conflicts += verdicts.length;
+      if (!replayed) {
+        const { conflicts } = this.#tallies;
+        this.#counters.conflicts += verdicts.length;
+        for (const { collection } of verdicts) conflicts.set(collection.type, conflicts.get(collection.type)! + 1);
+      }
       this.#journal.grown(this.#nowMs());
     },
     defined: (runner) => this.#changes.read(runner),
@@ -463,6 +471,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     counted: (name, n) => {
       this.#counters[name] += n;
     },
+    sealed: (bytes) => {
+      this.#tallies.ownBytes += bytes;
+    },
+    rebuilding: () => {
+      this.#tallies.storeRebuilds++;
+    },
   };
 
   #runnerStopped(runner: ShardRunner, failure: AppendFailure): void {
@@ -473,6 +487,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     // What was speculative is thrown away and the shard is read again from its log. If it is still ours, we begin anew.
     this.#ports.system.timers.after(RESTART_RUNNER_MS, () => {
       if (this.#runners.get(runner.shard) !== runner || !this.#ports.ownership.owns(runner.shard)) return;
+      this.#tallies.shardRestarts++;
       this.#startRunner(runner.shard);
     });
   }
@@ -485,13 +500,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         continue;
       }
       this.#counters.appliedRemote += header.count;
-      const region = originRegion(header.origin);
-      let lags = this.#lags.get(region);
-      if (lags === undefined) {
-        lags = new LagSamples();
-        this.#lags.set(region, lags);
-      }
-      lags.add(nowMs, nowMs - msOfStamp(header.firstStamp));
+      this.#tallies.origin(originRegion(header.origin)).landed(header, nowMs);
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
@@ -616,6 +625,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     if (request.atomic === true && this.#refuseAtomic(request, call)) return;
+    this.#tallies.written.written(request.ops);
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
     for (let i = 0; i < request.ops.length; i++) {
       const routed = this.#route(request.ops[i]!);
@@ -838,6 +848,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
+    this.#tallies.read.read(request, request.keys);
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
@@ -1352,7 +1363,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
           nowMs,
           this.#linkStates.get(region),
           this.#clockSamples.get(region),
-          this.#lags.get(region),
+          this.#tallies.origins.get(region)?.lags,
         ),
       ),
       shards: runners.map((runner) => shardStatus(runner)),
@@ -1372,7 +1383,24 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         ]),
         ...this.#changes.alarms(),
       ],
+      clock: {
+        maxSkewMs: this.settings.maxSkewMs,
+        aheadMs: Math.max(0, msOfStamp(this.clock.last) - nowMs),
+      },
+      hotKeys: { written: this.#tallies.written.top(HOT_KEYS), read: this.#tallies.read.top(HOT_KEYS) },
     };
+  }
+
+  figures(): NodeFigures {
+    return figuresOf({
+      status: this.status(),
+      runners: [...this.#runners.values()],
+      links: this.#links.states(),
+      tallies: this.#tallies,
+      limits: this.settings.limits,
+      storeBacklogKeys: this.#writer.backlog,
+      subscriptions: this.#feed.size,
+    });
   }
 
   /** The clash is told again with each dial of the second process; when nothing is heard of it for a while it is over. */
@@ -1420,7 +1448,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (runner === undefined || !runner.members.includes(from) || this.#quiet) return 'dropped';
     // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
     if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
-    return runner.receive(batch);
+    const received = runner.receive(batch);
+    if (received === 'dropped') this.#tallies.origin(from).refusedBatches++;
+    return received;
   }
 
   beats(): readonly ShardBeat[] {
@@ -1497,6 +1527,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#linkStates.set(peer, state);
     if (state.kind !== 'up') this.#clockSamples.delete(peer);
     if (before === state.kind) return;
+    if (before === 'up') this.#tallies.linkDrops.set(peer, (this.#tallies.linkDrops.get(peer) ?? 0) + 1);
     if (state.kind === 'up') this.#notice('info', `linked to ${peer}`);
     if (state.kind === 'down') this.#notice('warn', `the link to ${peer} is down: ${state.reason}`);
     // A peer that is still starting says so; that is no reason to wake anybody.

@@ -13,9 +13,11 @@ import type { ConflictSink, ConflictSubscription, TailRequest } from '../conflic
 import type { Dot, OriginId, RegionId, ShardId, Version } from '../record/ids.ts';
 import type { CollectionRef, Idempotency } from '../record/op.ts';
 import type { LogPromise, LogState } from '../log/log.ts';
+import type { HotKey } from './hot-keys.ts';
 import type { FeedSink, FeedSubscription, SubscribeRequest } from '../feed/types.ts';
 
 export type { Conflict } from '../conflicts/entry.ts';
+export type { HotKey } from './hot-keys.ts';
 export type { ConflictPage, ConflictQuery } from '../conflicts/journal.ts';
 export type { PagePlace } from '../conflicts/walk.ts';
 export type { ConflictCursor, ConflictSink, ConflictSubscription, TailRequest } from '../conflicts/tail.ts';
@@ -203,6 +205,13 @@ export interface RegionStatus {
   readonly keys: number;
   readonly counters: RegionCounters;
   readonly alarms: readonly Alarm[];
+  readonly clock: {
+    readonly maxSkewMs: number;
+    /** Of the hybrid clock before the machine's: because of peers' stamps, or of a clock that was set back. */
+    readonly aheadMs: number;
+  };
+  /** Of the last one to two minutes, by samples; heaviest first. */
+  readonly hotKeys: { readonly written: readonly HotKey[]; readonly read: readonly HotKey[] };
 }
 
 /** Since the process started. */

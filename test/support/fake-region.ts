@@ -383,6 +383,11 @@ export class FakeRegion implements Region {
         commits: 0,
       },
       alarms: [{ sinceMs: 5, code: 'clock-hold', message: 'a test' }],
+      clock: { maxSkewMs: 2000, aheadMs: 0 },
+      hotKeys: {
+        written: [{ namespace: this.#namespace, collection: 'profiles', key: 'anna', perS: 12.5, share: 0.5 }],
+        read: [],
+      },
     };
   }
 

@@ -215,6 +215,7 @@ export function adminService(env: ServiceEnv): {
     }
   };
 
+  env.signals.expect(Object.keys(definition));
   return {
     definition: definition as Record<string, WireMethod<never, Buffer>>,
     implementation: implementation as UntypedServiceImplementation,

@@ -63,8 +63,10 @@ export function dataService(env: ServiceEnv): {
   implementation: UntypedServiceImplementation;
 } {
   const counted = countedUnary(env);
+  const methods = definition(env.limits);
+  env.signals.expect(Object.keys(methods));
   return {
-    definition: definition(env.limits),
+    definition: methods,
     implementation: {
       Write: (call: Unary<Buffer>, callback: Callback) =>
         counted('Write', call, callback, (bytes, answer) => write(env, call, bytes, false, answer)),

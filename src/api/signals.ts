@@ -47,6 +47,11 @@ export class Signals {
     return signals;
   }
 
+  /** There are these, whether anybody has called them or not: a rate begins at 0. */
+  expect(rpcs: readonly string[]): void {
+    for (const name of rpcs) this.rpc(name);
+  }
+
   refusedOp(code: ErrorCode): void {
     this.#refusedOps.set(code, (this.#refusedOps.get(code) ?? 0) + 1);
   }

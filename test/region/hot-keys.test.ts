@@ -26,7 +26,11 @@ test('looks at one op in SAMPLE_MEAN, however they come', () => {
   for (const size of [1, 64, 1000]) {
     const hot = new HotKeys(() => 0);
     const requests = 200_000 / size;
-    for (let i = 0; i < requests; i++) hot.read(op(''), Array.from({ length: size }, () => 'k'));
+    for (let i = 0; i < requests; i++)
+      hot.read(
+        op(''),
+        Array.from({ length: size }, () => 'k'),
+      );
     const [only] = hot.top(1);
     // As of the first second: the rate is the number.
     expect(only!.perS / 200_000).toBeGreaterThan(0.9);

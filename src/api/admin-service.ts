@@ -17,6 +17,7 @@ import type { ListCollectionsRequest__Output } from '../proto/generated/causeway
 import type { ConflictsRequest__Output } from '../proto/generated/causeway/v1/ConflictsRequest.ts';
 import type { DigestsRequest__Output } from '../proto/generated/causeway/v1/DigestsRequest.ts';
 import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/GetConflictRequest.ts';
+import type { KeyHistoryRequest__Output } from '../proto/generated/causeway/v1/KeyHistoryRequest.ts';
 import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v1/ListConflictsRequest.ts';
 import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
 import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
@@ -27,6 +28,7 @@ import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './confli
 import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
 import { countedUnary, wellFormed } from './data-service.ts';
 import { authorize, type ServiceEnv } from './env.ts';
+import { historyMessage, historyRequest } from './history-calls.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import { toStatus } from './status.ts';
 import { collectionMessage } from './views.ts';
@@ -132,6 +134,20 @@ export function adminService(env: ServiceEnv): {
       if (conflicts instanceof CausewayError) done(conflicts);
       else if (conflicts.length > 0) done({ conflicts: conflicts.map(conflictMessage), region: region.id });
       else done(noSuchLoser(region.id, shard, loser));
+    });
+  });
+  later<KeyHistoryRequest__Output>('KeyHistory', (request, done) => {
+    const asked = historyRequest(request);
+    const unknown =
+      env.catalog.checkNamespace(asked.namespace) ?? env.catalog.checkCollection(asked.namespace, asked.collection);
+    const refusal = unknown ?? env.load.refusal(0);
+    if (refusal !== undefined) throw refusal;
+    region.history(asked, (history) => {
+      done(
+        history instanceof CausewayError
+          ? history
+          : historyMessage(request, history, region.id, env.limits.scanPageBytesMax),
+      );
     });
   });
   later<RestoreConflictRequest__Output>('RestoreConflict', (request, done, call) => {
@@ -271,6 +287,9 @@ function statusMessage(status: RegionStatus): object {
     keys: status.keys,
     counters: status.counters,
     alarms: status.alarms,
+    clock: status.clock,
+    hotWritten: status.hotKeys.written,
+    hotRead: status.hotKeys.read,
   };
 }
 

@@ -60,6 +60,8 @@ import type {
   DropSpec,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
   Region,
@@ -76,6 +78,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { readHistory } from './key-history.ts';
 import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
 import { scanPage, type KeyRange } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
@@ -504,6 +507,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
+      this.#tallies.landed(runner.shard, landed.batches.at(-1)!.offset, nowMs);
       if (this.#cuts.size > 0) {
         const changed = new Set(landed.changes.map(({ slot }) => slot.key));
         for (const cut of this.#cuts) cut.landed(runner, changed, landed.batches);
@@ -1025,7 +1029,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** One per key. */
-  #runnersOfRead(request: ReadRequest): ShardRunner[] | CausewayError {
+  #runnersOfRead(request: Pick<ReadRequest, 'namespace' | 'collection' | 'keys'>): ShardRunner[] | CausewayError {
     const { namespace, collection, keys } = request;
     const runners: ShardRunner[] = [];
     for (const key of keys) {
@@ -1163,6 +1167,55 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       sources.push(this.#feedShard(runner.shard));
     }
     return this.#feed.subscribe(request, sources, sink);
+  }
+
+  history(request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    const { namespace, key, limit, before } = request;
+    if (this.#phase === 'stopped' || this.#phase === 'starting') {
+      done(this.#notReady());
+      return;
+    }
+    const collection = this.collection(namespace, request.collection);
+    if (collection === undefined) {
+      done(this.#unknownCollection(namespace, request.collection));
+      return;
+    }
+    const found = this.#runnersOfRead({ namespace, collection: request.collection, keys: [key] });
+    if (found instanceof CausewayError) {
+      done(found);
+      return;
+    }
+    const runner = found[0]!;
+    const { shard, cache } = runner;
+    const { log, system } = this.#ports;
+    const { timers } = system;
+    const nowMs = this.#nowMs();
+    const { region, settings } = this;
+    const landings = this.#tallies.landings.get(shard);
+    const of = {
+      log,
+      timers,
+      runner,
+      region,
+      collection,
+      key,
+      limit,
+      before,
+      landings,
+      leaseMs: settings.leaseMs,
+      nowMs,
+    };
+    readHistory(of, (page) => {
+      if (page instanceof CausewayError) {
+        done(page);
+        return;
+      }
+      const state = stateKey(collection, key);
+      cache.load([{ key: state, type: collection.type }], () => {
+        const view = mergeOf(collection.type).view(cache.get(state, collection.type), nowMs);
+        done({ ...page, shard, collection, view, logStart: log.start(shard), nowMs });
+      });
+    });
   }
 
   /** By name, not by runner: a runner that begins anew goes on with the same log. */

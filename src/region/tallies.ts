@@ -3,10 +3,11 @@
 import { msOfStamp } from '../clock/hlc.ts';
 import { Histogram, LAG_SECONDS } from '../metrics/histogram.ts';
 import type { BatchHeader } from '../record/batch.ts';
-import type { RegionId } from '../record/ids.ts';
+import type { RegionId, ShardId } from '../record/ids.ts';
 import { MERGE_TYPE_CODES, type MergeTypeName } from '../record/op.ts';
 import { HotKeys } from './hot-keys.ts';
 import { LagSamples } from './lag.ts';
+import { Landings } from './landings.ts';
 
 /** Of one other region's ops. */
 export class OriginTally {
@@ -37,10 +38,20 @@ export class Tallies {
   storeRebuilds = 0;
   /** Of own batches, by the bytes of their ops. */
   ownBytes = 0;
+  readonly landings = new Map<ShardId, Landings>();
 
   constructor(monotonicMs: () => number) {
     this.written = new HotKeys(monotonicMs);
     this.read = new HotKeys(monotonicMs);
+  }
+
+  landed(shard: ShardId, offset: number, nowMs: number): void {
+    let landings = this.landings.get(shard);
+    if (landings === undefined) {
+      landings = new Landings();
+      this.landings.set(shard, landings);
+    }
+    landings.add(offset, nowMs);
   }
 
   origin(region: RegionId): OriginTally {

@@ -42,6 +42,8 @@ const WELL: NodeStatus = {
   },
   alarms: [],
   certificates: [],
+  clock: { maxSkewMs: 2000, aheadMs: 0 },
+  hotKeys: { written: [], read: [] },
 };
 
 describe('doctor', () => {

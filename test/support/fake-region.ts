@@ -32,6 +32,8 @@ import type {
   FeedEvent,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
   Region,
@@ -389,6 +391,39 @@ export class FakeRegion implements Region {
         read: [],
       },
     };
+  }
+
+  /** All of it in one page; it has no log but its events. */
+  history({ namespace, collection, key }: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    const found = this.#collections.get(collection)!;
+    const nowMs = this.#system.clock.nowMs();
+    for (const [shard, events] of this.#log) {
+      const changes = events.flatMap((event, i) =>
+        event.key === key && event.collection.name === collection && namespace === this.#namespace
+          ? [{ ...event, offset: i + 1, landedAfterMs: nowMs, landedBeforeMs: nowMs, acknowledgedBy: [] }]
+          : [],
+      );
+      if (changes.length === 0) continue;
+      done({
+        shard,
+        collection: found,
+        changes: changes.toReversed(),
+        next: undefined,
+        view: undefined,
+        logStart: 1,
+        nowMs,
+      });
+      return;
+    }
+    done({
+      shard: shardId(1, 0),
+      collection: found,
+      changes: [],
+      next: undefined,
+      view: undefined,
+      logStart: 1,
+      nowMs,
+    });
   }
 
   /** Of conflictList, newest first whatever is asked for; a page token is a place in it. */

@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   group: async () => (await import('./group.ts')).addGroup,
   status: async () => (await import('./status.ts')).addStatus,
   lag: async () => (await import('./lag.ts')).addLag,
+  top: async () => (await import('./top.ts')).addTop,
   trace: async () => (await import('./trace.ts')).addTrace,
   regions: async () => (await import('./regions.ts')).addRegions,
   verify: async () => (await import('./verify.ts')).addVerify,

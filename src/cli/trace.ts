@@ -23,7 +23,9 @@ interface Flags extends RegionFlags {
   readonly limit: number;
 }
 
-const PAGE_SIZE = 200;
+/** Beyond the limit: each region's log has the newest writes in an order of its own. */
+const MARGIN = 50;
+const PAGE_SIZE_MAX = 1000;
 const WRITES_DEFAULT = '20';
 
 export const addTrace: AddCommand = (program, act) => {
@@ -73,11 +75,13 @@ async function testify(
 ): Promise<Testimony> {
   const endMs = clock.monotonicMs() + timeoutMs;
   const inTime = (): boolean => clock.monotonicMs() < endMs;
-  let page: NodeKeyHistory = await admin.keyHistory(name, { pageSize: Math.min(limit, PAGE_SIZE) });
+  const wanted = limit + MARGIN;
+  const pageSize = Math.min(wanted, PAGE_SIZE_MAX);
+  let page: NodeKeyHistory = await admin.keyHistory(name, { pageSize });
   const history = page;
   const changes: NodeKeyChange[] = [...page.changes];
-  while (page.nextPageToken !== undefined && changes.length < limit && inTime()) {
-    page = await admin.keyHistory(name, { pageSize: PAGE_SIZE, pageToken: page.nextPageToken });
+  while (page.nextPageToken !== undefined && changes.length < wanted && inTime()) {
+    page = await admin.keyHistory(name, { pageSize, pageToken: page.nextPageToken });
     changes.push(...page.changes);
   }
   const conflicts: NodeConflict[] = [];
@@ -89,7 +93,7 @@ async function testify(
     conflicts.push(...listed.conflicts.filter((conflict) => conflict.key === key));
     journalFromMs = listed.droppedUntilMs ?? 0;
     pageToken = listed.nextPageToken;
-  } while (pageToken !== undefined && conflicts.length < limit && inTime());
+  } while (pageToken !== undefined && conflicts.length < wanted && inTime());
   return {
     region: history.region,
     history,

@@ -9,6 +9,8 @@ import { SpaceSaving } from '../metrics/space-saving.ts';
 export const SAMPLE_MEAN = 64;
 /** A key with more than 1 in PLACES of the ops of a window is found for certain. */
 const PLACES = 128;
+/** One that was looked at less often may have come once. */
+const SAMPLES_MIN = 3;
 /** What is told is of this window and the one before. */
 const WINDOW_MS = 60_000;
 
@@ -68,6 +70,7 @@ export class HotKeys {
     }
     const seconds = (this.#monotonicMs() - this.#sinceMs + (this.#before === undefined ? 0 : WINDOW_MS)) / 1000;
     return [...sums]
+      .filter(([, count]) => count >= SAMPLES_MIN)
       .toSorted(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
       .slice(0, k)
       .map(([name, count]) => ({

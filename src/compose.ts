@@ -24,7 +24,7 @@ import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
 import { narrate, sparing } from './telemetry/narrate.ts';
 import { exportCommits, exportNode } from './telemetry/node-metrics.ts';
-import { EventLoopDelay, exportDisk, exportProcess } from './telemetry/process-metrics.ts';
+import { exportDisk, exportProcess, ProcessWatch } from './telemetry/process-metrics.ts';
 
 export type { Region };
 
@@ -74,8 +74,8 @@ export async function composeNode(config: Config, system: System = realSystem())
     // First: whoever starts a node for the first time mends all files at once.
     const tls = new NodeTls(config, system, (level, message) => log[level](message));
     makeDataDirectory(config.dataDir);
-    const loop = new EventLoopDelay(system);
-    started.push({ what: 'the look at the event loop', stop: () => loop.stop() });
+    const processWatch = new ProcessWatch(system);
+    started.push({ what: 'the look at the process', stop: () => processWatch.stop() });
     const segmentLog = new SegmentLog({
       directory: config.dataDir,
       clusterId: config.clusterId,
@@ -118,7 +118,7 @@ export async function composeNode(config: Config, system: System = realSystem())
         exportNode(into, node.figures(), node.ready());
         exportCommits(into, segmentLog.figures);
         exportDisk(into, config.dataDir);
-        exportProcess(into, loop, system);
+        exportProcess(into, processWatch);
       },
     });
 

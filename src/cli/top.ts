@@ -1,7 +1,7 @@
 // causeway top: what regions do just now, again and again: rates, lag, backlog, hot keys.
 
 import type { AdminClient, NodeStatus } from '../client/index.ts';
-import { CausewayError, EXIT_CODES, isCausewayError } from '../errors/errors.ts';
+import { EXIT_CODES, isCausewayError, type CausewayError } from '../errors/errors.ts';
 import { examples, type AddCommand, type Context } from './context.ts';
 import { withAdmins } from './nodes.ts';
 import { hottest, ratesOf, type NodeRates } from './rates.ts';

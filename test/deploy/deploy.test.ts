@@ -134,7 +134,7 @@ describe('alerts', () => {
   });
 
   test('every runbook belongs to an alert, says what to do, and stands in the list', () => {
-    const used = new Set(alerts.map(({ annotations }) => annotations['runbook']));
+    const used = new Set(alerts.map(({ annotations }) => annotations['runbook']!));
     const files = markdown('docs/runbooks').filter((path) => !path.endsWith('README.md'));
     expect(files.toSorted()).toEqual([...used].toSorted());
     const list = read('docs/runbooks/README.md');

@@ -167,7 +167,7 @@ test('links that end, conflicts by type, origins that are held', async () => {
   cluster.cut('eu', 'us', false);
   await cluster.run(10_000);
   const conflicts = [eu, us].map((region) => scraped(region, 'causeway_conflicts_total{type="register-lww"}'));
-  expect(conflicts.toSorted()).toEqual([0, 1]);
+  expect(conflicts[0]! + conflicts[1]!).toBe(1);
   us.clock.step(5000);
   us.write(put('k', 'from the future'));
   await cluster.until(() => scraped(eu, 'causeway_origins_held{kind="clock"}') > 0, 5000);

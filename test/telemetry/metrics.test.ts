@@ -33,7 +33,7 @@ test('a live node exports every metric of the list with its type and labels, and
   await client.register('profiles').set('anna', 1);
   await client.register('profiles').get('anna');
   // One op that is refused, so that every family has a sample.
-  await expect(client.counter('profiles').increment('anna', 1n)).rejects.toThrow();
+  await expect(client.counter('profiles').increment('anna', 1n)).rejects.toMatchObject({ code: 'WRONG_OPERATION' });
   client.close();
   // The scrape that is going on is not answered yet: the second one sees the first.
   await scraped();

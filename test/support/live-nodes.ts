@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { freePorts } from '../../demo/ports.ts';
 import { composeNode, type RunningNode } from '../../src/compose.ts';
 import { configFrom } from '../../src/config/load.ts';
+import type { System } from '../../src/system/system.ts';
 
 export interface LiveRegion {
   readonly name: string;
@@ -19,11 +20,17 @@ export interface LiveRegions {
   stop(): Promise<void>;
 }
 
-/** Ready, and linked to each other. `more` goes into every configuration. */
-export async function startRegions(
-  names: readonly string[],
-  more: Readonly<Record<string, unknown>> = {},
-): Promise<LiveRegions> {
+export interface LiveOptions {
+  /** Goes into every configuration. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Where one region dials another, instead of straight. */
+  readonly wire?: (from: string, to: string, direct: string) => Promise<string>;
+  /** Of a region; default: the machine's own. */
+  readonly system?: (region: string) => System;
+}
+
+/** Ready, and linked to each other. */
+export async function startRegions(names: readonly string[], options: LiveOptions = {}): Promise<LiveRegions> {
   const directory = mkdtempSync(join(tmpdir(), 'causeway-live-'));
   const ports = await freePorts(names.length * 2);
   const addresses = names.map((name, i) => ({
@@ -31,22 +38,32 @@ export async function startRegions(
     clients: `127.0.0.1:${ports[2 * i]}`,
     peers: `127.0.0.1:${ports[2 * i + 1]}`,
   }));
+  const dialled = async (from: string, to: string, direct: string): Promise<string> =>
+    from === to || options.wire === undefined ? direct : options.wire(from, to, direct);
   const nodes = await Promise.all(
-    addresses.map(({ name, clients, peers }) =>
-      composeNode(
+    addresses.map(async ({ name, clients, peers }) => {
+      const regions = await Promise.all(
+        addresses.map(async (each) => ({
+          name: each.name,
+          peers: [await dialled(name, each.name, each.peers)],
+          clients: [each.clients],
+        })),
+      );
+      return composeNode(
         configFrom({
           clusterId: 'live',
           region: name,
           dataDir: join(directory, name),
           listeners: { clients: { address: clients }, peers: { address: peers }, http: { address: '127.0.0.1:0' } },
-          regions: addresses.map((each) => ({ name: each.name, peers: [each.peers], clients: [each.clients] })),
+          regions,
           namespaces: [{ name: 'demo' }],
           collections: [{ namespace: 'demo', name: 'profiles', type: 'register-lww' }],
           log: { level: 'silent' },
-          ...more,
+          ...options.config,
         }),
-      ),
-    ),
+        options.system?.(name),
+      );
+    }),
   );
   const isUp = (): boolean =>
     nodes.every(

@@ -126,7 +126,7 @@ export const METRICS = {
   causeway_tombstones: {
     type: 'gauge',
     labels: [],
-    help: 'What is kept to beat late arrivals, as last counted (every ten seconds; a shard counts up to 100,000).',
+    help: 'What is kept to beat late arrivals, as last counted: of 100,000 every ten seconds, of fewer more often.',
   },
   causeway_subscriptions: { type: 'gauge', labels: [], help: 'Subscriptions to the change feed, gRPC and HTTP.' },
 

@@ -46,6 +46,7 @@ const EXAMPLES = examples(
   ['causeway scan demo/profiles', 'list keys'],
   ['causeway watch demo', 'follow the changes of a namespace'],
   ['causeway status', 'what a node knows about itself and its peers'],
+  ['causeway trace demo/profiles/anna', 'what became of a key: who wrote what, and which write lost'],
 );
 
 const EXIT_TEXT = `

@@ -24,7 +24,7 @@ async function scraped(at = 0): Promise<Map<string, Family>> {
 test('docs/METRICS.md lists what there is', () => {
   const text = readFileSync(join(packageRoot(), 'docs/METRICS.md'), 'utf8');
   const table = /<!-- metrics -->\n([\s\S]*?)\n<!-- \/metrics -->/.exec(text)?.[1]?.trim();
-  // metricsMarkdown() makes it.
+  // `npm run build && node scripts/metrics-doc.mjs` writes it anew.
   expect(table).toBe(metricsMarkdown());
 });
 

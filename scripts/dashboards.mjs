@@ -262,8 +262,8 @@ export const DASHBOARDS = [
           bad: 1,
           queries: [
             q(
-              '(max by (shard) (causeway_shard_vector_hash) == min by (shard) (causeway_shard_vector_hash)) * 0 + 1 and on (shard) (max by (shard) (causeway_shard_digest) != min by (shard) (causeway_shard_digest))',
-              'shard {{shard}}',
+              '(max by (cluster, shard) (causeway_shard_vector_hash) == min by (cluster, shard) (causeway_shard_vector_hash)) * 0 + 1 and on (cluster, shard) (max by (cluster, shard) (causeway_shard_digest) != min by (cluster, shard) (causeway_shard_digest))',
+              '{{cluster}} shard {{shard}}',
             ),
           ],
         },

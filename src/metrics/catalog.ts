@@ -12,7 +12,7 @@ export interface MetricFacts {
 }
 
 /** Of every sample. */
-export const CONSTANT_LABELS = ['region', 'node'] as const;
+export const CONSTANT_LABELS = ['cluster', 'region', 'node'] as const;
 
 export const METRICS = {
   // The node

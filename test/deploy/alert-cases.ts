@@ -13,8 +13,8 @@ export interface AlertCase {
   readonly summary: string;
 }
 
-const EU = { region: 'eu', node: 'eu-1', instance: 'eu-1:7402', job: 'causeway' };
-const US = { region: 'us', node: 'us-1', instance: 'us-1:7402', job: 'causeway' };
+const EU = { cluster: 'shop', region: 'eu', node: 'eu-1', instance: 'eu-1:7402', job: 'causeway' };
+const US = { cluster: 'shop', region: 'us', node: 'us-1', instance: 'us-1:7402', job: 'causeway' };
 
 function series(name: string, ...labels: readonly Readonly<Record<string, string>>[]): string {
   const text = Object.entries(Object.assign({}, ...labels) as Record<string, string>)
@@ -51,13 +51,16 @@ export const ALERT_CASES: readonly AlertCase[] = [
       [series('causeway_link_state', US, { peer: 'ap', state: 'up' })]: '1x24 0x40 1x20',
       // That one of them reaches is enough.
       [series('causeway_link_state', EU, { peer: 'us', state: 'up' })]: '0x80',
-      [series('causeway_link_state', { region: 'ap', node: 'ap-1', job: 'causeway' }, { peer: 'us', state: 'up' })]:
-        '1x80',
+      [series(
+        'causeway_link_state',
+        { cluster: 'shop', region: 'ap', node: 'ap-1', job: 'causeway' },
+        { peer: 'us', state: 'up' },
+      )]: '1x80',
     },
     quietAt: '6m30s',
     firesAt: '8m',
     overAt: '16m',
-    labels: { peer: 'ap' },
+    labels: { cluster: 'shop', peer: 'ap' },
     summary: 'No region reaches ap',
   },
   {
@@ -107,7 +110,9 @@ export const ALERT_CASES: readonly AlertCase[] = [
       [series('causeway_shard_vector_hash', US, { shard: '1/3' })]: '2+1x20 50x40',
       [series('causeway_shard_digest', EU, { shard: '1/3' })]: '100+7x20 400x20 500x20',
       [series('causeway_shard_digest', US, { shard: '1/3' })]: '107+7x20 401x20 500x20',
-      // Another shard is in order.
+      // Another cluster has a shard of that name, and another shard is in order.
+      [series('causeway_shard_vector_hash', { cluster: 'other' }, { shard: '1/3' })]: '50x60',
+      [series('causeway_shard_digest', { cluster: 'other' }, { shard: '1/3' })]: '7x60',
       [series('causeway_shard_vector_hash', EU, { shard: '1/4' })]: '9x60',
       [series('causeway_shard_vector_hash', US, { shard: '1/4' })]: '9x60',
       [series('causeway_shard_digest', EU, { shard: '1/4' })]: '9x60',
@@ -116,7 +121,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quietAt: '5m',
     firesAt: '9m',
     overAt: '12m',
-    labels: { shard: '1/3' },
+    labels: { cluster: 'shop', shard: '1/3' },
     summary: 'Regions that have applied the same writes hold different data in shard 1/3',
   },
   {
@@ -208,7 +213,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quietAt: '6m',
     firesAt: '15m',
     overAt: '26m',
-    labels: { region: 'eu', node: 'eu-1' },
+    labels: { cluster: 'shop', region: 'eu', node: 'eu-1' },
     summary: 'eu-1 of eu refuses 110 requests a second',
   },
 ];

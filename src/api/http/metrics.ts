@@ -6,9 +6,9 @@ import type { Exchange } from './exchange.ts';
 
 export function serveMetrics(exchange: Exchange): void {
   const { env } = exchange;
-  const { region, load, limits } = env;
+  const { region, load, limits, clusterId: cluster } = env;
   authorize(env, exchange, 'operate', undefined);
-  const into = new Exposition({ region: region.id, node: region.status().node });
+  const into = new Exposition({ cluster, region: region.id, node: region.status().node });
   env.metrics(into);
   env.signals.export(into);
   into.value('causeway_api_pending_bytes', load.pendingBytes);

@@ -1,5 +1,6 @@
 // causeway top: what regions do just now, again and again: rates, lag, backlog, hot keys.
 
+import { Option } from 'commander';
 import type { AdminClient, NodeStatus } from '../client/index.ts';
 import { EXIT_CODES, isCausewayError, type CausewayError } from '../errors/errors.ts';
 import { examples, type AddCommand, type Context } from './context.ts';
@@ -33,7 +34,11 @@ type Row = {
 export const addTop: AddCommand = (program, act) => {
   addRegionFlags(program.command('top'))
     .description('what regions do just now, until Ctrl-C: writes, lag, backlog, conflicts, hot keys')
-    .option('--every <duration>', 'how often', durationMs, durationMs(EVERY_DEFAULT))
+    .addOption(
+      new Option('--every <duration>', 'how often')
+        .argParser(durationMs)
+        .default(durationMs(EVERY_DEFAULT), EVERY_DEFAULT),
+    )
     .option('--once', 'one look over --every, for scripts')
     .option('--count <n>', 'end after so many looks', wholeNumber(1))
     .addHelpText(

@@ -23,6 +23,8 @@ import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
 import { narrate, sparing } from './telemetry/narrate.ts';
+import { exportCommits, exportNode } from './telemetry/node-metrics.ts';
+import { exportDisk, exportProcess, ProcessWatch } from './telemetry/process-metrics.ts';
 
 export type { Region };
 
@@ -72,6 +74,8 @@ export async function composeNode(config: Config, system: System = realSystem())
     // First: whoever starts a node for the first time mends all files at once.
     const tls = new NodeTls(config, system, (level, message) => log[level](message));
     makeDataDirectory(config.dataDir);
+    const processWatch = new ProcessWatch(system);
+    started.push({ what: 'the look at the process', stop: () => processWatch.stop() });
     const segmentLog = new SegmentLog({
       directory: config.dataDir,
       clusterId: config.clusterId,
@@ -111,6 +115,12 @@ export async function composeNode(config: Config, system: System = realSystem())
       clusterId: config.clusterId,
       credentials: tls.listener('clients')?.credentials,
       certificates: () => tls.certificates(),
+      metrics: (into) => {
+        exportNode(into, node.figures(), node.ready());
+        exportCommits(into, segmentLog.figures);
+        exportDisk(into, config.dataDir);
+        exportProcess(into, processWatch);
+      },
     });
 
     started.push({ what: 'the look-out for new certificates', stop: () => tls.stop() });

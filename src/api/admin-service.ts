@@ -17,6 +17,7 @@ import type { ListCollectionsRequest__Output } from '../proto/generated/causeway
 import type { ConflictsRequest__Output } from '../proto/generated/causeway/v1/ConflictsRequest.ts';
 import type { DigestsRequest__Output } from '../proto/generated/causeway/v1/DigestsRequest.ts';
 import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/GetConflictRequest.ts';
+import type { KeyHistoryRequest__Output } from '../proto/generated/causeway/v1/KeyHistoryRequest.ts';
 import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v1/ListConflictsRequest.ts';
 import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
 import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
@@ -25,8 +26,9 @@ import type { ChangeOptions, CollectionChange, ConflictQuery, RegionStatus, Shar
 import { alterSpec, collectionDocument, createSpec, dropSpec, listPage } from './collection-calls.ts';
 import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
 import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
-import { unary, wellFormed } from './data-service.ts';
+import { countedUnary, wellFormed } from './data-service.ts';
 import { authorize, type ServiceEnv } from './env.ts';
+import { historyMessage, historyRequest } from './history-calls.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import { toStatus } from './status.ts';
 import { collectionMessage } from './views.ts';
@@ -55,6 +57,7 @@ export function adminService(env: ServiceEnv): {
   implementation: UntypedServiceImplementation;
 } {
   const { region } = env;
+  const counted = countedUnary(env);
   const definition: Record<string, unknown> = {};
   const implementation: Record<string, unknown> = {};
 
@@ -64,10 +67,10 @@ export function adminService(env: ServiceEnv): {
       response: rawCodec,
     });
     implementation[name] = (call: Call<Req>, callback: Callback): void =>
-      unary(call, callback, (request) => {
+      counted(name, call, callback, (request, answered) => {
         authorize(env, call, 'operate', undefined);
         const type = messageType(`causeway.v1.${name}Response`);
-        callback(null, type.encode(answer(request) as never).finish() as Buffer);
+        answered(null, type.encode(answer(request) as never).finish() as Buffer);
       });
   };
 
@@ -78,14 +81,14 @@ export function adminService(env: ServiceEnv): {
   ): void => {
     method<Req>(name, () => ({}));
     implementation[name] = (call: Call<Req>, callback: Callback): void =>
-      unary(call, callback, (request) => {
+      counted(name, call, callback, (request, answered) => {
         authorize(env, call, 'operate', undefined);
         const type = messageType(`causeway.v1.${name}Response`);
         answer(
           request,
           (result) => {
-            if (result instanceof CausewayError) callback(toStatus(result));
-            else callback(null, type.encode(result as never).finish() as Buffer);
+            if (result instanceof CausewayError) answered(toStatus(result));
+            else answered(null, type.encode(result as never).finish() as Buffer);
           },
           call,
         );
@@ -131,6 +134,20 @@ export function adminService(env: ServiceEnv): {
       if (conflicts instanceof CausewayError) done(conflicts);
       else if (conflicts.length > 0) done({ conflicts: conflicts.map(conflictMessage), region: region.id });
       else done(noSuchLoser(region.id, shard, loser));
+    });
+  });
+  later<KeyHistoryRequest__Output>('KeyHistory', (request, done) => {
+    const asked = historyRequest(request);
+    const unknown =
+      env.catalog.checkNamespace(asked.namespace) ?? env.catalog.checkCollection(asked.namespace, asked.collection);
+    const refusal = unknown ?? env.load.refusal(0);
+    if (refusal !== undefined) throw refusal;
+    region.history(asked, (history) => {
+      done(
+        history instanceof CausewayError
+          ? history
+          : historyMessage(request, history, region.id, env.limits.scanPageBytesMax),
+      );
     });
   });
   later<RestoreConflictRequest__Output>('RestoreConflict', (request, done, call) => {
@@ -214,6 +231,7 @@ export function adminService(env: ServiceEnv): {
     }
   };
 
+  env.signals.expect(Object.keys(definition));
   return {
     definition: definition as Record<string, WireMethod<never, Buffer>>,
     implementation: implementation as UntypedServiceImplementation,
@@ -269,6 +287,9 @@ function statusMessage(status: RegionStatus): object {
     keys: status.keys,
     counters: status.counters,
     alarms: status.alarms,
+    clock: status.clock,
+    hotWritten: status.hotKeys.written,
+    hotRead: status.hotKeys.read,
   };
 }
 

@@ -29,6 +29,7 @@ export class ConflictStream implements ConflictSink, Drainable {
     call.on('cancelled', () => this.#close());
     call.on('close', () => this.#close());
     env.load.add(this);
+    env.signals.rpc('WatchConflicts').began();
   }
 
   start(request: TailRequest): void {
@@ -61,7 +62,7 @@ export class ConflictStream implements ConflictSink, Drainable {
 
   failed(error: CausewayError): void {
     if (this.#closed) return;
-    this.#close();
+    this.#close(error);
     this.#call.emit('error', toStatus(error));
   }
 
@@ -81,9 +82,10 @@ export class ConflictStream implements ConflictSink, Drainable {
     });
   }
 
-  #close(): void {
+  #close(error?: CausewayError): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#env.signals.rpc('WatchConflicts').ended(error?.code, undefined);
     this.#env.load.remove(this);
     this.#subscription?.cancel();
     this.#subscription = undefined;

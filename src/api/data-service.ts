@@ -16,7 +16,7 @@ import { authorize, type ServiceEnv } from './env.ts';
 import { FeedStream, type FeedCall } from './feed-stream.ts';
 import { checkKey, checkName, effectiveDeadlineMs, MAX_STALE_MS_MAX, tooLarge, type ApiLimits } from './limits.ts';
 import { keyOfPageToken, pageToken } from './page-tokens.ts';
-import { toStatus } from './status.ts';
+import { toStatus, type AnsweredError } from './status.ts';
 import { cursorFromMessage, sessionFromMessage, sessionToMessage } from './tokens.ts';
 import { collectionMessage, viewMessage } from './views.ts';
 import { decodeWrite } from './write-decode.ts';
@@ -62,36 +62,52 @@ export function dataService(env: ServiceEnv): {
   definition: Record<string, WireMethod<never, Buffer>>;
   implementation: UntypedServiceImplementation;
 } {
+  const counted = countedUnary(env);
+  const methods = definition(env.limits);
+  env.signals.expect(Object.keys(methods));
   return {
-    definition: definition(env.limits),
+    definition: methods,
     implementation: {
       Write: (call: Unary<Buffer>, callback: Callback) =>
-        unary(call, callback, (bytes) => write(env, call, bytes, false, callback)),
+        counted('Write', call, callback, (bytes, answer) => write(env, call, bytes, false, answer)),
       WriteAtomic: (call: Unary<Buffer>, callback: Callback) =>
-        unary(call, callback, (bytes) => write(env, call, bytes, true, callback)),
+        counted('WriteAtomic', call, callback, (bytes, answer) => write(env, call, bytes, true, answer)),
       WriteStream: (call: WriteStreamCall) => {
         // The stream keeps itself alive through its listeners.
         void new WriteStream(call, env);
       },
       Read: (call: Unary<ReadRequest__Output>, callback: Callback) =>
-        unary(call, callback, (request) => read(env, call, request, callback)),
+        counted('Read', call, callback, (request, answer) => read(env, call, request, answer)),
       Scan: (call: Unary<ScanRequest__Output>, callback: Callback) =>
-        unary(call, callback, (request) => scan(env, call, request, callback)),
+        counted('Scan', call, callback, (request, answer) => scan(env, call, request, answer)),
       Subscribe: (call: FeedCall & { request: SubscribeRequest__Output | MalformedMessage }) => subscribe(env, call),
       GetTopology: (call: Unary<GetTopologyRequest__Output>, callback: Callback) =>
-        unary(call, callback, (request) => topology(env, call, request, callback)),
+        counted('GetTopology', call, callback, (request, answer) => topology(env, call, request, answer)),
     } as unknown as UntypedServiceImplementation,
   };
 }
 
-/** Whatever a handler throws before it has answered becomes the answer. */
-export function unary<Req>(call: Unary<Req>, callback: Callback, handle: (request: Req) => void): void {
-  try {
-    const request = wellFormed(call.request);
-    handle(request);
-  } catch (error) {
-    callback(toStatus(toCausewayError(error)));
-  }
+type Handle<Req> = (request: Req, answer: Callback) => void;
+
+/** Handlers of unary RPCs, counted by name. Whatever a handler throws before it has answered becomes the answer. */
+export function countedUnary(
+  env: ServiceEnv,
+): <Req>(rpc: string, call: Unary<Req>, callback: Callback, handle: Handle<Req>) => void {
+  const { clock } = env.system;
+  return (rpc, call, callback, handle) => {
+    const signals = env.signals.rpc(rpc);
+    const beganMs = clock.monotonicMs();
+    signals.began();
+    const answer: Callback = (error, ...rest) => {
+      signals.ended(error === null ? undefined : (error as AnsweredError).reason, clock.monotonicMs() - beganMs);
+      callback(error, ...rest);
+    };
+    try {
+      handle(wellFormed(call.request), answer);
+    } catch (error) {
+      answer(toStatus(toCausewayError(error)));
+    }
+  };
 }
 
 export function wellFormed<Req>(request: Req | MalformedMessage): Req {
@@ -125,7 +141,7 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
   if (atomic && invalid !== undefined) throw invalid;
   const answer = (results: Parameters<typeof encodeWriteResponse>[2]): void => {
     const out = new WireWriter(256);
-    encodeWriteResponse(out, request, results, env.clusterId);
+    encodeWriteResponse(out, request, results, env);
     callback(null, out.view());
   };
   if (request.ops.length === 0) {

@@ -1,11 +1,13 @@
 // What the services of one node share.
 
 import { CausewayError } from '../errors/errors.ts';
+import type { Exposition } from '../metrics/exposition.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
 import type { Catalog } from './catalog.ts';
 import type { Access, Action, Identity, IncomingCall } from './identity.ts';
 import type { ApiLimits } from './limits.ts';
+import type { Signals } from './signals.ts';
 
 export interface ServiceEnv {
   readonly region: Region;
@@ -18,6 +20,10 @@ export interface ServiceEnv {
   readonly load: Load;
   /** What the node's TLS shows and trusts, and until when. */
   readonly certificates: () => readonly CertificateStatus[];
+  /** What the services count of their calls. */
+  readonly signals: Signals;
+  /** What else the node measures. */
+  readonly metrics: (into: Exposition) => void;
 }
 
 export interface CertificateStatus {

@@ -50,6 +50,7 @@ export class FeedStream implements FeedSink, Drainable {
     call.on('cancelled', () => this.#close());
     call.on('close', () => this.#close());
     env.load.add(this);
+    env.signals.rpc('Subscribe').began();
   }
 
   start(request: SubscribeRequest): void {
@@ -105,7 +106,7 @@ export class FeedStream implements FeedSink, Drainable {
   failed(error: CausewayError): void {
     if (this.#closed) return;
     this.#send();
-    this.#close();
+    this.#close(error);
     this.#call.emit('error', toStatus(error));
   }
 
@@ -184,9 +185,10 @@ export class FeedStream implements FeedSink, Drainable {
     });
   }
 
-  #close(): void {
+  #close(error?: CausewayError): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#env.signals.rpc('Subscribe').ended(error?.code, undefined);
     this.#env.load.remove(this);
     this.#subscription?.cancel();
     this.#subscription = undefined;

@@ -22,6 +22,7 @@ import { ALLOW_ALL, type Access } from './identity.ts';
 import { reflectionServices } from './reflection.ts';
 import { DEFAULT_API_LIMITS, transportBytesMax, type ApiLimits } from './limits.ts';
 import { listenError } from './listen-error.ts';
+import { Signals } from './signals.ts';
 
 export interface ApiServerOptions {
   readonly region: Region;
@@ -36,6 +37,8 @@ export interface ApiServerOptions {
   readonly credentials?: ServerCredentials | undefined;
   /** For `status`. */
   readonly certificates?: ServiceEnv['certificates'];
+  /** For `/metrics`, beside what the services count themselves. */
+  readonly metrics?: ServiceEnv['metrics'];
 }
 
 const SERVICES = ['causeway.v1.Data', 'causeway.v1.Admin'];
@@ -62,6 +65,8 @@ export class ApiServer {
       clusterId: options.clusterId ?? '',
       load: new Load(limits),
       certificates: options.certificates ?? (() => []),
+      signals: new Signals(),
+      metrics: options.metrics ?? (() => undefined),
     };
     // What grpc-js has to say comes back as an error as well, and is said there better; GRPC_VERBOSITY turns it on again.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);

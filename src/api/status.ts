@@ -3,7 +3,7 @@
 // once more as google.rpc.Status, which every gRPC library knows how to read.
 
 import { Metadata, type StatusObject } from '@grpc/grpc-js';
-import type { CausewayError, Outcome } from '../errors/errors.ts';
+import type { CausewayError, ErrorCode, Outcome } from '../errors/errors.ts';
 import type { ErrorDetail } from '../proto/generated/causeway/v1/ErrorDetail.ts';
 import { encodeRpcStatus, STATUS_DETAILS_KEY, type RpcStatus } from '../proto/google-rpc.ts';
 import { messageType } from '../proto/load.ts';
@@ -47,8 +47,14 @@ export function errorDetail(error: CausewayError): ErrorDetailMessage {
   return detail;
 }
 
+/** `reason` is for whoever counts answers; gRPC passes it over. */
+export type AnsweredError = Pick<StatusObject, 'code' | 'details'> & {
+  readonly metadata: Metadata;
+  readonly reason: ErrorCode;
+};
+
 /** What a handler's callback or stream takes as its error. */
-export function toStatus(error: CausewayError): Pick<StatusObject, 'code' | 'details'> & { metadata: Metadata } {
+export function toStatus(error: CausewayError): AnsweredError {
   const metadata = new Metadata();
   const type = messageType('causeway.v1.ErrorDetail');
   metadata.set(ERROR_METADATA_KEY, type.encode(errorDetail(error) as object as never).finish() as Buffer);
@@ -60,7 +66,7 @@ export function toStatus(error: CausewayError): Pick<StatusObject, 'code' | 'det
   const hint = error.hint === undefined ? '' : ` (${error.hint})`;
   const details = short(`${error.code}: ${error.message}${hint}`, STATUS_TEXT_BYTES_MAX);
   metadata.set(STATUS_DETAILS_KEY, encodeRpcStatus(rpcStatus(error, details)));
-  return { code: error.grpcStatus, details, metadata };
+  return { code: error.grpcStatus, details, metadata, reason: error.code };
 }
 
 function rpcStatus(error: CausewayError, message: string): RpcStatus {

@@ -6,6 +6,7 @@ import { messageType } from '../proto/load.ts';
 import { WIRE_LEN, WIRE_VARINT, wireTag, type WireWriter } from '../proto/wire.ts';
 import { originIncarnation, originRegion, shardParts, type OriginId, type ShardId } from '../record/ids.ts';
 import type { SessionToken, WriteResult } from '../region/region.ts';
+import type { ServiceEnv } from './env.ts';
 import { errorDetail } from './status.ts';
 import { TOKEN_FORMAT } from './tokens.ts';
 import { viewMessage } from './views.ts';
@@ -33,7 +34,7 @@ export function encodeWriteResponse(
   into: WireWriter,
   request: DecodedWrite,
   results: readonly WriteResult[],
-  clusterId: string,
+  { clusterId, signals }: Pick<ServiceEnv, 'clusterId' | 'signals'>,
 ): void {
   const failed: number[] = [];
   const errors: CausewayError[] = [];
@@ -65,7 +66,10 @@ export function encodeWriteResponse(
     if (before === undefined || before < version.stamp) stamps.set(version.origin, version.stamp);
   }
 
-  if (failed.length > 0) encodeFailures(into, failed, errors);
+  if (failed.length > 0) {
+    for (const { code } of errors) signals.refusedOp(code);
+    encodeFailures(into, failed, errors);
+  }
   if (duplicates.length > 0) encodePacked(into, DUPLICATES, duplicates);
   if (reached.size > 0) encodeSession(into, reached, clusterId);
   if (request.wantVersions) encodeVersions(into, request, results);

@@ -11,6 +11,7 @@ import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../proto/wire.ts';
 import type { WriteResult } from '../region/region.ts';
 import { authorize, draining, type Drainable, type ServiceEnv } from './env.ts';
 import { effectiveDeadlineMs } from './limits.ts';
+import type { CallSignals } from './signals.ts';
 import { toStatus } from './status.ts';
 import { decodeStreamWrite, type DecodeContext, type DecodedWrite } from './write-decode.ts';
 import { encodeError, encodeWriteResponse } from './write-encode.ts';
@@ -30,6 +31,7 @@ export class WriteStream implements Drainable {
   readonly #call: WriteStreamCall;
   readonly #env: ServiceEnv;
   readonly #context: DecodeContext;
+  readonly #signals: CallSignals;
   /** Answers that are not written yet. */
   readonly #out = new WireWriter(4096);
   #outBytes = 0;
@@ -50,6 +52,7 @@ export class WriteStream implements Drainable {
   constructor(call: WriteStreamCall, env: ServiceEnv) {
     this.#call = call;
     this.#env = env;
+    this.#signals = env.signals.rpc('WriteStream');
     this.#context = {
       limits: env.limits,
       clusterId: env.clusterId,
@@ -74,7 +77,10 @@ export class WriteStream implements Drainable {
 
   #receive(message: Buffer | MalformedMessage): void {
     if (this.#closed || this.#finishing) return;
+    const beganMs = this.#env.system.clock.monotonicMs();
+    this.#signals.began();
     if (message instanceof MalformedMessage) {
+      this.#signals.ended('TOO_LARGE', undefined);
       this.#finish(new CausewayError('TOO_LARGE', message.reason, { hint: 'send smaller messages' }));
       return;
     }
@@ -85,7 +91,9 @@ export class WriteStream implements Drainable {
       decoded = decodeStreamWrite(message, this.#context);
     } catch (error) {
       // Without a request there is nothing to answer; a sender that frames wrongly cannot be trusted with the next one.
-      this.#finish(toCausewayError(error));
+      const refused = toCausewayError(error);
+      this.#signals.ended(refused.code, undefined);
+      this.#finish(refused);
       return;
     }
     const { write, requestId, epoch } = decoded;
@@ -94,9 +102,9 @@ export class WriteStream implements Drainable {
     load.hold(bytes);
     this.#pendingBytes += bytes;
     if (refusal !== undefined) {
-      this.#refuse(requestId, epoch, refusal, bytes);
+      this.#refuse(requestId, epoch, refusal, bytes, beganMs);
     } else if (!(write instanceof CausewayError)) {
-      this.#write(write, requestId, epoch, bytes);
+      this.#write(write, requestId, epoch, bytes, beganMs);
     }
     if (!this.#paused && this.#pendingBytes > this.#env.limits.streamPendingBytesMax) {
       this.#paused = true;
@@ -104,9 +112,9 @@ export class WriteStream implements Drainable {
     }
   }
 
-  #write(write: DecodedWrite, requestId: number, epoch: number, bytes: number): void {
+  #write(write: DecodedWrite, requestId: number, epoch: number, bytes: number, beganMs: number): void {
     if (write.ops.length === 0) {
-      this.#answer(write, [], requestId, epoch, bytes);
+      this.#answer(write, [], requestId, epoch, bytes, beganMs);
       return;
     }
     this.#env.region.write(
@@ -117,11 +125,18 @@ export class WriteStream implements Drainable {
         session: write.session,
         valueBytesMax: write.wantValues ? this.#env.limits.writeValueBytesMax : undefined,
       },
-      (results) => this.#answer(write, results, requestId, epoch, bytes),
+      (results) => this.#answer(write, results, requestId, epoch, bytes, beganMs),
     );
   }
 
-  #answer(write: DecodedWrite, results: readonly WriteResult[], requestId: number, epoch: number, bytes: number): void {
+  #answer(
+    write: DecodedWrite,
+    results: readonly WriteResult[],
+    requestId: number,
+    epoch: number,
+    bytes: number,
+    beganMs: number,
+  ): void {
     for (const result of results) {
       // What may be retried must stay ahead of what came after it.
       if (!result.ok && result.error.retriable) this.#refuseFrom(epoch, result.error);
@@ -130,19 +145,21 @@ export class WriteStream implements Drainable {
     const begun = out.begin(RESULTS, WIDTH);
     out.uint(REQUEST_ID, requestId);
     const body = out.begin(WRITE, WIDTH);
-    encodeWriteResponse(out, write, results, this.#env.clusterId);
+    encodeWriteResponse(out, write, results, this.#env);
     out.end(body, WIDTH);
     out.end(begun, WIDTH);
+    this.#signals.ended(undefined, this.#env.system.clock.monotonicMs() - beganMs);
     this.#answered(bytes);
   }
 
-  #refuse(requestId: number, epoch: number, error: CausewayError, bytes: number): void {
+  #refuse(requestId: number, epoch: number, error: CausewayError, bytes: number, beganMs: number): void {
     if (error.retriable) this.#refuseFrom(epoch, error);
     const out = this.#out;
     const begun = out.begin(RESULTS, WIDTH);
     out.uint(REQUEST_ID, requestId);
     encodeError(out, ERROR, error);
     out.end(begun, WIDTH);
+    this.#signals.ended(error.code, this.#env.system.clock.monotonicMs() - beganMs);
     this.#answered(bytes);
   }
 

@@ -1,6 +1,7 @@
 // How a conflict is said, to people and to programs.
 
 import type { NodeConflict } from '../client/index.ts';
+import { regionOf } from './op-words.ts';
 import { table, type Terminal } from './terminal.ts';
 import { jsonBytes, loserText, printable, timeOfStamp, versionText } from './words.ts';
 
@@ -20,11 +21,6 @@ export function scopeOf(text: string): Scope {
     collection: collection === '' ? undefined : collection,
     keyPrefix: prefix.join('/'),
   };
-}
-
-/** `us-east` of `us-east~0f3a5b7c9d1e`. */
-function regionOf(origin: string): string {
-  return origin.slice(0, origin.lastIndexOf('~'));
 }
 
 function lostText({ loserValue }: NodeConflict): string {

@@ -20,9 +20,6 @@ const CLOCK_MS_WARN = 500;
 const NODE_MIN = [20, 19] as const;
 /** Earlier than the node itself warns: who runs doctor has the time to renew. */
 const CERTIFICATE_MS_LEFT = 30 * 86_400_000;
-/** Below it a log may soon be full, which makes a region read-only. */
-const FREE_BYTES_MIN = 1024 ** 3;
-const FREE_SHARE_MIN = 0.05;
 
 /** Of one node's status: everything that is wrong, or one line that nothing is. */
 export function diagnoseNode(endpoint: string, status: NodeStatus): Finding[] {
@@ -115,6 +112,17 @@ export function diagnoseTogether(statuses: readonly NodeStatus[]): Finding[] {
       advice: 'Fine during an upgrade; finish it.',
     });
   }
+  const logs = new Map<string, string[]>();
+  for (const { log, region } of statuses) logs.set(log.engine, [...(logs.get(log.engine) ?? []), region]);
+  if (logs.size > 1) {
+    const list = [...logs].map(([engine, regions]) => `${engine} in ${regions.join(', ')}`).join('; ');
+    findings.push({
+      level: 'warn',
+      where: 'engines',
+      says: `differ: ${list}`,
+      advice: 'Each region is as durable as its own log: `causeway status` says what each promises.',
+    });
+  }
   const names = new Map<string, number>();
   for (const { collections } of statuses) {
     for (const { namespace, name, id, type } of collections) {
@@ -146,12 +154,4 @@ export function diagnoseRuntime(nodeVersion: string): Finding {
         advice: `Causeway needs ${NODE_MIN.join('.')} or newer.`,
       }
     : { level: 'ok', where: 'here', says: `Node ${nodeVersion}` };
-}
-
-export function diagnoseDisk(directory: string, freeBytes: number, allBytes: number): Finding {
-  const low = freeBytes < FREE_BYTES_MIN || freeBytes < allBytes * FREE_SHARE_MIN;
-  const free = `${(freeBytes / 1024 ** 3).toFixed(1)} GiB of ${(allBytes / 1024 ** 3).toFixed(1)} are free`;
-  return low
-    ? { level: 'warn', where: directory, says: free, advice: 'A region whose disk is full takes no writes.' }
-    : { level: 'ok', where: directory, says: free };
 }

@@ -28,6 +28,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   group: async () => (await import('./group.ts')).addGroup,
   status: async () => (await import('./status.ts')).addStatus,
   lag: async () => (await import('./lag.ts')).addLag,
+  top: async () => (await import('./top.ts')).addTop,
+  trace: async () => (await import('./trace.ts')).addTrace,
   regions: async () => (await import('./regions.ts')).addRegions,
   verify: async () => (await import('./verify.ts')).addVerify,
   doctor: async () => (await import('./doctor.ts')).addDoctor,
@@ -44,6 +46,7 @@ const EXAMPLES = examples(
   ['causeway scan demo/profiles', 'list keys'],
   ['causeway watch demo', 'follow the changes of a namespace'],
   ['causeway status', 'what a node knows about itself and its peers'],
+  ['causeway trace demo/profiles/anna', 'what became of a key: who wrote what, and which write lost'],
 );
 
 const EXIT_TEXT = `

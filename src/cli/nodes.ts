@@ -22,6 +22,22 @@ export async function withAdmin<T>(
   }
 }
 
+/** Of every endpoint, for as long as the work takes. */
+export async function withAdmins<T>(
+  context: Context,
+  work: (admins: readonly { readonly endpoint: string; readonly admin: AdminClient }[]) => Promise<T>,
+): Promise<T> {
+  const admins = context.endpoints.map((endpoint) => ({
+    endpoint,
+    admin: adminClient(endpoint, { deadlineMs: context.timeoutMs, ...tlsOf(context) }),
+  }));
+  try {
+    return await work(admins);
+  } finally {
+    for (const { admin } of admins) admin.close();
+  }
+}
+
 /** Of the first endpoint that answers. */
 export async function withClient<T>(
   context: Context,

@@ -4,6 +4,7 @@ import type { NodeStatus } from '../client/index.ts';
 import { EXIT_CODES } from '../errors/errors.ts';
 import { examples, type AddCommand, type Context } from './context.ts';
 import { askEach, type Answer } from './nodes.ts';
+import { addRegionFlags, regionContext, type RegionFlags } from './region-endpoints.ts';
 import { table } from './terminal.ts';
 import { count, span } from './words.ts';
 
@@ -16,8 +17,7 @@ interface RegionRow {
 }
 
 export const addRegions: AddCommand = (program, act) => {
-  program
-    .command('regions')
+  addRegionFlags(program.command('regions'))
     .description('all regions of the cluster: their state, and who reaches whom')
     .addHelpText(
       'after',
@@ -32,7 +32,8 @@ A region that was not asked is shown as the others see it. Exits 4 when one of t
     .action(act(regions));
 };
 
-async function regions(context: Context): Promise<number> {
+async function regions(asked: Context, flags: RegionFlags): Promise<number> {
+  const context = await regionContext(asked, flags);
   const { terminal } = context;
   const answers = await askEach(context, (admin) => admin.status());
   const rows = rowsOf(answers);
@@ -56,7 +57,7 @@ async function regions(context: Context): Promise<number> {
       failed: failed.map(({ endpoint, error }) => ({ endpoint, code: error.code, message: error.message })),
     });
   } else {
-    for (const line of linesOf(rows, terminal)) terminal.line(line);
+    for (const line of regionLines(answers, terminal)) terminal.line(line);
     for (const { endpoint, error } of failed)
       terminal.line(terminal.bad(`${endpoint} does not answer: ${error.message}`));
   }
@@ -75,6 +76,11 @@ function rowsOf(answers: readonly Answer<NodeStatus>[]): RegionRow[] {
     );
     return { region, status: own?.value, endpoint: own?.endpoint, seenBy };
   });
+}
+
+/** A table: a line for each region, those that were not asked included. */
+export function regionLines(answers: readonly Answer<NodeStatus>[], terminal: Context['terminal']): string[] {
+  return linesOf(rowsOf(answers), terminal);
 }
 
 function linesOf(rows: readonly RegionRow[], { bold, good, warn, bad, dim }: Context['terminal']): string[] {

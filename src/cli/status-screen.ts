@@ -9,6 +9,9 @@ type Paint = Pick<Terminal, 'bold' | 'dim' | 'good' | 'warn' | 'bad'>;
 /** Lag above it is worth a colour: replication promises to stay below (DESIGN). */
 const LAG_MS_MAX = 5000;
 
+/** Of all ops: a key with more is worth a line. */
+const HOT_SHARE = 0.05;
+
 /** As long before its end a certificate is worth a line: as long as the node itself warns. */
 const CERTIFICATE_MS_LEFT = 14 * 86_400_000;
 
@@ -20,6 +23,7 @@ export function statusLines(status: NodeStatus, paint: Paint, allShards: boolean
   }
   lines.push(...certificates(status, paint));
   lines.push('', ...figures(status, paint), '', ...peers(status, paint), '', ...shards(status, paint, allShards));
+  lines.push(...hotKeys(status, paint));
   if (status.collections.length > 0) {
     const names = status.collections.map(({ namespace, name, type }) => [`  ${namespace}/${name}`, type]);
     lines.push('', paint.bold('collections'), ...table(names));
@@ -45,7 +49,7 @@ function headline(status: NodeStatus, { bold, good, warn, bad, dim }: Paint): st
   return `${bold(status.region)} ${paint(status.state + reason)}  ${dim(`node ${status.node}, causeway ${status.version}, up ${up}`)}`;
 }
 
-function figures({ keys, counters, log, store }: NodeStatus, { bold, bad, warn, dim }: Paint): string[] {
+function figures({ keys, counters, log, store, clock, peers }: NodeStatus, { bold, bad, warn, dim }: Paint): string[] {
   const rows: [string, string][] = [];
   if (counters !== null) {
     const { accepted, refused, appliedRemote, conflicts } = counters;
@@ -63,8 +67,46 @@ function figures({ keys, counters, log, store }: NodeStatus, { bold, bad, warn, 
     const state = log.state === 'ready' ? '' : `, ${bad(`${log.state}: ${log.stateReason}`)}`;
     rows.push(['  log', `${log.engine}, ${promise}, ${bytes(log.bytes)}${state}`]);
   }
-  if (store !== null) rows.push(['  store', `${store.engine}, ${bytes(store.bytes)}`]);
+  if (store !== null) {
+    rows.push(['  store', `${store.engine}, a cache of the log: rebuilt from it when in doubt, ${bytes(store.bytes)}`]);
+  }
+  rows.push(['  clock', clockText(clock, peers, { bad, warn })]);
   return table(rows.map(([name, text]) => [bold(name), text]));
+}
+
+function clockText(
+  { maxSkewMs, aheadMs }: NodeStatus['clock'],
+  peers: NodeStatus['peers'],
+  { bad, warn }: Pick<Paint, 'bad' | 'warn'>,
+): string {
+  const offsets = peers.flatMap(({ clock }) => (clock === undefined ? [] : [Math.abs(clock.offsetMs)]));
+  const furthest = offsets.length === 0 ? undefined : Math.max(...offsets);
+  const bound = maxSkewMs === 0 ? '' : `; stamps more than ${span(maxSkewMs)} ahead are held`;
+  const stamps = aheadMs < 1 ? '' : `, its stamps run ${span(aheadMs)} ahead of it`;
+  if (furthest === undefined) return `no peer to compare it with${stamps}${bound}`;
+  const within = `within ${span(furthest)} of its peers`;
+  const paint = furthest > maxSkewMs ? bad : furthest > maxSkewMs / 4 ? warn : (text: string): string => text;
+  return `${maxSkewMs === 0 ? within : paint(within)}${stamps}${bound}`;
+}
+
+function hotKeys({ hotKeys: { written, read } }: NodeStatus, { bold, dim }: Paint): string[] {
+  const rows = [
+    ...written.map((key) => ['written', key] as const),
+    ...read.map((key) => ['read', key] as const),
+  ].filter(([, { share }]) => share >= HOT_SHARE);
+  if (rows.length === 0) return [];
+  return [
+    '',
+    `${bold('hot keys')} ${dim('of the last minutes, by samples')}`,
+    ...table(
+      rows.map(([how, { namespace, collection, key, perS, share }]) => [
+        `  ${namespace}/${collection}/${key}`,
+        how,
+        `about ${count(Math.round(perS))}/s`,
+        `${Math.round(share * 100)} %`,
+      ]),
+    ),
+  ];
 }
 
 function peers(status: NodeStatus, paint: Paint): string[] {

@@ -3,18 +3,20 @@
 import { EXIT_CODES } from '../errors/errors.ts';
 import { examples, type AddCommand, type Context } from './context.ts';
 import { askEach } from './nodes.ts';
+import { addRegionFlags, regionContext, type RegionFlags } from './region-endpoints.ts';
+import { regionLines } from './regions.ts';
 import { statusLines } from './status-screen.ts';
 
 export const addStatus: AddCommand = (program, act) => {
-  program
-    .command('status')
+  addRegionFlags(program.command('status'))
     .description('regions, peers, lag, clocks, log and store, alarms: one screen')
     .option('--shards', 'every shard by itself')
     .addHelpText(
       'after',
       `${examples(
         ['causeway status', 'the node at 127.0.0.1:7400'],
-        ['causeway status -e eu-1:7400,us-1:7400', 'several, one after the other'],
+        ['causeway status -e eu-1:7400,us-1:7400', 'several: all regions in a table, then each'],
+        ['causeway status --config node.yaml', 'of all regions of a configuration'],
         ['causeway status --json', 'everything, for programs'],
         ['causeway status --shards', 'which shard holds what back'],
       )}
@@ -26,7 +28,8 @@ Exits 4 when one of the nodes does not answer.
     .action(act(status));
 };
 
-async function status(context: Context, flags: { readonly shards?: true }): Promise<number> {
+async function status(asked: Context, flags: RegionFlags & { readonly shards?: true }): Promise<number> {
+  const context = await regionContext(asked, flags);
   const { terminal } = context;
   const answers = await askEach(context, (admin) => admin.status());
   const failed = answers.some((answer) => 'error' in answer);
@@ -38,8 +41,9 @@ async function status(context: Context, flags: { readonly shards?: true }): Prom
     );
     terminal.document(documents.length === 1 ? documents[0] : documents);
   } else {
-    for (const [i, answer] of answers.entries()) {
-      if (i > 0) terminal.line();
+    if (answers.length > 1) for (const line of regionLines(answers, terminal)) terminal.line(line);
+    for (const answer of answers) {
+      if (answers.length > 1) terminal.line();
       if (answers.length > 1) terminal.line(terminal.dim(answer.endpoint));
       if ('value' in answer)
         for (const line of statusLines(answer.value, terminal, flags.shards === true)) terminal.line(line);

@@ -1,17 +1,12 @@
 // causeway verify: do regions hold the same? Asks for digests again and again until every shard was seen at one vector.
 
-import { readFileSync } from 'node:fs';
 import type { AdminClient } from '../client/index.ts';
 import { CausewayError, EXIT_CODES } from '../errors/errors.ts';
 import { Agreement, compare, type Sample, type ShardVerdict, type Verdict } from './agreement.ts';
 import { examples, usage, type AddCommand, type Context } from './context.ts';
 import { withAdmin } from './nodes.ts';
-import { addresses, count, span } from './words.ts';
-
-interface Flags {
-  readonly endpoints?: readonly string[];
-  readonly config?: string;
-}
+import { addRegionFlags, regionContext, type RegionFlags } from './region-endpoints.ts';
+import { count, span } from './words.ts';
 
 const LOOK_EVERY_MS = 200;
 const ANSWER_MS = 5000;
@@ -23,11 +18,8 @@ const VERDICTS: Readonly<Record<Verdict, { readonly text: string; readonly exitC
 };
 
 export const addVerify: AddCommand = (program, act) => {
-  program
-    .command('verify')
+  addRegionFlags(program.command('verify'))
     .description('compare what regions hold: MATCH, IN FLIGHT or DIVERGED')
-    .option('--endpoints <a,b,c>', 'a node of each region; the same as --endpoint', addresses)
-    .option('-c, --config <file>', 'take them from a config file: the clients of its regions')
     .addHelpText(
       'after',
       `${examples(
@@ -43,7 +35,7 @@ Exits 0 MATCH: every shard was equal. 4 IN FLIGHT: some shard was never seen at 
     .action(act(verify));
 };
 
-async function verify(context: Context, flags: Flags): Promise<number> {
+async function verify(context: Context, flags: RegionFlags): Promise<number> {
   const { terminal, system, timeoutMs } = context;
   const endpoints = await endpointsOf(context, flags);
   const startMs = system.clock.monotonicMs();
@@ -138,32 +130,12 @@ function namedApart(samples: readonly Sample[], endpoints: readonly string[]): S
   });
 }
 
-async function endpointsOf(context: Context, { endpoints, config }: Flags): Promise<readonly string[]> {
-  const named = endpoints ?? (config === undefined ? context.endpoints : await clientsIn(config));
-  if (named.length < 2) {
+async function endpointsOf(context: Context, flags: RegionFlags): Promise<readonly string[]> {
+  const { endpoints } = await regionContext(context, flags);
+  if (endpoints.length < 2) {
     throw usage('expected two regions or more to compare: --endpoints a:7400,b:7400, or --config FILE');
   }
-  return named;
-}
-
-/** Of each region the first. Loosely read: the file is somebody else's, and only addresses are wanted. */
-async function clientsIn(path: string): Promise<string[]> {
-  const { parse } = await import('yaml');
-  const content = parse(readText(path)) as {
-    readonly regions?: readonly { readonly clients?: readonly string[] }[];
-  } | null;
-  const found = (content?.regions ?? []).flatMap(({ clients }) => clients?.slice(0, 1) ?? []);
-  return found.flatMap(addresses);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new CausewayError('CONFIG_INVALID', `cannot read the config file ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  return endpoints;
 }
 
 /** Connections to all of them, closed at the end. */

@@ -1,12 +1,13 @@
 // causeway watch: the changes of a namespace as they are applied in a region.
 
-import type { FeedEvent, FeedOp, FeedStart } from '../client/index.ts';
+import type { FeedEvent, FeedStart } from '../client/index.ts';
 import { EXIT_CODES } from '../errors/errors.ts';
 import { examples, usage, type AddCommand, type Context } from './context.ts';
 import { collectionType, withClient } from './nodes.ts';
+import { opDocument, opText, regionOf } from './op-words.ts';
 import { jsonLine, type Terminal } from './terminal.ts';
-import { oneLine, viewDocument } from './view-words.ts';
-import { durationMs, jsonBytes, keyRange, timeOfStamp, versionText, wholeNumber, type KeyRange } from './words.ts';
+import { viewDocument } from './view-words.ts';
+import { durationMs, keyRange, timeOfStamp, versionText, wholeNumber, type KeyRange } from './words.ts';
 
 interface Flags {
   readonly from: string;
@@ -86,28 +87,6 @@ function eventLine({ collection, key, op, version, value }: FeedEvent, { dim, bo
   return `${dim(timeOfStamp(version.stamp).slice(0, 23))} ${dim(regionOf(version.origin))} ${bold(`${collection}/${key}`)} ${opText(op)}${merged}`;
 }
 
-function opText(op: FeedOp): string {
-  const list = (elements: readonly Uint8Array[]): string => elements.map(oneLine).join(' ');
-  switch (op.kind) {
-    case 'put':
-      return oneLine(op.value);
-    case 'delete':
-      return 'deleted';
-    case 'increment':
-      return op.by < 0n ? String(op.by) : `+${op.by}`;
-    case 'set-add':
-      return `added ${list(op.elements)}`;
-    case 'set-remove':
-      return `removed ${list(op.elements)}`;
-    case 'map-update': {
-      const put = op.put.map(({ field, value }) => `${field}=${oneLine(value)}`);
-      return [...put, ...op.remove.map((field) => `removed ${field}`)].join(' ');
-    }
-    case 'unknown':
-      return '(a change that this version does not know)';
-  }
-}
-
 function eventDocument(namespace: string, event: FeedEvent): object {
   const { collection, type, key, shard, op, version, value } = event;
   return {
@@ -123,31 +102,6 @@ function eventDocument(namespace: string, event: FeedEvent): object {
     ...(value === undefined ? {} : { merged: viewDocument(value) }),
     cursor: event.cursor,
   };
-}
-
-function opDocument(op: FeedOp): object {
-  switch (op.kind) {
-    case 'put':
-      return { kind: op.kind, value: jsonBytes(op.value) };
-    case 'set-add':
-    case 'set-remove':
-      return { kind: op.kind, elements: op.elements.map(jsonBytes) };
-    case 'map-update':
-      return {
-        kind: op.kind,
-        put: Object.fromEntries(op.put.map(({ field, value }) => [field, jsonBytes(value)])),
-        remove: op.remove,
-      };
-    case 'increment':
-    case 'delete':
-    case 'unknown':
-      return op;
-  }
-}
-
-/** `us-east` of `us-east~0f3a5b7c9d1e`. */
-function regionOf(origin: string): string {
-  return origin.slice(0, origin.lastIndexOf('~'));
 }
 
 function bigintText(_key: string, value: unknown): unknown {

@@ -7,6 +7,8 @@ import type { CreateCollectionResponse__Output } from '../proto/generated/causew
 import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
 import type { DropCollectionResponse__Output } from '../proto/generated/causeway/v1/DropCollectionResponse.ts';
 import type { GetConflictResponse__Output } from '../proto/generated/causeway/v1/GetConflictResponse.ts';
+import type { HotKey__Output } from '../proto/generated/causeway/v1/HotKey.ts';
+import type { KeyHistoryResponse__Output } from '../proto/generated/causeway/v1/KeyHistoryResponse.ts';
 import type { ListCollectionsResponse__Output } from '../proto/generated/causeway/v1/ListCollectionsResponse.ts';
 import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
 import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
@@ -45,6 +47,7 @@ import {
   type WatchConflictsOptions,
 } from './conflicts.ts';
 import { Endpoint } from './endpoints.ts';
+import { historyOf, type HistoryPageOptions, type KeyName, type NodeKeyHistory } from './history.ts';
 import { openTls, type ClientTls, type TlsOptions } from './tls.ts';
 import type { CallOptions, MergeType, Topology } from './types.ts';
 import { mergeTypeOf, topologyOf } from './views.ts';
@@ -131,6 +134,23 @@ export interface NodeStatus {
   readonly alarms: readonly { readonly sinceMs: number; readonly code: string; readonly message: string }[];
   /** What its TLS shows and trusts; empty without TLS. */
   readonly certificates: readonly NodeCertificate[];
+  readonly clock: {
+    readonly maxSkewMs: number;
+    /** How far its hybrid clock is ahead of the machine's. */
+    readonly aheadMs: number;
+  };
+  /** Of the last one to two minutes, heaviest first; empty from a node of an older version. */
+  readonly hotKeys: { readonly written: readonly NodeHotKey[]; readonly read: readonly NodeHotKey[] };
+}
+
+export interface NodeHotKey {
+  readonly namespace: string;
+  readonly collection: string;
+  readonly key: string;
+  /** Ops a second, about. */
+  readonly perS: number;
+  /** Of all ops of that time, 0 … 1. */
+  readonly share: number;
 }
 
 export interface NodeCertificate {
@@ -214,6 +234,16 @@ export class AdminClient {
   /** A page of the region's conflict journal. */
   async listConflicts(filter: ConflictFilter = {}, options?: CallOptions): Promise<NodeConflictPage> {
     return pageOf(await this.#ask<ListConflictsResponse__Output>('ListConflicts', listRequest(filter), options));
+  }
+
+  /** A page of what was written to a key, as the region's log has it. */
+  async keyHistory(
+    { namespace, collection, key }: KeyName,
+    { pageSize = 0, pageToken = '' }: HistoryPageOptions = {},
+    options?: CallOptions,
+  ): Promise<NodeKeyHistory> {
+    const request = { namespace, collection, key, pageSize, pageToken };
+    return historyOf(await this.#ask<KeyHistoryResponse__Output>('KeyHistory', request, options));
   }
 
   /** What one write has lost: one entry, or one per field of a map. KEY_NOT_FOUND when the journal does not have it. */
@@ -368,7 +398,13 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
     counters,
     alarms: message.alarms,
     certificates: message.certificates,
+    clock: message.clock ?? { maxSkewMs: 0, aheadMs: 0 },
+    hotKeys: { written: message.hotWritten.map(hotKeyOf), read: message.hotRead.map(hotKeyOf) },
   };
+}
+
+function hotKeyOf({ namespace, collection, key, perS, share }: HotKey__Output): NodeHotKey {
+  return { namespace, collection, key, perS, share };
 }
 
 function linkOf(link: StatusResponse__Output['peers'][number]['link']): LinkStatus {

@@ -30,6 +30,8 @@ export { Consumer } from './consumer/consumer.ts';
 export { ConsumerGroups, type GroupInfo, type GroupMember, type GroupShard } from './consumer/groups.ts';
 export type * from './consumer/options.ts';
 export type { ReadAnswer, ScanAnswer } from './calls.ts';
+export type { FeedOp } from './feed-op.ts';
+export type { HistoryPageOptions, KeyName, NodeKeyChange, NodeKeyHistory } from './history.ts';
 export {
   Counter,
   MapHandle,
@@ -46,14 +48,7 @@ export {
   type Versioned,
 } from './handles.ts';
 export { Producer, type ProducerOptions, type ProducerStats, type OnResult } from './producer.ts';
-export {
-  Subscription,
-  type FeedBatch,
-  type FeedEvent,
-  type FeedOp,
-  type FeedStart,
-  type SubscribeOptions,
-} from './subscribe.ts';
+export { Subscription, type FeedBatch, type FeedEvent, type FeedStart, type SubscribeOptions } from './subscribe.ts';
 export type { TlsOptions } from './tls.ts';
 export type * from './types.ts';
 export { CausewayError, isCausewayError, type ErrorCode, type Outcome } from '../errors/errors.ts';

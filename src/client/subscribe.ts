@@ -10,6 +10,7 @@ import { wireMethod } from '../proto/load.ts';
 import type { System } from '../system/system.ts';
 import { cursorMessage, decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { wireMethodOnce, type Endpoint, type EndpointSource } from './endpoints.ts';
+import { opOf, type DecodedOp, type FeedOp } from './feed-op.ts';
 import { shardIndexes } from './shards.ts';
 import { fromServiceError } from './status.ts';
 import type { MergeType, Version, View } from './types.ts';
@@ -40,22 +41,6 @@ export interface SubscribeOptions {
   /** Told of every failure after which the subscription goes on by itself. */
   readonly onRetry?: (error: CausewayError) => void;
 }
-
-export type FeedOp =
-  | { readonly kind: 'put'; readonly value: Uint8Array; readonly expiresAtMs?: number | undefined }
-  /** Deleted, reset or cleared. */
-  | { readonly kind: 'delete' }
-  /** Of this op alone. */
-  | { readonly kind: 'increment'; readonly by: bigint }
-  | { readonly kind: 'set-add'; readonly elements: readonly Uint8Array[] }
-  | { readonly kind: 'set-remove'; readonly elements: readonly Uint8Array[] }
-  | {
-      readonly kind: 'map-update';
-      readonly put: readonly { readonly field: string; readonly value: Uint8Array }[];
-      readonly remove: readonly string[];
-    }
-  /** Of a newer node. */
-  | { readonly kind: 'unknown' };
 
 export interface FeedEvent {
   readonly collection: string;
@@ -96,22 +81,12 @@ const SUBSCRIBE_METHOD = wireMethodOnce('Subscribe', () =>
   wireMethod<object, DecodedResponse>('causeway.v1.Data', 'Subscribe'),
 );
 
-interface DecodedEvent {
+interface DecodedEvent extends DecodedOp {
   readonly collection: number;
   readonly key: string;
   readonly origin: number;
   readonly seq: number;
   readonly stamp: number;
-  readonly put?: Uint8Array;
-  readonly delete?: boolean;
-  readonly increment?: string;
-  readonly setAdd?: { readonly elements: readonly Uint8Array[] } | null;
-  readonly setRemove?: { readonly elements: readonly Uint8Array[] } | null;
-  readonly mapUpdate?: {
-    readonly put: readonly { readonly field: string; readonly value: Uint8Array }[];
-    readonly remove: readonly string[];
-  } | null;
-  readonly expiresAtMs: number;
   readonly trace: Uint8Array;
   readonly value: DecodedView | null;
 }
@@ -237,20 +212,6 @@ class Event implements FeedEvent {
   get cursor(): string {
     return this.#message.cursorAfter(this.#shardAt, this.#eventAt);
   }
-}
-
-function opOf(event: DecodedEvent): FeedOp {
-  const { put, increment, setAdd, setRemove, mapUpdate } = event;
-  // Scalars that did not come have their default, but not as the message's own.
-  if (put !== undefined && Object.hasOwn(event, 'put')) {
-    return { kind: 'put', value: put, expiresAtMs: event.expiresAtMs === 0 ? undefined : event.expiresAtMs };
-  }
-  if (event.delete === true) return { kind: 'delete' };
-  if (increment !== undefined && Object.hasOwn(event, 'increment')) return { kind: 'increment', by: BigInt(increment) };
-  if (setAdd) return { kind: 'set-add', elements: setAdd.elements };
-  if (setRemove) return { kind: 'set-remove', elements: setRemove.elements };
-  if (mapUpdate) return { kind: 'map-update', put: mapUpdate.put, remove: mapUpdate.remove };
-  return { kind: 'unknown' };
 }
 
 export class Subscription implements AsyncIterable<FeedEvent> {

@@ -13,6 +13,7 @@
 
 import { join } from 'node:path';
 import { CausewayError, invariant } from '../errors/errors.ts';
+import { COMMIT_BYTES, COMMIT_ENTRIES, Histogram, SYNC_SECONDS } from '../metrics/histogram.ts';
 import type { OriginId, ShardId } from '../record/ids.ts';
 import { shardParts } from '../record/ids.ts';
 import { BatchPeeker } from '../record/peek.ts';
@@ -87,6 +88,13 @@ interface Commit {
   bytes: number;
 }
 
+/** Of its group commits, since the process started. */
+export interface CommitFigures {
+  readonly bytes: Histogram;
+  readonly entries: Histogram;
+  readonly syncSeconds: Histogram;
+}
+
 /** What exists between open() and close(). */
 interface Opened {
   readonly lock: DataLock;
@@ -104,6 +112,11 @@ export class SegmentLog implements Log {
     engine: 'segment files',
     durable: true,
     detail: 'one fdatasync for each group of appends, before their acknowledgement',
+  };
+  readonly figures: CommitFigures = {
+    bytes: new Histogram(COMMIT_BYTES),
+    entries: new Histogram(COMMIT_ENTRIES),
+    syncSeconds: new Histogram(SYNC_SECONDS),
   };
   readonly #options: SegmentLogOptions;
   readonly #files: LogFiles;
@@ -375,10 +388,15 @@ export class SegmentLog implements Log {
       return;
     }
     const { fd, active } = opened;
+    const { clock } = this.#options.system;
     writeAll(this.#files, fd, commit.buffers, active.length, (error) => {
       if (error !== null) return this.#writeFailed(opened, commit, error);
+      const beganMs = clock.monotonicMs();
       this.#files.fdatasync(fd, (syncError) => {
+        this.figures.syncSeconds.add((clock.monotonicMs() - beganMs) / 1000);
         if (syncError !== null) return this.#fail(`fdatasync of ${active.path}`, syncError, commit);
+        this.figures.bytes.add(commit.bytes);
+        this.figures.entries.add(commit.entries.length);
         active.length += commit.bytes;
         active.fileBytes = Math.max(active.fileBytes, active.length);
         this.#spare.advance(active.length);

@@ -41,7 +41,7 @@ import type { TimerHandle } from '../system/system.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { CollectionChanges } from './collection-changes.ts';
-import { LagSamples } from './lag.ts';
+import { figuresOf, type NodeFigures } from './figures.ts';
 import { MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
@@ -59,6 +59,8 @@ import type {
   DropSpec,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
   Region,
@@ -75,6 +77,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { readHistory } from './key-history.ts';
 import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
 import { scanPage, type KeyRange } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
@@ -83,6 +86,7 @@ import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
+import { Tallies } from './tallies.ts';
 import { refusalOfWriteTo } from './system-namespace.ts';
 import { WaitingReads } from './waiting-reads.ts';
 import { highestOf, WriteCall } from './write-call.ts';
@@ -97,6 +101,8 @@ const DEADLINE_MS_MAX = 60_000;
 const OVERLOAD_RETRY_MS = 50;
 const DRAIN_POLL_MS = 5;
 const CLASH_FORGOTTEN_MS = 60_000;
+/** That are told of. */
+const HOT_KEYS = 10;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
 
@@ -159,7 +165,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #cuts = new Set<Cut>();
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #clockSamples = new Map<RegionId, ClockSample>();
-  readonly #lags = new Map<RegionId, LagSamples>();
+  readonly #tallies: Tallies;
   /** What each member has last said of each shard, since this node started. */
   readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
   readonly #journal: ConflictJournal;
@@ -200,6 +206,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.instance = ports.system.random.uint48().toString(16);
     this.log = ports.log;
     this.#startedAtMs = ports.system.clock.nowMs();
+    this.#tallies = new Tallies(() => ports.system.clock.monotonicMs());
     for (const placement of settings.placements) {
       this.#placements.set(placement.id, placement);
       if (!placement.regions.includes(settings.region)) continue;
@@ -450,7 +457,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #events: RunnerEvents = {
     landed: (runner, landed) => this.#landed(runner, landed),
     judged: (_runner, verdicts, replayed) => {
-      if (!replayed) this.#counters.conflicts += verdicts.length;
+      if (!replayed) {
+        const { conflicts } = this.#tallies;
+        this.#counters.conflicts += verdicts.length;
+        for (const { collection } of verdicts) conflicts.set(collection.type, conflicts.get(collection.type)! + 1);
+      }
       this.#journal.grown(this.#nowMs());
     },
     defined: (runner) => this.#changes.read(runner),
@@ -462,6 +473,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     counted: (name, n) => {
       this.#counters[name] += n;
     },
+    sealed: (bytes) => {
+      this.#tallies.ownBytes += bytes;
+    },
+    rebuilding: () => {
+      this.#tallies.storeRebuilds++;
+    },
   };
 
   #runnerStopped(runner: ShardRunner, failure: AppendFailure): void {
@@ -472,6 +489,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     // What was speculative is thrown away and the shard is read again from its log. If it is still ours, we begin anew.
     this.#ports.system.timers.after(RESTART_RUNNER_MS, () => {
       if (this.#runners.get(runner.shard) !== runner || !this.#ports.ownership.owns(runner.shard)) return;
+      this.#tallies.shardRestarts++;
       this.#startRunner(runner.shard);
     });
   }
@@ -484,16 +502,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         continue;
       }
       this.#counters.appliedRemote += header.count;
-      const region = originRegion(header.origin);
-      let lags = this.#lags.get(region);
-      if (lags === undefined) {
-        lags = new LagSamples();
-        this.#lags.set(region, lags);
-      }
-      lags.add(nowMs, nowMs - msOfStamp(header.firstStamp));
+      this.#tallies.origin(originRegion(header.origin)).landed(header, nowMs);
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
+      this.#tallies.landed(runner.shard, landed.batches.at(-1)!.offset, nowMs);
       if (this.#cuts.size > 0) {
         const changed = new Set(landed.changes.map(({ key }) => key));
         for (const place of landed.registers) changed.add(runner.cache.registers.keyOf(place));
@@ -618,6 +631,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     if (request.atomic === true && this.#refuseAtomic(request, call)) return;
     if (request.durability.kind === 'regions') this.#links.wantAcks();
+    this.#tallies.written.written(request.ops);
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
     for (let i = 0; i < request.ops.length; i++) {
       const routed = this.#route(request.ops[i]!);
@@ -840,6 +854,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(this.#unknownCollection(request.namespace, request.collection));
       return;
     }
+    this.#tallies.read.read(request, request.keys);
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
@@ -1016,7 +1031,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** One per key. */
-  #runnersOfRead(request: ReadRequest): ShardRunner[] | CausewayError {
+  #runnersOfRead(request: Pick<ReadRequest, 'namespace' | 'collection' | 'keys'>): ShardRunner[] | CausewayError {
     const { namespace, collection, keys } = request;
     const runners: ShardRunner[] = [];
     for (const key of keys) {
@@ -1154,6 +1169,55 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       sources.push(this.#feedShard(runner.shard));
     }
     return this.#feed.subscribe(request, sources, sink);
+  }
+
+  history(request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    const { namespace, key, limit, before } = request;
+    if (this.#phase === 'stopped' || this.#phase === 'starting') {
+      done(this.#notReady());
+      return;
+    }
+    const collection = this.collection(namespace, request.collection);
+    if (collection === undefined) {
+      done(this.#unknownCollection(namespace, request.collection));
+      return;
+    }
+    const found = this.#runnersOfRead({ namespace, collection: request.collection, keys: [key] });
+    if (found instanceof CausewayError) {
+      done(found);
+      return;
+    }
+    const runner = found[0]!;
+    const { shard, cache } = runner;
+    const { log, system } = this.#ports;
+    const { timers } = system;
+    const nowMs = this.#nowMs();
+    const { region, settings } = this;
+    const landings = this.#tallies.landings.get(shard);
+    const of = {
+      log,
+      timers,
+      runner,
+      region,
+      collection,
+      key,
+      limit,
+      before,
+      landings,
+      leaseMs: settings.leaseMs,
+      nowMs,
+    };
+    readHistory(of, (page) => {
+      if (page instanceof CausewayError) {
+        done(page);
+        return;
+      }
+      const state = stateKey(collection, key);
+      cache.load([{ key: state, type: collection.type }], () => {
+        const view = mergeOf(collection.type).view(cache.get(state, collection.type), nowMs);
+        done({ ...page, shard, collection, view, logStart: log.start(shard), nowMs });
+      });
+    });
   }
 
   /** By name, not by runner: a runner that begins anew goes on with the same log. */
@@ -1354,7 +1418,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
           nowMs,
           this.#linkStates.get(region),
           this.#clockSamples.get(region),
-          this.#lags.get(region),
+          this.#tallies.origins.get(region)?.lags,
         ),
       ),
       shards: runners.map((runner) => shardStatus(runner)),
@@ -1374,7 +1438,24 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         ]),
         ...this.#changes.alarms(),
       ],
+      clock: {
+        maxSkewMs: this.settings.maxSkewMs,
+        aheadMs: Math.max(0, msOfStamp(this.clock.last) - nowMs),
+      },
+      hotKeys: { written: this.#tallies.written.top(HOT_KEYS), read: this.#tallies.read.top(HOT_KEYS) },
     };
+  }
+
+  figures(): NodeFigures {
+    return figuresOf({
+      status: this.status(),
+      runners: [...this.#runners.values()],
+      links: this.#links.states(),
+      tallies: this.#tallies,
+      limits: this.settings.limits,
+      storeBacklogKeys: this.#writer.backlog,
+      subscriptions: this.#feed.size,
+    });
   }
 
   /** The clash is told again with each dial of the second process; when nothing is heard of it for a while it is over. */
@@ -1422,7 +1503,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (runner === undefined || !runner.members.includes(from) || this.#quiet) return 'dropped';
     // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
     if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
-    return runner.receive(batch);
+    const received = runner.receive(batch);
+    if (received === 'dropped') this.#tallies.origin(from).refusedBatches++;
+    return received;
   }
 
   beats(): readonly ShardBeat[] {
@@ -1499,6 +1582,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#linkStates.set(peer, state);
     if (state.kind !== 'up') this.#clockSamples.delete(peer);
     if (before === state.kind) return;
+    if (before === 'up') this.#tallies.linkDrops.set(peer, (this.#tallies.linkDrops.get(peer) ?? 0) + 1);
     if (state.kind === 'up') this.#notice('info', `linked to ${peer}`);
     if (state.kind === 'down') this.#notice('warn', `the link to ${peer} is down: ${state.reason}`);
     // A peer that is still starting says so; that is no reason to wake anybody.

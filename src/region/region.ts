@@ -6,16 +6,18 @@ import type { AlterSpec, CreateSpec, DropSpec } from '../collections/changes.ts'
 import type { CollectionStatus } from '../collections/registry.ts';
 import type { CausewayError } from '../errors/errors.ts';
 import type { ClockSample, LinkState } from '../replication/host.ts';
-import type { Intent, View } from '../merge/types.ts';
+import type { Intent, OpDescription, View } from '../merge/types.ts';
 import type { Conflict } from '../conflicts/entry.ts';
 import type { ConflictPage, ConflictQuery } from '../conflicts/journal.ts';
 import type { ConflictSink, ConflictSubscription, TailRequest } from '../conflicts/tail.ts';
 import type { Dot, OriginId, RegionId, ShardId, Version } from '../record/ids.ts';
 import type { CollectionRef, Idempotency } from '../record/op.ts';
 import type { LogPromise, LogState } from '../log/log.ts';
+import type { HotKey } from './hot-keys.ts';
 import type { FeedSink, FeedSubscription, SubscribeRequest } from '../feed/types.ts';
 
 export type { Conflict } from '../conflicts/entry.ts';
+export type { HotKey } from './hot-keys.ts';
 export type { ConflictPage, ConflictQuery } from '../conflicts/journal.ts';
 export type { PagePlace } from '../conflicts/walk.ts';
 export type { ConflictCursor, ConflictSink, ConflictSubscription, TailRequest } from '../conflicts/tail.ts';
@@ -140,6 +142,51 @@ export interface ShardDigest {
   readonly vector: ReadonlyMap<OriginId, number>;
 }
 
+export interface HistoryRequest {
+  readonly namespace: string;
+  readonly collection: string;
+  readonly key: string;
+  /** Changes of the answer, about. */
+  readonly limit: number;
+  /** Go on here; undefined: from the newest. */
+  readonly before: HistoryPlace | undefined;
+}
+
+/** In one region's log of the key's shard: what stands at `offset` and behind is told. */
+export interface HistoryPlace {
+  readonly offset: number;
+  /** The last moment that anything before it can have landed at. */
+  readonly landedBeforeMs: number;
+}
+
+/** A write to a key, as it stands in this region's log. */
+export interface KeyChange {
+  readonly version: Version;
+  readonly op: OpDescription;
+  readonly trace: Uint8Array | undefined;
+  /** Of its batch in the log of the shard. */
+  readonly offset: number;
+  /** When it landed here, by this node's clock: between the two. undefined: nothing is known that came before it. */
+  readonly landedAfterMs: number | undefined;
+  readonly landedBeforeMs: number;
+  /** Of an own write: who is known to hold it durably, since this process began. */
+  readonly acknowledgedBy: readonly RegionId[];
+}
+
+export interface KeyHistory {
+  readonly shard: ShardId;
+  readonly collection: CollectionRef;
+  /** Newest first, by their place in the log. */
+  readonly changes: readonly KeyChange[];
+  /** undefined: that was all. */
+  readonly next: HistoryPlace | undefined;
+  /** Of the key, as a local read has it now. */
+  readonly view: View | undefined;
+  /** The first offset that is still there. */
+  readonly logStart: number;
+  readonly nowMs: number;
+}
+
 export interface PeerStatus {
   readonly region: RegionId;
   readonly link: LinkState;
@@ -203,6 +250,13 @@ export interface RegionStatus {
   readonly keys: number;
   readonly counters: RegionCounters;
   readonly alarms: readonly Alarm[];
+  readonly clock: {
+    readonly maxSkewMs: number;
+    /** Of the hybrid clock before the machine's: because of peers' stamps, or of a clock that was set back. */
+    readonly aheadMs: number;
+  };
+  /** Of the last one to two minutes, by samples; heaviest first. */
+  readonly hotKeys: { readonly written: readonly HotKey[]; readonly read: readonly HotKey[] };
 }
 
 /** Since the process started. */
@@ -275,6 +329,8 @@ export interface Region {
   /** A page of a collection's keys, each shard's part from one moment. */
   scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void;
   subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription;
+  /** A page of what was written to a key, from this region's log. */
+  history(request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void;
   /** I14: by watermarks, how old at most the newest change is that a local read of the namespace may lack; undefined while a region
    *  that holds it has not been heard of. */
   stalenessMs(namespace: string): number | undefined;

@@ -312,6 +312,7 @@ interface Wire {
 /** What both directions have in common. */
 class Stream<Out, In> implements LinkStream<Out> {
   handlers: LinkHandlers<In> | undefined;
+  wireBytesSent = 0;
   readonly #system: System;
   readonly #encode: (message: Out) => Buffer;
   readonly #decode: (bytes: Buffer) => In;
@@ -343,6 +344,7 @@ class Stream<Out, In> implements LinkStream<Out> {
     if (this.#isOver || this.#wire === undefined) return true;
     const bytes = this.#encode(message);
     this.#unsent += bytes.length;
+    this.wireBytesSent += bytes.length;
     const room = this.#wire.write(bytes, () => {
       this.#unsent -= bytes.length;
       this.drained();

@@ -49,13 +49,24 @@ export interface DialledLinkStatus {
   /** Who answered; undefined unless up. */
   readonly node: string | undefined;
   readonly rttMs: number | undefined;
-  /** Of batches, since this node started. */
+  /** Of batches, as they came over the wire, since this node started. */
   readonly bytesReceived: number;
+  /** The same, unpacked. */
+  readonly rawBytesReceived: number;
+}
+
+/** Since this node started, streams that have ended included. */
+export interface SentBytes {
+  /** Of batches. */
+  readonly raw: number;
+  /** Of everything that went over the wire, heartbeats included. */
+  readonly wire: number;
 }
 
 export interface LinksState {
   readonly dialled: readonly DialledLinkStatus[];
   readonly served: readonly SourceState[];
+  readonly sent: ReadonlyMap<RegionId, SentBytes>;
 }
 
 /** One peer address that we dial. */
@@ -101,6 +112,8 @@ export class Links {
   readonly #relays: Relays;
   readonly #dialled: Dialled[];
   readonly #served = new Set<Served>();
+  /** By streams that have ended. */
+  readonly #sentBefore = new Map<RegionId, SentBytes>();
   /** Per peer region, what the host was told last. */
   readonly #told = new Map<RegionId, LinkState>();
   /** Per shard, the live origin that the last wants named. */
@@ -203,9 +216,22 @@ export class Links {
         node: receiver.welcome?.node,
         rttMs: receiver.rttMs,
         bytesReceived: receiver.bytesReceived,
+        rawBytesReceived: receiver.rawBytesReceived,
       })),
       served: [...this.#served].map(({ source }) => source.state()),
+      sent: this.#sent(),
     };
+  }
+
+  #sent(): ReadonlyMap<RegionId, SentBytes> {
+    const sent = new Map(this.#sentBefore);
+    for (const served of this.#served) addSent(sent, served);
+    return sent;
+  }
+
+  /** A served stream has ended, or is ended now. */
+  #forget(served: Served): void {
+    if (this.#served.delete(served)) addSent(this.#sentBefore, served);
   }
 
   #beat(): void {
@@ -477,7 +503,7 @@ export class Links {
       {
         send: (message) => stream.send(message),
         close: (reason) => {
-          this.#served.delete(served);
+          this.#forget(served);
           stream.close(reason);
         },
         soon: (fn) => timers.soon(fn),
@@ -508,7 +534,7 @@ export class Links {
       drain: () => source.drain(),
       closed: () => {
         source.closed();
-        this.#served.delete(served);
+        this.#forget(served);
       },
     };
   }
@@ -547,10 +573,17 @@ export class Links {
   }
 
   #end(served: Served, reason: string): void {
-    this.#served.delete(served);
+    this.#forget(served);
     served.source.closed();
     served.stream.close(reason);
   }
+}
+
+function addSent(sent: Map<RegionId, SentBytes>, { region, source, stream }: Served): void {
+  if (region === undefined) return;
+  const { raw, wire } = sent.get(region) ?? { raw: 0, wire: 0 };
+  const bytes = source.state().bytesSent;
+  sent.set(region, { raw: raw + bytes, wire: wire + (stream.wireBytesSent ?? bytes) });
 }
 
 function ignore(): void {

@@ -141,6 +141,7 @@ export class Receiver {
   /** What the source was told last. */
   #compressing = false;
   #bytesReceived = 0;
+  #rawBytesReceived = 0;
 
   constructor(settings: ReceiverSettings) {
     this.#settings = settings;
@@ -168,6 +169,11 @@ export class Receiver {
   /** Of batches, as they came over the wire, since the process started. */
   get bytesReceived(): number {
     return this.#bytesReceived;
+  }
+
+  /** The same, unpacked. */
+  get rawBytesReceived(): number {
+    return this.#rawBytesReceived;
   }
 
   /** When a `wake` is due, by the monotonic clock; undefined: nothing is waited for. */
@@ -393,6 +399,7 @@ export class Receiver {
     const before = this.#received;
     this.#received += bytes;
     this.#bytesReceived += message.wireBytes ?? bytes;
+    this.#rawBytesReceived += bytes;
     // Beyond the credit only a single batch is allowed, one that no window could hold, and only when nothing else is under way.
     const alone = before === this.#granted - this.#settings.windowBytes && message.batches.length === 1;
     if (this.#received > this.#granted && !alone) {

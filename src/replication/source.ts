@@ -77,8 +77,9 @@ export interface SourceState {
   readonly peer: RegionId | undefined;
   readonly node: string | undefined;
   readonly instance: string | undefined;
-  /** Bytes of batches handed to the stream, and what the peer's credit still allows. */
+  /** Bytes of batches handed to the stream, the peer's window, and what its credit still allows. */
   readonly bytesSent: number;
+  readonly windowBytes: number;
   readonly creditBytes: number;
   readonly shards: readonly {
     readonly shard: ShardId;
@@ -147,6 +148,7 @@ export class Source {
       node: this.#peer?.node,
       instance: this.#peer?.instance,
       bytesSent: this.#sentBytes,
+      windowBytes: this.#windowBytes,
       creditBytes: this.#credit(),
       shards: [...this.#cursors.values()].map(({ shard, next, failed, trimmed }) => ({
         shard,

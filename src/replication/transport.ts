@@ -15,6 +15,8 @@ export interface LinkStream<Out> {
   send(message: Out): boolean;
   /** Idempotent. closed() follows on both sides. */
   close(reason: string): void;
+  /** Bytes that went over the wire so far, as encoded and compressed; undefined where there is no wire. */
+  readonly wireBytesSent?: number;
 }
 
 export interface Transport {

@@ -34,6 +34,8 @@ function lines(certificates: readonly NodeCertificate[]): string[] {
     },
     alarms: [],
     certificates,
+    clock: { maxSkewMs: 2000, aheadMs: 0 },
+    hotKeys: { written: [], read: [] },
   };
   const paint = { bold: same, dim: same, good: same, warn: same, bad: (text: string) => `!${text}` };
   return statusLines(status, paint, false).filter((line) => line.includes('.tls.'));

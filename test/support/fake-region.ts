@@ -32,6 +32,8 @@ import type {
   FeedEvent,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
   Region,
@@ -383,7 +385,45 @@ export class FakeRegion implements Region {
         commits: 0,
       },
       alarms: [{ sinceMs: 5, code: 'clock-hold', message: 'a test' }],
+      clock: { maxSkewMs: 2000, aheadMs: 0 },
+      hotKeys: {
+        written: [{ namespace: this.#namespace, collection: 'profiles', key: 'anna', perS: 12.5, share: 0.5 }],
+        read: [],
+      },
     };
+  }
+
+  /** All of it in one page; it has no log but its events. */
+  history({ namespace, collection, key }: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    const found = this.#collections.get(collection)!;
+    const nowMs = this.#system.clock.nowMs();
+    for (const [shard, events] of this.#log) {
+      const changes = events.flatMap((event, i) =>
+        event.key === key && event.collection.name === collection && namespace === this.#namespace
+          ? [{ ...event, offset: i + 1, landedAfterMs: nowMs, landedBeforeMs: nowMs, acknowledgedBy: [] }]
+          : [],
+      );
+      if (changes.length === 0) continue;
+      done({
+        shard,
+        collection: found,
+        changes: changes.toReversed(),
+        next: undefined,
+        view: undefined,
+        logStart: 1,
+        nowMs,
+      });
+      return;
+    }
+    done({
+      shard: shardId(1, 0),
+      collection: found,
+      changes: [],
+      next: undefined,
+      view: undefined,
+      logStart: 1,
+      nowMs,
+    });
   }
 
   /** Of conflictList, newest first whatever is asked for; a page token is a place in it. */

@@ -9,6 +9,7 @@ export const RULES: LayerRules = {
     errors: [],
     system: [],
     proto: [],
+    metrics: [],
 
     // Pure: data in, decisions out.
     record: ['errors'],
@@ -18,7 +19,7 @@ export const RULES: LayerRules = {
     collections: ['record', 'merge', 'errors'],
 
     // Engines behind ports.
-    log: ['record', 'errors', 'system'],
+    log: ['record', 'errors', 'system', 'metrics'],
     store: ['record', 'errors', 'system'],
     ownership: ['record', 'errors', 'system'],
 
@@ -36,6 +37,7 @@ export const RULES: LayerRules = {
       'conflicts',
       'collections',
       'errors',
+      'metrics',
       'system',
       'log/log.ts',
       'store/store.ts',
@@ -46,8 +48,8 @@ export const RULES: LayerRules = {
     // A node's options and their defaults belong to the node; config fills them, and the node never sees config.
     config: ['errors', 'record', 'merge', 'region/options.ts'],
     security: ['errors', 'config', 'system'],
-    telemetry: ['errors', 'config', 'system', 'region/region.ts'],
-    api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config'],
+    telemetry: ['errors', 'config', 'system', 'metrics', 'region/region.ts', 'region/figures.ts'],
+    api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config', 'metrics'],
     // Certificates for both ends of a connection; of the configuration only the node's half knows.
     client: [
       'proto',

@@ -8,6 +8,7 @@ import { CausewayError, toCausewayError } from '../../errors/errors.ts';
 import type { ServiceEnv } from '../env.ts';
 import type { IncomingCall } from '../identity.ts';
 import { tooLarge } from '../limits.ts';
+import { methodLabel } from '../signals.ts';
 import { errorJson, HTTP_STATUS, HttpError, retryAfter, unsupportedMedia } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 
@@ -40,6 +41,9 @@ export class Exchange implements IncomingCall {
   #expectsContinue: boolean;
   #heldBytes = 0;
   #answered = false;
+  /** Pattern of the route that was found; its path has keys in it. */
+  route = 'none';
+  #streams = false;
 
   constructor(env: HttpEnv, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) {
     this.env = env;
@@ -47,7 +51,14 @@ export class Exchange implements IncomingCall {
     this.response = response;
     this.#expectsContinue = expectsContinue;
     this.#hold(OVERHEAD_BYTES);
+    const { clock } = env.system;
+    const beganMs = clock.monotonicMs();
+    env.signals.httpBegan();
     response.once('close', () => {
+      // Who went away before an answer is counted as 499, as gateways do.
+      const status = response.headersSent ? response.statusCode : 499;
+      const tookMs = this.#streams ? undefined : clock.monotonicMs() - beganMs;
+      env.signals.httpEnded(this.route, methodLabel(request.method), status, tookMs);
       this.#answered = true;
       env.load.release(this.#heldBytes);
       this.#heldBytes = 0;
@@ -166,6 +177,7 @@ export class Exchange implements IncomingCall {
   /** Takes the answer over for a stream: nothing else may be answered any more. */
   openStream(headers: Headers): void {
     this.#answered = true;
+    this.#streams = true;
     this.response.writeHead(200, { ...this.commonHeaders(this.#bodyUnread()), ...headers });
     this.response.flushHeaders();
   }

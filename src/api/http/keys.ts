@@ -208,7 +208,10 @@ function preparedWrite(
     env.region.write({ ops: [op], durability, deadlineMs, session, valueBytesMax }, (results) =>
       exchange.attempt(() => {
         const result = results[0] as WriteResult;
-        if (!result.ok) throw result.error;
+        if (!result.ok) {
+          env.signals.refusedOp(result.error.code);
+          throw result.error;
+        }
         const { shard, version, duplicate, after } = result;
         const text = versionText(version);
         const entry = after === undefined ? '' : `,"entry":${entryJson(key, type, after.view)}`;

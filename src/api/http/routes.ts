@@ -6,6 +6,7 @@ import { HttpError, methodNotAllowed } from './errors.ts';
 import type { Exchange, Target } from './exchange.ts';
 import { changeKey, deleteKey, putKey, readKey } from './keys.ts';
 import { checkKnown, Parameters, parseQuery, percentDecoded } from './parameters.ts';
+import { serveMetrics } from './metrics.ts';
 import { livez, readyz, serveOpenApi } from './probes.ts';
 import { wantsWatch, watch } from './watch.ts';
 
@@ -36,6 +37,7 @@ export const ROUTES: readonly Route[] = [
     path: '/readyz',
     methods: { GET: { query: ['verbose'], handle: (exchange, _, parameters) => readyz(exchange, parameters) } },
   },
+  { path: '/metrics', methods: { GET: { query: [], handle: (exchange) => serveMetrics(exchange) } } },
   { path: '/openapi.json', methods: { GET: { query: [], handle: (exchange) => serveOpenApi(exchange) } } },
   {
     path: '/v1/{namespace}',
@@ -77,6 +79,7 @@ export function dispatch(exchange: Exchange): void {
   const mark = local.indexOf('?');
   const path = mark === -1 ? local : local.slice(0, mark);
   const { route, target } = routeOf(path);
+  exchange.route = route.path;
   const allowed = Object.keys(route.methods).flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
   if (method === 'OPTIONS') {
     exchange.answer(204, undefined, { Allow: allowed.join(', ') });

@@ -13,6 +13,8 @@ import type { DropCollectionRequest as _causeway_v1_DropCollectionRequest, DropC
 import type { DropCollectionResponse as _causeway_v1_DropCollectionResponse, DropCollectionResponse__Output as _causeway_v1_DropCollectionResponse__Output } from '../../causeway/v1/DropCollectionResponse.ts';
 import type { GetConflictRequest as _causeway_v1_GetConflictRequest, GetConflictRequest__Output as _causeway_v1_GetConflictRequest__Output } from '../../causeway/v1/GetConflictRequest.ts';
 import type { GetConflictResponse as _causeway_v1_GetConflictResponse, GetConflictResponse__Output as _causeway_v1_GetConflictResponse__Output } from '../../causeway/v1/GetConflictResponse.ts';
+import type { KeyHistoryRequest as _causeway_v1_KeyHistoryRequest, KeyHistoryRequest__Output as _causeway_v1_KeyHistoryRequest__Output } from '../../causeway/v1/KeyHistoryRequest.ts';
+import type { KeyHistoryResponse as _causeway_v1_KeyHistoryResponse, KeyHistoryResponse__Output as _causeway_v1_KeyHistoryResponse__Output } from '../../causeway/v1/KeyHistoryResponse.ts';
 import type { ListCollectionsRequest as _causeway_v1_ListCollectionsRequest, ListCollectionsRequest__Output as _causeway_v1_ListCollectionsRequest__Output } from '../../causeway/v1/ListCollectionsRequest.ts';
 import type { ListCollectionsResponse as _causeway_v1_ListCollectionsResponse, ListCollectionsResponse__Output as _causeway_v1_ListCollectionsResponse__Output } from '../../causeway/v1/ListCollectionsResponse.ts';
 import type { ListConflictsRequest as _causeway_v1_ListConflictsRequest, ListConflictsRequest__Output as _causeway_v1_ListConflictsRequest__Output } from '../../causeway/v1/ListConflictsRequest.ts';
@@ -33,6 +35,7 @@ export interface AdminDefinition {
   Digests: MethodDefinition<_causeway_v1_DigestsRequest, _causeway_v1_DigestsResponse, _causeway_v1_DigestsRequest__Output, _causeway_v1_DigestsResponse__Output>
   DropCollection: MethodDefinition<_causeway_v1_DropCollectionRequest, _causeway_v1_DropCollectionResponse, _causeway_v1_DropCollectionRequest__Output, _causeway_v1_DropCollectionResponse__Output>
   GetConflict: MethodDefinition<_causeway_v1_GetConflictRequest, _causeway_v1_GetConflictResponse, _causeway_v1_GetConflictRequest__Output, _causeway_v1_GetConflictResponse__Output>
+  KeyHistory: MethodDefinition<_causeway_v1_KeyHistoryRequest, _causeway_v1_KeyHistoryResponse, _causeway_v1_KeyHistoryRequest__Output, _causeway_v1_KeyHistoryResponse__Output>
   ListCollections: MethodDefinition<_causeway_v1_ListCollectionsRequest, _causeway_v1_ListCollectionsResponse, _causeway_v1_ListCollectionsRequest__Output, _causeway_v1_ListCollectionsResponse__Output>
   ListConflicts: MethodDefinition<_causeway_v1_ListConflictsRequest, _causeway_v1_ListConflictsResponse, _causeway_v1_ListConflictsRequest__Output, _causeway_v1_ListConflictsResponse__Output>
   Ping: MethodDefinition<_causeway_v1_PingRequest, _causeway_v1_PingResponse, _causeway_v1_PingRequest__Output, _causeway_v1_PingResponse__Output>

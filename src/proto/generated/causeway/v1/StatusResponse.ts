@@ -8,6 +8,8 @@ import type { StatusCollection as _causeway_v1_StatusCollection, StatusCollectio
 import type { Counters as _causeway_v1_Counters, Counters__Output as _causeway_v1_Counters__Output } from '../../causeway/v1/Counters.ts';
 import type { Alarm as _causeway_v1_Alarm, Alarm__Output as _causeway_v1_Alarm__Output } from '../../causeway/v1/Alarm.ts';
 import type { CertificateStatus as _causeway_v1_CertificateStatus, CertificateStatus__Output as _causeway_v1_CertificateStatus__Output } from '../../causeway/v1/CertificateStatus.ts';
+import type { ClockStatus as _causeway_v1_ClockStatus, ClockStatus__Output as _causeway_v1_ClockStatus__Output } from '../../causeway/v1/ClockStatus.ts';
+import type { HotKey as _causeway_v1_HotKey, HotKey__Output as _causeway_v1_HotKey__Output } from '../../causeway/v1/HotKey.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface StatusResponse {
@@ -27,6 +29,9 @@ export interface StatusResponse {
   'counters'?: (_causeway_v1_Counters | null);
   'alarms'?: (_causeway_v1_Alarm)[];
   'certificates'?: (_causeway_v1_CertificateStatus)[];
+  'clock'?: (_causeway_v1_ClockStatus | null);
+  'hotWritten'?: (_causeway_v1_HotKey)[];
+  'hotRead'?: (_causeway_v1_HotKey)[];
 }
 
 export interface StatusResponse__Output {
@@ -46,4 +51,7 @@ export interface StatusResponse__Output {
   'counters': (_causeway_v1_Counters__Output | null);
   'alarms': (_causeway_v1_Alarm__Output)[];
   'certificates': (_causeway_v1_CertificateStatus__Output)[];
+  'clock': (_causeway_v1_ClockStatus__Output | null);
+  'hotWritten': (_causeway_v1_HotKey__Output)[];
+  'hotRead': (_causeway_v1_HotKey__Output)[];
 }

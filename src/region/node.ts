@@ -245,7 +245,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#feed = new Feed(ports.log, ports.system, (collection) => this.#collections.passedOver(collection));
     this.#writer = new StoreWriter(
       ports.store,
-      ports.system.timers,
+      ports.system,
       { flushMs: settings.storeFlushMs, backlogMax: settings.limits.storeBacklogMax },
       () => this.#runners.values(),
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),

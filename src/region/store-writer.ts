@@ -6,7 +6,7 @@
 
 import type { ShardId } from '../record/ids.ts';
 import type { Store, StoreStep } from '../store/store.ts';
-import type { Timers, TimerHandle } from '../system/system.ts';
+import type { System, Timers, TimerHandle } from '../system/system.ts';
 import type { ShardRunner } from './shard-runner.ts';
 
 /** Shards take turns: of those that are dirty a slice at a time, the longest dirty first, so that each comes once in flushMs. Rows of one shard stand in the same pages, and LMDB writes whole pages: 5 µs a row when 500 random ones of 12,500 go
@@ -22,6 +22,7 @@ const RETRY_MS = 200;
 export class StoreWriter {
   readonly #store: Store;
   readonly #timers: Timers;
+  readonly #random: System['random'];
   readonly #backlogMax: number;
   readonly #sliceMs: number;
   readonly #runners: () => Iterable<ShardRunner>;
@@ -40,13 +41,14 @@ export class StoreWriter {
   /** `flushMs`: how long a change may wait. `backlogMax`: how many may, before clients are asked to. */
   constructor(
     store: Store,
-    timers: Timers,
+    { timers, random }: Pick<System, 'timers' | 'random'>,
     bounds: { readonly flushMs: number; readonly backlogMax: number },
     runners: () => Iterable<ShardRunner>,
     failed: (message: string) => void,
   ) {
     this.#store = store;
     this.#timers = timers;
+    this.#random = random;
     this.#backlogMax = bounds.backlogMax;
     this.#sliceMs = Math.ceil(bounds.flushMs / FLUSH_SLICES);
     this.#runners = runners;
@@ -69,7 +71,12 @@ export class StoreWriter {
       this.#timers.soon(() => this.#flush());
       return;
     }
-    this.#timer ??= this.#timers.after(this.#sliceMs, () => this.#flush());
+    this.#timer ??= this.#timers.after(this.#waitMs(), () => this.#flush());
+  }
+
+  /** Not all nodes of a machine in step, nor a node with its own segments: each of them makes the others wait for the disk and the cores. */
+  #waitMs(): number {
+    return Math.ceil(this.#sliceMs * (0.75 + this.#random.float() / 4));
   }
 
   stop(): void {
@@ -117,7 +124,7 @@ export class StoreWriter {
     }
     if (steps.length === 0) {
       for (const done of this.#idle.splice(0)) done();
-      if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(this.#sliceMs, () => this.#flush());
+      if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(this.#waitMs(), () => this.#flush());
       return;
     }
     this.#writing = true;
@@ -147,7 +154,7 @@ export class StoreWriter {
         for (const done of this.#idle.splice(0)) done();
         this.#timer ??= this.#timers.after(RETRY_MS, () => this.#flush());
       } else if (this.#idle.length > 0 || this.#dirty.size > 0)
-        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : this.#sliceMs, () => this.#flush());
+        this.#timer ??= this.#timers.after(this.#idle.length > 0 ? 0 : this.#waitMs(), () => this.#flush());
     });
   }
 

@@ -163,6 +163,8 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       ...cluster.regions.map(({ name, pid }) => [name, pid!] as const),
       ...workers.map((worker) => [`producer of ${worker.region}`, worker.pid] as const),
     ]);
+    // Once for nothing: what an operator's call costs the first time is not the load's.
+    await snapshot(pids, admins);
     await sleepUntil(windowFromMicros);
     const before = await snapshot(pids, admins);
     let healed: Healed | undefined;

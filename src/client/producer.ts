@@ -381,8 +381,9 @@ export class Producer {
   #pumpNow(): void {
     this.#pumpDue = undefined;
     if (this.#closed !== undefined) return;
-    // What is being filled has waited long enough.
-    if (this.#inFlight.size < this.#maxInFlightMessages) this.#seal();
+    // What is being filled has waited long enough, if it can go. If not, it waits on, and what comes meanwhile travels with it.
+    const mayGo = this.#stream !== undefined && !this.#settling && this.#pause === undefined;
+    if (mayGo && this.#inFlight.size < this.#maxInFlightMessages) this.#seal();
     this.#pump();
   }
 

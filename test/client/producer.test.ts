@@ -278,6 +278,24 @@ describe('retries', () => {
     expect(producer.stats).toMatchObject({ failedOps: 0 });
   });
 
+  test('what is sent while nobody is there travels together when somebody is', async () => {
+    const { server, port, address, region } = await serve();
+    const producer = client([address]).producer();
+    await producer.sendAndWait(put('k', 0));
+    await server.stop();
+    for (let i = 1; i < 400; i++) {
+      void producer.send(put('k', i));
+      // Each in a turn of its own.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { messages } = producer.stats;
+    await serve({ region, port });
+    await producer.flush();
+    expect(appliedValues(region)).toEqual(numbers(400));
+    // The first few may have gone into a stream that nobody had seen break yet.
+    expect(producer.stats.messages - messages).toBeLessThan(20);
+  });
+
   test('nobody there: the ops fail as not applied when their time is over', async () => {
     const db = client(['127.0.0.1:1']);
     const producer = db.producer({ deliveryTimeoutMs: 400 });

@@ -38,8 +38,10 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_channelz': 0,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
-  'grpc.keepalive_time_ms': 20_000,
-  'grpc.keepalive_timeout_ms': 10_000,
+  // A node that is frozen keeps its connections and answers nothing: after these two it counts as gone, and calls go elsewhere. Node answers
+  // a ping whenever its event loop turns, so one that is only busy is not taken for it.
+  'grpc.keepalive_time_ms': 2000,
+  'grpc.keepalive_timeout_ms': 2500,
   'grpc.max_receive_message_length': RECEIVE_BYTES_MAX,
   // A subscription over a long fat pipe fills only as large a window as this side opens.
   'grpc-node.flow_control_window': 8 * 1024 * 1024,

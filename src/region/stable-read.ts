@@ -5,6 +5,8 @@
 // every shard that it reads has reached the bounds of all its keys. A key that is written meanwhile gets a higher bound; one that is
 // written faster than the front follows (some heartbeats) is refused at the deadline, never answered from beside the cut.
 //
+// HAZARD: what was collected had a stamp below the front of its own shard, and a cut through several shards lies at the lowest of theirs: a
+// delete that is collected here may be above it, and the state no longer says so. So no bound is below what this shard has collected.
 // HAZARD: a state that was collected before a restart may have had ops above what counts as stable now. Until the front has passed
 // everything that the log showed at the start, bounds are those of the whole shard.
 
@@ -60,7 +62,7 @@ export class StableRead implements Cut {
       runner.cache.load([{ key: stateKey, type }], () => {
         const newest = newestStampOf(type, runner.cache.get(stateKey, type));
         const told = newest !== undefined && runner.stableFloor(nowMs) >= runner.engine.recoveredBound;
-        key.bound = told ? newest : runner.engine.landedStamp;
+        key.bound = told ? Math.max(newest, runner.engine.collectedUpTo) : runner.engine.landedStamp;
         if (--left === 0) done();
       });
     }

@@ -346,6 +346,7 @@ export class Source {
       this.refuse('protocol-error', `${this.#name()} wants ${want.regions.length} regions of shard ${shard}`);
       return;
     }
+    if (this.#goesOn(want)) return;
     this.#drop(shard);
     // Not (or no longer) ours: the peer asks again when a welcome names the shard.
     if (want.regions.length === 0 || !this.#host.shards().includes(shard)) return;
@@ -362,6 +363,23 @@ export class Source {
     this.#cursors.set(shard, cursor);
     this.#ready.add(cursor);
     this.#pump();
+  }
+
+  /**
+   * The same regions, and nothing was sent that the peer has not got: the cursor stands right, and goes on from where it is. A peer asks again and
+   * again while it misses something, and a cursor that began anew each time would never come far over a small window.
+   */
+  #goesOn({ shard, regions, have }: Want): boolean {
+    const cursor = this.#cursors.get(shard);
+    if (cursor === undefined || cursor.failed !== undefined || cursor.trimmed.size > 0) return false;
+    if (regions.length !== cursor.regions.size || !regions.every((region) => cursor.regions.has(region))) return false;
+    for (const [origin, seq] of cursor.sent) {
+      if (cursor.regions.has(originRegion(origin)) && seq > (have.get(origin) ?? 0)) return false;
+    }
+    for (const [origin, seq] of have) cursor.sent.set(origin, Math.max(seq, cursor.sent.get(origin) ?? 0));
+    this.#ready.add(cursor);
+    this.#pump();
+    return true;
   }
 
   /** The first offset at which something wanted may stand. An origin that nobody here has heard of yet comes after the tail. */

@@ -220,6 +220,7 @@ export class ShardEngine {
   /** The highest stamp or bound that the log showed at start: a new incarnation begins above, ours and that of a member that asks us. */
   #bound = 0;
   #promised = 0;
+  #collectedUpTo = 0;
   #leased = false;
 
   constructor(settings: EngineSettings, clock: Hlc) {
@@ -267,6 +268,11 @@ export class ShardEngine {
   /** The highest stamp or bound that the log showed before an origin of ours was opened: about when its last entry was made. */
   get recoveredBound(): number {
     return this.#bound;
+  }
+
+  /** Of ops with higher stamps than this nothing has been collected since the start. */
+  get collectedUpTo(): number {
+    return this.#collectedUpTo;
   }
 
   /** The highest stamp of an op that has landed. */
@@ -962,6 +968,7 @@ export class ShardEngine {
       const slot = states.slotAt(key, type);
       if (slot.state === undefined) continue;
       const merge = mergeOf(type);
+      if (slot.newest === undefined) this.#collectedUpTo = Math.max(this.#collectedUpTo, floor);
       const collectableAt =
         slot.newest === undefined
           ? this.#change(slot, merge.collect(slot.state, floor))
@@ -977,7 +984,10 @@ export class ShardEngine {
     const collectableAt = registers.collectableAt(place);
     if (collectableAt === undefined) return;
     const collected = registers.newest(place) === 0 && collectableAt <= floor;
-    if (collected) this.#keys += registers.clear(place, this.#digest);
+    if (collected) {
+      this.#collectedUpTo = Math.max(this.#collectedUpTo, floor);
+      this.#keys += registers.clear(place, this.#digest);
+    }
     changes.push({
       slot: undefined,
       key,

@@ -370,10 +370,24 @@ describe('serving', () => {
     rig.prompt = false;
     rig.batch(ofEu, 2);
     rig.batch(ofEu, 2);
-    rig.want([eu]).want([eu], [[ofEu, 2]]);
+    rig.want([eu]).want([eu, ap], [[ofEu, 2]]);
     expect(rig.reads).toHaveLength(2);
     rig.answer().answer().turn();
     expect(rig.batches).toEqual(['eu 3..4']);
+  });
+
+  test('a want that is repeated before anything was sent goes on from where the reading is', () => {
+    const rig = new Rig().open();
+    rig.prompt = false;
+    rig.batch(ofEu, 2);
+    rig.batch(ofEu, 2);
+    rig.want([eu]).want([eu], [[ofEu, 2]]);
+    expect(rig.reads).toHaveLength(1);
+    rig.answer().turn();
+    expect(rig.batches).toEqual(['eu 3..4']);
+    // What was sent and has not arrived is read again.
+    rig.want([eu], [[ofEu, 2]]).answer().turn();
+    expect(rig.batches.filter((batch) => batch === 'eu 3..4')).toHaveLength(2);
   });
 
   test('a read that is answered after the end changes nothing', () => {

@@ -131,6 +131,21 @@ describe('collection', () => {
     expect(floor).toBeGreaterThan(0);
   });
 
+  test.each(['register-lww', 'map-lww'] as const)(
+    'how far has been collected is known: below it a state does not tell what it was (%s)',
+    (type) => {
+      const host = new ShardHost(EU, { members: [EU] }).open(1);
+      host.write(type, 'k', { kind: 'delete' });
+      const floor = stampOfMs(host.nowMs + 60_000);
+      const key = stateKey(collection(type), 'k');
+      const none = stateKey(collection('register-lww'), 'never written');
+      host.engine.collect([{ key: none, type: 'register-lww' }], floor, host.states);
+      expect(host.engine.collectedUpTo).toBe(0);
+      host.engine.collect([{ key, type }], floor, host.states);
+      expect(host.engine.collectedUpTo).toBe(floor);
+    },
+  );
+
   test('a key with a change on its way is left for later', () => {
     const host = new ShardHost(EU, { members: [EU] }).open(1);
     host.write('register-lww', 'k', { kind: 'delete' });

@@ -64,7 +64,9 @@ interface Cursor {
   readonly regions: ReadonlySet<RegionId>;
   /** Per origin, what the peer had or was sent. */
   readonly sent: Map<OriginId, number>;
-  /** The next offset to be read. */
+  /** From here on everything was looked at … */
+  readonly began: number;
+  /** … up to here: the next offset to be read. */
   next: number;
   reading: boolean;
   /** Why this shard is no longer served; undefined while it is. */
@@ -351,11 +353,13 @@ export class Source {
     // Not (or no longer) ours: the peer asks again when a welcome names the shard.
     if (want.regions.length === 0 || !this.#host.shards().includes(shard)) return;
     const regions = new Set(want.regions);
+    const began = this.#startOf(shard, regions, want);
     const cursor: Cursor = {
       shard,
       regions,
       sent: new Map(want.have),
-      next: this.#startOf(shard, regions, want),
+      began,
+      next: began,
       reading: false,
       failed: undefined,
       trimmed: new Set(),
@@ -369,13 +373,16 @@ export class Source {
    * The same regions, and nothing was sent that the peer has not got: the cursor stands right, and goes on from where it is. A peer asks again and
    * again while it misses something, and a cursor that began anew each time would never come far over a small window.
    */
-  #goesOn({ shard, regions, have }: Want): boolean {
+  #goesOn(want: Want): boolean {
+    const { shard, regions, have } = want;
     const cursor = this.#cursors.get(shard);
     if (cursor === undefined || cursor.failed !== undefined || cursor.trimmed.size > 0) return false;
     if (regions.length !== cursor.regions.size || !regions.every((region) => cursor.regions.has(region))) return false;
     for (const [origin, seq] of cursor.sent) {
       if (cursor.regions.has(originRegion(origin)) && seq > (have.get(origin) ?? 0)) return false;
     }
+    // An origin that nobody had heard of when it began may stand before that.
+    if (this.#startOf(shard, cursor.regions, want) < cursor.began) return false;
     for (const [origin, seq] of have) cursor.sent.set(origin, Math.max(seq, cursor.sent.get(origin) ?? 0));
     this.#ready.add(cursor);
     this.#pump();

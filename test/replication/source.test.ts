@@ -386,7 +386,10 @@ describe('serving', () => {
     rig.answer().turn();
     expect(rig.batches).toEqual(['eu 3..4']);
     // What was sent and has not arrived is read again.
-    rig.want([eu], [[ofEu, 2]]).answer().turn();
+    rig
+      .want([eu], [[ofEu, 2]])
+      .answer()
+      .turn();
     expect(rig.batches.filter((batch) => batch === 'eu 3..4')).toHaveLength(2);
   });
 

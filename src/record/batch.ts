@@ -292,7 +292,8 @@ const ORIGINS_KNOWN_MAX = 4096;
 /** Checking and making an origin's text costs more than the rest of a header, and there are few origins. */
 const originsKnown = new Map<number, { readonly region: string; readonly origin: OriginId }>();
 
-function originOf(region: string, incarnation: number): OriginId {
+/** Throws MalformedBytes for a badly named region. */
+export function originOf(region: string, incarnation: number): OriginId {
   const known = originsKnown.get(incarnation);
   if (known?.region === region) return known.origin;
   let origin: OriginId;

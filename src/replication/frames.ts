@@ -8,7 +8,7 @@
 // is kept between two of them.
 
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
-import { MalformedBytes } from '../record/bytes.ts';
+import { MalformedBytes, varintLength, writeVarint } from '../record/bytes.ts';
 import type { Batches } from './messages.ts';
 import { FRAME_BATCHES_MAX } from './source.ts';
 
@@ -55,7 +55,7 @@ function areSame(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
 
 function bodyBytes(batches: readonly Uint8Array[]): number {
   let bytes = 0;
-  for (const batch of batches) bytes += 1 + varintBytes(batch.length) + batch.length;
+  for (const batch of batches) bytes += 1 + varintLength(batch.length) + batch.length;
   return bytes;
 }
 
@@ -71,7 +71,7 @@ function writeBody(buffer: Buffer, from: number, batches: readonly Uint8Array[])
 
 function plain(batches: readonly Uint8Array[]): Buffer {
   const inner = bodyBytes(batches);
-  const buffer = Buffer.allocUnsafe(1 + varintBytes(inner) + inner);
+  const buffer = Buffer.allocUnsafe(1 + varintLength(inner) + inner);
   buffer[0] = TAG_DOWN_BATCHES;
   writeBody(buffer, writeVarint(buffer, 1, inner), batches);
   return buffer;
@@ -85,8 +85,8 @@ function packed(batches: readonly Uint8Array[]): Buffer {
   const small = brotliCompressSync(raw, BROTLI);
   // Values that are compressed or encrypted already.
   if (small.length >= rawBytes) return plain(batches);
-  const inner = 2 + 1 + varintBytes(rawBytes) + 1 + varintBytes(small.length) + small.length;
-  const buffer = Buffer.allocUnsafe(1 + varintBytes(inner) + inner);
+  const inner = 2 + 1 + varintLength(rawBytes) + 1 + varintLength(small.length) + small.length;
+  const buffer = Buffer.allocUnsafe(1 + varintLength(inner) + inner);
   buffer[0] = TAG_DOWN_BATCHES;
   let at = writeVarint(buffer, 1, inner);
   buffer[at++] = TAG_COMPRESSION;
@@ -97,21 +97,6 @@ function packed(batches: readonly Uint8Array[]): Buffer {
   at = writeVarint(buffer, at, small.length);
   buffer.set(small, at);
   return buffer;
-}
-
-function varintBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
-}
-
-function writeVarint(buffer: Buffer, at: number, value: number): number {
-  let rest = value;
-  let next = at;
-  while (rest >= 0x80) {
-    buffer[next++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  buffer[next++] = rest;
-  return next;
 }
 
 class Walk {

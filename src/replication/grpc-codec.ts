@@ -6,11 +6,11 @@
 //     CONTROL_BYTES_MAX.
 
 import { messageType } from '../proto/load.ts';
+import { originOf } from '../record/batch.ts';
 import { MalformedBytes } from '../record/bytes.ts';
 import {
   INCARNATION_MAX,
   isRegionName,
-  originId,
   originIncarnation,
   originRegion,
   shardId,
@@ -277,19 +277,6 @@ function shard(fields: Fields): ShardId {
   const placementId = integer(fields, 'placementId', 0xffff);
   if (placementId === 0) throw new MalformedBytes('a shard without a placement');
   return shardId(placementId, integer(fields, 'shardIndex', 0xffff));
-}
-
-/** At the bound it starts anew. Making an origin's text costs more than all else of an entry, and there are few of them. */
-const ORIGINS_KNOWN_MAX = 4096;
-const originsKnown = new Map<number, { readonly region: RegionId; readonly origin: OriginId }>();
-
-function originOf(named: RegionId, incarnation: number): OriginId {
-  const known = originsKnown.get(incarnation);
-  if (known?.region === named) return known.origin;
-  const id = originId(named, incarnation);
-  if (originsKnown.size >= ORIGINS_KNOWN_MAX) originsKnown.clear();
-  originsKnown.set(incarnation, { region: named, origin: id });
-  return id;
 }
 
 function origin(fields: Fields): OriginId {

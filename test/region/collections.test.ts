@@ -459,9 +459,14 @@ test('I10: a definition stays in the placement of its namespace', async () => {
   }
 });
 
+// The last three are what is found, among 120, when a drop does not wait.
+const SEEDS = [...Array.from({ length: 12 }, (_, i) => i), 28, 99, 102];
 /** Of all seeds: one of them alone may happen to find no collection. */
 let servedInAll = 0;
-afterAll(() => expect(servedInAll).toBeGreaterThan(0));
+let seedsRun = 0;
+afterAll(() => {
+  if (seedsRun === SEEDS.length) expect(servedInAll).toBeGreaterThan(0);
+});
 
 describe('three regions under faults', () => {
   const NAMES = ['carts', 'likes', 'notes'];
@@ -537,6 +542,7 @@ describe('three regions under faults', () => {
       60_000,
     );
     servedInAll += served;
+    seedsRun++;
     // Nobody had created it unseen: a drop that was not forced hides nothing that its author could not know of.
     for (const { ref, createdBy } of eu.node.collections()) {
       const id = `${ref.name} ${ref.id}`;
@@ -561,7 +567,5 @@ describe('three regions under faults', () => {
     }
   }
 
-  // The last three are what is found, among 120, when a drop does not wait.
-  const seeds = [...Array.from({ length: 12 }, (_, i) => i), 28, 99, 102];
-  test.each(seeds)('I3: they end with the same definitions, seed %i', (seed) => run(seed), 60_000);
+  test.each(SEEDS)('I3: they end with the same definitions, seed %i', (seed) => run(seed), 60_000);
 });

@@ -80,6 +80,11 @@ export class TcpProxy {
     return { toTarget: this.#bytesToTarget, fromTarget: this.#bytesFromTarget };
   }
 
+  /** Connections that stand. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
   cut(how: Cut): void {
     if (how === 'blackhole') {
       this.hold('there');

@@ -17,6 +17,7 @@ interface Flags extends SessionFlags {
   readonly ifAbsent?: true;
   readonly dryRun?: true;
   readonly skip: number;
+  readonly streams: number;
 }
 
 export const addImport: AddCommand = (program, act) => {
@@ -31,6 +32,7 @@ export const addImport: AddCommand = (program, act) => {
     .option('--if-absent', 'only keys that have no value in this region; the others are counted as skipped')
     .option('--skip <lines>', 'leave out so many lines at the beginning', wholeNumber(0), 0)
     .option('--durability <level>', 'local, applied or regions:N', durability, 'local')
+    .option('--streams <n>', 'connections to write over; more for a region far away', wholeNumber(1, 16), 1)
     .addHelpText(
       'after',
       `${examples(
@@ -95,7 +97,7 @@ function importKeys(context: Context, to: KeyRange, file: string, flags: Flags):
   const tally = new Tally(flags.skip);
   return withClient(context, to.namespace, flags, async (client) => {
     const where = await lineContext(client, to);
-    const producer = client.producer({ durability: flags.durability });
+    const producer = client.producer({ durability: flags.durability, streams: flags.streams });
     try {
       await readLines(input, flags.skip, tally, (text, line) =>
         writeLine(text, line, { where, producer, flags, tally, progress, input }),

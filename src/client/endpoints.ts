@@ -83,6 +83,9 @@ export class Endpoint {
   readonly address: string;
   readonly index: number;
   readonly client: Client;
+  /** To the same address as `client`, by their index; the first is `client`. */
+  readonly #connections: Client[];
+  readonly #connect: () => Client;
   readonly #system: System;
   readonly #withTls: boolean;
   state: EndpointState = 'up';
@@ -102,11 +105,19 @@ export class Endpoint {
     this.#system = system;
     this.#withTls = tls !== undefined;
     const secured = tls?.channel(address);
-    this.client = new Client(address, secured?.credentials ?? credentials.createInsecure(), {
-      ...CHANNEL_OPTIONS,
-      ...(readsOnly ? { 'grpc.enable_retries': 1, 'grpc.service_config': JSON.stringify(SERVICE_CONFIG) } : {}),
-      ...secured?.options,
-    });
+    this.#connect = () =>
+      new Client(address, secured?.credentials ?? credentials.createInsecure(), {
+        ...CHANNEL_OPTIONS,
+        ...(readsOnly ? { 'grpc.enable_retries': 1, 'grpc.service_config': JSON.stringify(SERVICE_CONFIG) } : {}),
+        ...secured?.options,
+      });
+    this.client = this.#connect();
+    this.#connections = [this.client];
+  }
+
+  /** One of several connections to the address, made when it is first asked for: each has flow control of its own. */
+  connection(index: number): Client {
+    return (this.#connections[index] ??= this.#connect());
   }
 
   /** Two endpoints of one region share its idempotency table. Until its region is known, an endpoint is alone. */
@@ -220,7 +231,7 @@ export class Endpoint {
 
   close(): void {
     this.probe?.cancel();
-    this.client.close();
+    for (const connection of Object.values(this.#connections)) connection.close();
   }
 }
 

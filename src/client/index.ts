@@ -47,7 +47,8 @@ export {
   type UpdateOptions,
   type Versioned,
 } from './handles.ts';
-export { Producer, type ProducerOptions, type ProducerStats, type OnResult } from './producer.ts';
+export { Producer, type ProducerStats, type OnResult } from './producer/producer.ts';
+export type { ProducerOptions } from './producer/options.ts';
 export { Subscription, type FeedBatch, type FeedEvent, type FeedStart, type SubscribeOptions } from './subscribe.ts';
 export type { TlsOptions } from './tls.ts';
 export type * from './types.ts';

@@ -1,5 +1,5 @@
-// Micro-benchmark of the client's hot paths: the producer over a real loopback stream to a region that only counts, and the
-// stages of it alone. Run: npx tsx test/bench/client-bench.ts [--seconds S] [--value-bytes B] [--json]
+// Micro-benchmark of the client's hot paths: the producer over a real loopback stream to a region that only counts, over a wire of 100 ms
+// there and back with one stream and with several, and the stages of it alone. Run: npx tsx test/bench/client-bench.ts [--seconds S] [--value-bytes B] [--json]
 //
 // Method: one process holds client and server, so the CPU per op is that of both sides together; the region does nothing but
 // answer in the next macrotask, as a group commit would. What it does not measure: a region's own work, TLS, a real network.
@@ -15,6 +15,7 @@ import { WIRE_LEN, WireWriter, wireTag } from '../../src/proto/wire.ts';
 import { originId, regionId, shardId } from '../../src/record/ids.ts';
 import type { Region, WriteResult } from '../../src/region/region.ts';
 import { realSystem } from '../../src/system/real.ts';
+import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
 import { FakeRegion } from '../support/fake-region.ts';
 
 const { values } = parseArgs({
@@ -28,6 +29,7 @@ const seconds = Number(values.seconds);
 const valueBytes = Number(values['value-bytes']);
 const system = realSystem();
 const value = Buffer.alloc(valueBytes, 'x');
+const WIRE_MS = 50;
 const KEYS = Array.from({ length: 10_000 }, (_, i) => `key-${i}`);
 
 /** Answers every op in the next macrotask. */
@@ -132,6 +134,34 @@ async function producing(
   return { maxBatchOps, opsPerSecond: Math.round((sent * 1000) / tookMs), cpuMicrosPerOp: (user + kernel) / sent };
 }
 
+/** Upwards over a wire with WIRE_MS of delay each way: what one connection carries is its window a round trip. */
+async function faraway(streams: number): Promise<{ streams: number; megabytesPerSecond: number }> {
+  const server = new ApiServer({ region: countingRegion(), listen: '127.0.0.1:0', system });
+  const { port } = await server.start();
+  const wire = await TcpProxy.listen({ targetHost: '127.0.0.1', targetPort: port, delayMs: WIRE_MS });
+  const client = connect({ endpoints: [wire.address], namespace: 'app' });
+  const producer = client.producer({ streams });
+  const profiles = client.register('profiles', bytes);
+  const run = async (ms: number): Promise<number> => {
+    const before = producer.stats.acknowledgedOps;
+    const endMs = system.clock.monotonicMs() + ms;
+    for (let sent = 0; system.clock.monotonicMs() < endMs; sent++) {
+      await producer.send(profiles.op.set(KEYS[sent % KEYS.length] ?? '', value));
+    }
+    return producer.stats.acknowledgedOps - before;
+  };
+  await run(2000);
+  const startMs = system.clock.monotonicMs();
+  const acknowledged = await run(seconds * 1000);
+  const tookMs = system.clock.monotonicMs() - startMs;
+  await producer.close();
+  client.close();
+  await wire.close();
+  await server.drain();
+  await server.stop();
+  return { streams, megabytesPerSecond: (acknowledged * valueBytes) / (tookMs * 1000) };
+}
+
 /** Events from a region that has them all in memory, to a consumer that only counts. */
 async function following(): Promise<{ events: number; eventsPerSecond: number; cpuMicrosPerEvent: number }> {
   const EVENTS = 300_000;
@@ -181,6 +211,7 @@ const result = {
   stages: stages(),
   feed: await following(),
   producer: [await producing(10), await producing(100), await producing(500)],
+  faraway: [await faraway(1), await faraway(4), await faraway(16)],
 };
 if (values.json) {
   console.log(JSON.stringify(result));
@@ -191,6 +222,11 @@ if (values.json) {
   for (const { maxBatchOps, opsPerSecond, cpuMicrosPerOp } of result.producer) {
     console.log(
       `producer, batches of ${maxBatchOps}: ${opsPerSecond} ops/s, ${cpuMicrosPerOp.toFixed(2)} µs CPU an op, both sides`,
+    );
+  }
+  for (const { streams, megabytesPerSecond } of result.faraway) {
+    console.log(
+      `producer, ${2 * WIRE_MS} ms there and back, streams: ${streams}: ${megabytesPerSecond.toFixed(2)} MB/s of values`,
     );
   }
 }

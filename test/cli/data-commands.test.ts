@@ -135,7 +135,8 @@ describe('export and import', () => {
     await run(east, ['del', 'demo/profiles/x-1', 'demo/profiles/x-2']);
     expect((await run(east, ['import', 'demo', file, '--dry-run'])).stdout).toBe('ok 2 lines could be imported\n');
     expect((await run(east, ['export', 'demo/profiles/x-'])).stdout).toBe('');
-    expect((await run(east, ['import', 'demo', file])).stdout).toBe('ok 2 written\n');
+    expect((await run(east, ['import', 'demo', file, '--streams', '3'])).stdout).toBe('ok 2 written\n');
+    expect((await run(east, ['import', 'demo', file, '--streams', '17'], 2)).stderr).toContain('from 1 to 16');
     const valuesOf = (text: string): unknown[] =>
       text
         .trim()

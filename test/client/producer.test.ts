@@ -3,8 +3,10 @@
 import { describe, expect, test } from 'vitest';
 import { bytes, type Op, type WriteAck } from '../../src/client/index.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
+import type { WriteOp } from '../../src/region/region.ts';
+import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
 import type { FakeRegion } from '../support/fake-region.ts';
-import { client, failure, serve, until } from '../support/api.ts';
+import { cleanup, client, failure, serve, until } from '../support/api.ts';
 
 const put = (key: string, value: string | number = 'v'): Op => ({
   collection: 'profiles',
@@ -22,6 +24,10 @@ function appliedValues(region: FakeRegion, key?: string): string[] {
   return region.applied
     .filter((op) => key === undefined || op.key === key)
     .map(({ intent }) => (intent.kind === 'put' ? Buffer.from(intent.value).toString() : ''));
+}
+
+function producerOf({ idempotency }: WriteOp): number | undefined {
+  return idempotency?.kind === 'producer' ? idempotency.producer : undefined;
 }
 
 /** Not the same as 0 … n - 1: retries of applied ops leave no trace, so each stands there once and in order. */
@@ -407,6 +413,62 @@ describe('failover', () => {
   });
 });
 
+describe('several streams', () => {
+  test('each over a connection of its own; keys spread over them, and each keeps its order', async () => {
+    const { port, region } = await serve();
+    const proxy = await TcpProxy.listen({ targetHost: '127.0.0.1', targetPort: port });
+    cleanup(() => proxy.close());
+    const db = client([proxy.address]);
+    const producer = db.producer({ streams: 4 });
+    for (let i = 0; i < 4000; i++) await producer.send(put(`k${i % 40}`, i));
+    await producer.flush();
+    expect(proxy.connections).toBe(4);
+    expect(new Set(region.applied.map(producerOf)).size).toBe(4);
+    for (let key = 0; key < 40; key++) {
+      expect(appliedValues(region, `k${key}`)).toEqual(numbers(4000).filter((value) => Number(value) % 40 === key));
+    }
+    expect(producer.stats).toMatchObject({ pendingOps: 0, pendingBytes: 0, acknowledgedOps: 4000, failedOps: 0 });
+    await producer.close();
+    db.close();
+    await until(() => proxy.connections === 0, 'every connection is closed with the client');
+  });
+
+  test('the bounds are of all together', async () => {
+    const { region, address } = await serve();
+    region.stall();
+    const producer = client([address]).producer({ streams: 3, maxInFlightOps: 9 });
+    for (let i = 0; i < 8; i++) expect(producer.send(put(`k${i}`))).toBeUndefined();
+    const room = producer.send(put('k8'));
+    expect(room).toBeInstanceOf(Promise);
+    region.release();
+    await room;
+    await producer.close();
+    expect(region.applied).toHaveLength(9);
+  });
+
+  test('one that fails does not hold up the others, and all of them fail over', async () => {
+    const home = await serve({ name: 'us-west' });
+    const away = await serve({ name: 'us-east' });
+    const producer = client([home.address, away.address]).producer({ streams: 3 });
+    for (let i = 0; i < 60; i++) await producer.send(put(`k${i % 6}`, i));
+    await producer.flush();
+    home.region.setReady(false);
+    for (let i = 60; i < 120; i++) await producer.send(put(`k${i % 6}`, i));
+    await producer.close();
+    expect(home.region.applied).toHaveLength(60);
+    expect(away.region.applied).toHaveLength(60);
+    for (let key = 0; key < 6; key++) {
+      const expected = numbers(120).filter((value) => Number(value) % 6 === key);
+      expect([...appliedValues(home.region, `k${key}`), ...appliedValues(away.region, `k${key}`)]).toEqual(expected);
+    }
+  });
+
+  test.each([0, 17, 1.5])('%d of them are refused', async (streams) => {
+    const { address } = await serve();
+    expect(() => client([address]).producer({ streams })).toThrow(/^streams is (?:from 1 to 16|a whole number); got/);
+  });
+});
+
 describe('under faults of every kind', () => {
   // A small linear congruential generator: the same seed gives the same faults (the timing of the network stays its own).
   function random(seed: number): () => number {
@@ -417,14 +479,20 @@ describe('under faults of every kind', () => {
     };
   }
 
-  test.each([1, 2, 3])(
-    'I2: every op takes effect once, and the ops of a key in order (seed %d)',
-    async (seed) => {
+  test.each([
+    [1, 1],
+    [2, 1],
+    [3, 1],
+    [4, 5],
+    [5, 5],
+  ])(
+    'I2: every op takes effect once, and the ops of a key in order (seed %d, streams %d)',
+    async (seed, streams) => {
       const rand = random(seed);
       const first = await serve({ name: 'us-west' });
       const { region, port } = first;
       let { server } = first;
-      const producer = client([first.address]).producer({ maxBatchOps: 20, deliveryTimeoutMs: 60_000 });
+      const producer = client([first.address]).producer({ streams, maxBatchOps: 20, deliveryTimeoutMs: 60_000 });
       region.refuse = () => {
         const dice = rand();
         if (dice < 0.003) return new CausewayError('OVERLOADED', 'full', { retryAfterMs: 2 });

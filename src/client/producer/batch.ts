@@ -5,11 +5,11 @@
 // The part after the ops is written anew for every attempt, in the same buffer.
 
 import protobuf from 'protobufjs';
-import type { CausewayError } from '../errors/errors.ts';
-import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../proto/wire.ts';
-import type { Endpoint } from './endpoints.ts';
-import type { WriteAck } from './types.ts';
-import { encodeWriteHeader, type WriteHeader } from './write-request.ts';
+import type { CausewayError } from '../../errors/errors.ts';
+import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../../proto/wire.ts';
+import type { Endpoint } from '../endpoints.ts';
+import type { WriteAck } from '../types.ts';
+import { encodeWriteHeader, type WriteHeader } from '../write-request.ts';
 
 /** Exactly one of the two is given. Must not throw. */
 export type OnResult = (error: CausewayError | undefined, ack: WriteAck | undefined) => void;
@@ -131,5 +131,20 @@ export class Batch {
       else reader.skipType(tag & 7);
     }
     return `${this.collections[collection] ?? ''}\u0000${key}`;
+  }
+}
+
+/** A callback that throws must not stop the answers of others; its error surfaces as uncaught. */
+export function tell(
+  callback: OnResult | ((error: CausewayError) => void),
+  error: CausewayError | undefined,
+  ack: WriteAck | undefined,
+): void {
+  try {
+    (callback as OnResult)(error, ack);
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
   }
 }

@@ -1,73 +1,28 @@
-// The producer: very many writes over one WriteStream.
+// One lane of a producer: one WriteStream, over a connection of its own, and everything that delivery over it takes.
 // - Batches grow by themselves: what is sent while messages are in flight travels together, a lonely op waits for nothing.
-// - Every op carries (producer, seq); a retry in the same region is answered with the first result, so nothing is applied twice.
-// - Order: ops of one key take effect in the order of send(). Messages of a stream are answered in any order, so after a
+// - Every op carries (producer, seq); a retry in the same region is answered with the first result, so nothing is applied twice. Each
+//   lane is a producer of its own to the regions.
+// - Order: ops of a lane take effect in the order of send(). Messages of a stream are answered in any order, so after a
 //   failure that may be retried the node refuses what came behind it (WriteStreamRequest.epoch), and everything that failed is
 //   sent again in its order.
 // - An op whose outcome is not known stays with its region (and so do later ops of its key) until the deadline, then fails as
 //   INDETERMINATE. Other ops go on in the next region meanwhile.
-// Bounds (I12): maxInFlightBytes and maxInFlightOps, sent or waiting; at them send() returns a promise to wait for, and at twice
-// that it throws OVERLOADED.
 
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
-import { CausewayError, toCausewayError } from '../errors/errors.ts';
-import { messageType, rawCodec, wireMethod } from '../proto/load.ts';
-import { WireWriter } from '../proto/wire.ts';
-import type { WriteResponse__Output } from '../proto/generated/causeway/v1/WriteResponse.ts';
-import type { System, TimerHandle } from '../system/system.ts';
-import { Batch, type OnResult } from './batch.ts';
-import { randomProducer, settledError, type CallDefaults } from './calls.ts';
-import { wireMethodOnce, type Endpoint, type Endpoints } from './endpoints.ts';
-import { encodeOp } from './op-encode.ts';
-import type { Session } from './session.ts';
-import { fromErrorDetail, fromServiceError, saidByNode, type DecodedErrorDetail } from './status.ts';
-import { orGiveUp } from './give-up.ts';
-import type { CallOptions, Durability, Op, WriteAck } from './types.ts';
-import { ackOf, checkDurability, failuresOf } from './write-request.ts';
-
-export type { OnResult } from './batch.ts';
-
-export interface ProducerOptions {
-  /** Bytes of ops that are sent or wait. Default 16 MiB. */
-  readonly maxInFlightBytes?: number;
-  /** Ops that are sent or wait. Default 8192; more outruns what a region remembers for retries. */
-  readonly maxInFlightOps?: number;
-  /** A batch is closed at so many ops. Default 500, at most 10,000. */
-  readonly maxBatchOps?: number;
-  /** A batch is closed at so many bytes. Default 256 KiB, at most 2 MiB. */
-  readonly maxBatchBytes?: number;
-  /** Messages that are not answered; what is sent meanwhile waits and travels together. Default 4. */
-  readonly maxInFlightMessages?: number;
-  /** How long a batch may wait for more ops. Default 0: only until the event loop turns. */
-  readonly lingerMs?: number;
-  /** From send() to the result, retries included. Default 30,000. */
-  readonly deliveryTimeoutMs?: number;
-  /** Default: that of connect(). */
-  readonly durability?: Durability;
-  /** Called for every op that failed for good and has no callback of its own. Without it flush() and close() throw the first. */
-  readonly onError?: (error: CausewayError) => void;
-}
-
-export interface ProducerStats {
-  readonly pendingOps: number;
-  readonly pendingBytes: number;
-  readonly acknowledgedOps: number;
-  readonly failedOps: number;
-  /** Ops that were sent once more. */
-  readonly retriedOps: number;
-  readonly messages: number;
-  /** Where it sends to now. */
-  readonly address: string | undefined;
-  readonly region: string | undefined;
-}
-
-export interface ClientParts {
-  readonly endpoints: Endpoints;
-  readonly system: System;
-  readonly session: Session;
-  readonly defaults: CallDefaults;
-}
+import { CausewayError, toCausewayError } from '../../errors/errors.ts';
+import type { WriteResponse__Output } from '../../proto/generated/causeway/v1/WriteResponse.ts';
+import { messageType, rawCodec, wireMethod } from '../../proto/load.ts';
+import { WireWriter } from '../../proto/wire.ts';
+import type { TimerHandle } from '../../system/system.ts';
+import { randomProducer, settledError } from '../calls.ts';
+import { wireMethodOnce, type Endpoint } from '../endpoints.ts';
+import { encodeOp } from '../op-encode.ts';
+import { fromErrorDetail, fromServiceError, saidByNode, type DecodedErrorDetail } from '../status.ts';
+import type { Op } from '../types.ts';
+import { ackOf, failuresOf } from '../write-request.ts';
+import { Batch, tell, type OnResult } from './batch.ts';
+import type { ClientParts, ProducerSettings } from './options.ts';
 
 const MIB = 1024 * 1024;
 /** What a node takes as one message, less what stands around the ops. */
@@ -103,19 +58,20 @@ interface FlushWaiter {
   readonly done: () => void;
 }
 
-export class Producer {
+/** What a lane tells its producer. */
+export interface LaneEvents {
+  /** One op failed for good. */
+  failed(error: CausewayError, callback: OnResult | undefined): void;
+  /** So much has its result, whichever. */
+  settled(ops: number, bytes: number): void;
+}
+
+export class Lane {
+  readonly #index: number;
   readonly #parts: ClientParts;
-  readonly #onClosed: () => void;
+  readonly #settings: ProducerSettings;
+  readonly #events: LaneEvents;
   readonly #id: number;
-  readonly #durability: Durability;
-  readonly #maxInFlightBytes: number;
-  readonly #maxInFlightOps: number;
-  readonly #maxBatchOps: number;
-  readonly #maxBatchBytes: number;
-  readonly #maxInFlightMessages: number;
-  readonly #lingerMs: number;
-  readonly #deliveryTimeoutMs: number;
-  readonly #onError: ((error: CausewayError) => void) | undefined;
 
   #seq = 0;
   #order = 0;
@@ -151,65 +107,44 @@ export class Producer {
   readonly #offChange: () => void;
 
   #pendingOps = 0;
-  #pendingBytes = 0;
   #acknowledgedOps = 0;
-  #failedOps = 0;
   #retriedOps = 0;
   #messages = 0;
-  #room: Promise<void> | undefined;
-  #roomDone: (() => void) | undefined;
   readonly #flushes: FlushWaiter[] = [];
   #flushCheckDue = false;
-  /** Failures that nobody was told of. */
-  #unreported: CausewayError | undefined;
-  #unreportedOps = 0;
   readonly #spare: WireWriter[] = [];
   #closed: CausewayError | undefined;
-  #closing = false;
 
-  constructor(parts: ClientParts, options: ProducerOptions, onClosed: () => void) {
+  /** `index`: lanes have connections of their own by it. */
+  constructor(index: number, parts: ClientParts, settings: ProducerSettings, events: LaneEvents) {
+    this.#index = index;
     this.#parts = parts;
-    this.#onClosed = onClosed;
+    this.#settings = settings;
+    this.#events = events;
     this.#id = randomProducer(parts.system);
-    this.#durability = checkDurability(options.durability ?? parts.defaults.durability);
-    this.#maxInFlightBytes = inRange('maxInFlightBytes', options.maxInFlightBytes ?? 16 * MIB, 1024, 1024 * MIB);
-    this.#maxInFlightOps = inRange('maxInFlightOps', options.maxInFlightOps ?? 8192, 1, 65_536);
-    this.#maxBatchOps = inRange('maxBatchOps', options.maxBatchOps ?? 500, 1, 10_000);
-    this.#maxBatchBytes = inRange('maxBatchBytes', options.maxBatchBytes ?? 256 * 1024, 1, 2 * MIB);
-    this.#maxInFlightMessages = inRange('maxInFlightMessages', options.maxInFlightMessages ?? 4, 1, 1024);
-    this.#lingerMs = inRange('lingerMs', options.lingerMs ?? 0, 0, 60_000);
-    this.#deliveryTimeoutMs = inRange('deliveryTimeoutMs', options.deliveryTimeoutMs ?? 30_000, 1, 86_400_000);
-    this.#onError = options.onError;
     this.#offChange = parts.endpoints.onChange(() => this.#endpointsChanged());
   }
 
-  get stats(): ProducerStats {
-    return {
-      pendingOps: this.#pendingOps,
-      pendingBytes: this.#pendingBytes,
-      acknowledgedOps: this.#acknowledgedOps,
-      failedOps: this.#failedOps,
-      retriedOps: this.#retriedOps,
-      messages: this.#messages,
-      address: this.#stream?.endpoint.address,
-      region: this.#stream?.endpoint.region,
-    };
+  get acknowledgedOps(): number {
+    return this.#acknowledgedOps;
   }
 
-  /**
-   * Takes the op. Returns nothing while there is room, else a promise to await before the next one: `await producer.send(op)` does
-   * both. `onResult` is told what became of it. Throws CausewayError when the op can be taken by no node, when the producer is
-   * closed, and OVERLOADED when the promises are not awaited.
-   */
-  send(op: Op, onResult?: OnResult): void | Promise<void> {
-    if (this.#closed !== undefined || this.#closing) {
-      throw this.#closed ?? new CausewayError('CANCELLED', 'the producer is closed', { outcome: 'not-applied' });
-    }
-    if (this.#pendingBytes >= 2 * this.#maxInFlightBytes || this.#pendingOps >= 2 * this.#maxInFlightOps) {
-      throw new CausewayError('OVERLOADED', `${this.#pendingOps} ops with ${this.#pendingBytes} bytes wait already`, {
-        hint: 'await what send() returns',
-      });
-    }
+  /** Ops that were sent once more. */
+  get retriedOps(): number {
+    return this.#retriedOps;
+  }
+
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Where it sends to now. */
+  get endpoint(): Endpoint | undefined {
+    return this.#stream?.endpoint;
+  }
+
+  /** Takes the op; returns its bytes. Throws CausewayError when no node can take it. */
+  add(op: Op, onResult: OnResult | undefined): number {
     const collection = this.#collectionIndex(op.collection);
     let batch = (this.#current ??= this.#newBatch());
     const seq = ++this.#seq;
@@ -232,70 +167,32 @@ export class Producer {
     if (batch.count === 0) batch.createdMs = this.#parts.system.clock.monotonicMs();
     if (this.#expiry === undefined) this.#watchExpiry();
     batch.added(offset, onResult);
-    this.#pendingBytes += batch.writer.length - offset;
     this.#pendingOps += 1;
+    const bytes = batch.writer.length - offset;
 
-    if (batch.count >= this.#maxBatchOps || batch.bytes >= this.#maxBatchBytes) {
+    if (batch.count >= this.#settings.maxBatchOps || batch.bytes >= this.#settings.maxBatchBytes) {
       this.#seal();
       this.#pump();
     } else if (this.#pumpDue === undefined) {
       this.#pumpLater();
     }
-    if (this.#pendingBytes < this.#maxInFlightBytes && this.#pendingOps < this.#maxInFlightOps) return undefined;
-    return this.#waitForRoom();
+    return bytes;
   }
 
-  /** Waits for room, sends, and waits for the result. Throws what the op failed with; one that is given up is sent all the same. */
-  sendAndWait(op: Op, options: CallOptions = {}): Promise<WriteAck> {
-    return orGiveUp(this.#sendAndWait(op), options, this.#parts.system, 'the result of the op');
-  }
-
-  async #sendAndWait(op: Op): Promise<WriteAck> {
-    while (this.#room !== undefined) await this.#room;
-    return new Promise((resolve, reject) => {
-      void this.send(op, (error, ack) => {
-        if (ack === undefined) reject(error ?? new CausewayError('INTERNAL', 'no result'));
-        else resolve(ack);
-      });
-    });
-  }
-
-  /** Resolves when everything that was sent before has its result. Throws the first failure that nobody was told of. */
-  flush(options: CallOptions = {}): Promise<void> {
-    return orGiveUp(this.#flush(), options, this.#parts.system, 'the flush');
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#closed === undefined) {
-      const upTo = this.#order;
-      this.#seal();
-      this.#pump();
-      if (this.#hasUpTo(upTo)) await new Promise<void>((done) => this.#flushes.push({ upTo, done }));
-    }
-    this.#throwUnreported();
-  }
-
-  /** flush(), then ends the stream. The producer takes nothing more. What has no result when it is given up fails as CANCELLED. */
-  async close(options: CallOptions = {}): Promise<void> {
-    if (this.#closing) return;
-    this.#closing = true;
-    try {
-      await this.flush(options);
-    } finally {
-      this.#stream?.call.end();
-      this.#end(new CausewayError('CANCELLED', 'the producer is closed', { outcome: 'not-applied' }));
-    }
-  }
-
-  /** Ends now: what has no result fails with `error`. */
-  abort(error: CausewayError): void {
+  /** Resolves when everything that was added before has its result. */
+  async flush(): Promise<void> {
     if (this.#closed !== undefined) return;
-    this.#stream?.call.cancel();
-    this.#end(error);
+    const upTo = this.#order;
+    this.#seal();
+    this.#pump();
+    if (this.#hasUpTo(upTo)) await new Promise<void>((done) => this.#flushes.push({ upTo, done }));
   }
 
-  #end(error: CausewayError): void {
+  /** Ends the stream; `now`: without waiting for what is on its way. What has no result fails with `error`. */
+  end(error: CausewayError, now: boolean): void {
     if (this.#closed !== undefined) return;
+    if (now) this.#stream?.call.cancel();
+    else this.#stream?.call.end();
     this.#closed = error;
     this.#stream = undefined;
     this.#offChange();
@@ -315,7 +212,6 @@ export class Producer {
       const outcome = batch.open ? 'unknown' : 'not-applied';
       this.#failBatch(batch, new CausewayError(error.code, error.message, { outcome, cause: error }));
     }
-    this.#onClosed();
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -349,13 +245,6 @@ export class Producer {
     this.#queue.push(batch);
   }
 
-  #waitForRoom(): Promise<void> {
-    this.#room ??= new Promise((resolve) => {
-      this.#roomDone = resolve;
-    });
-    return this.#room;
-  }
-
   #hasUpTo(order: number): boolean {
     const within = (batch: Batch | undefined): boolean =>
       batch !== undefined && batch.count > 0 && batch.order <= order;
@@ -370,8 +259,8 @@ export class Producer {
 
   #pumpLater(): void {
     const { timers } = this.#parts.system;
-    if (this.#lingerMs > 0) {
-      this.#pumpDue = timers.after(this.#lingerMs, () => this.#pumpNow());
+    if (this.#settings.lingerMs > 0) {
+      this.#pumpDue = timers.after(this.#settings.lingerMs, () => this.#pumpNow());
       return;
     }
     this.#pumpDue = true;
@@ -383,7 +272,7 @@ export class Producer {
     if (this.#closed !== undefined) return;
     // What is being filled has waited long enough, if it can go. If not, it waits on, and what comes meanwhile travels with it.
     const mayGo = this.#stream !== undefined && !this.#settling && this.#pause === undefined;
-    if (mayGo && this.#inFlight.size < this.#maxInFlightMessages) this.#seal();
+    if (mayGo && this.#inFlight.size < this.#settings.maxInFlightMessages) this.#seal();
     this.#pump();
   }
 
@@ -394,7 +283,7 @@ export class Producer {
       if (this.#pendingOps > 0) void this.#open();
       return;
     }
-    while (this.#inFlight.size < this.#maxInFlightMessages) {
+    while (this.#inFlight.size < this.#settings.maxInFlightMessages) {
       const batch = this.#next();
       if (batch === undefined) return;
       this.#transmit(stream, batch);
@@ -416,7 +305,7 @@ export class Producer {
   #transmit(stream: Stream, whole: Batch): void {
     const { clock } = this.#parts.system;
     const nowMs = clock.monotonicMs();
-    if (nowMs >= whole.createdMs + this.#deliveryTimeoutMs) {
+    if (nowMs >= whole.createdMs + this.#settings.deliveryTimeoutMs) {
       this.#expire(whole);
       return;
     }
@@ -425,7 +314,7 @@ export class Producer {
     // In the region's time: what its idempotency table has forgotten is told by its own clock.
     if (batch.issuedAtMs === 0) batch.issuedAtMs = clock.nowMs() + stream.endpoint.clockOffsetMs;
     else this.#retriedOps += batch.count;
-    const attemptMs = Math.min(ATTEMPT_MS, batch.createdMs + this.#deliveryTimeoutMs - nowMs);
+    const attemptMs = Math.min(ATTEMPT_MS, batch.createdMs + this.#settings.deliveryTimeoutMs - nowMs);
     batch.answerByMs = nowMs + attemptMs + ATTEMPT_GRACE_MS;
     const requestId = ++this.#requestId;
     const { session, defaults } = this.#parts;
@@ -433,7 +322,7 @@ export class Producer {
       {
         namespace: defaults.namespace,
         collections: batch.collections,
-        durability: this.#durability,
+        durability: this.#settings.durability,
         deadlineMs: attemptMs,
         session: stream.started || session.isEmpty ? undefined : session.encode(),
         producer: this.#id,
@@ -520,12 +409,14 @@ export class Producer {
 
   #start(endpoint: Endpoint): void {
     const method = STREAM_METHOD();
-    const call = endpoint.client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      new Metadata(),
-    ) as ClientDuplexStream<Buffer, Buffer>;
+    const call = endpoint
+      .connection(this.#index)
+      .makeBidiStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        new Metadata(),
+      ) as ClientDuplexStream<Buffer, Buffer>;
     const stream: Stream = { endpoint, call, epoch: 0, started: false };
     this.#stream = stream;
     this.#settling = false;
@@ -719,14 +610,7 @@ export class Producer {
   }
 
   #failOp(batch: Batch, index: number, error: CausewayError): void {
-    this.#failedOps += 1;
-    const callback = batch.callback(index);
-    if (callback !== undefined) tell(callback, error, undefined);
-    else if (this.#onError !== undefined) tell(this.#onError, error, undefined);
-    else {
-      this.#unreported ??= error;
-      this.#unreportedOps += 1;
-    }
+    this.#events.failed(error, batch.callback(index));
   }
 
   #failBatch(batch: Batch, error: CausewayError): void {
@@ -736,17 +620,7 @@ export class Producer {
 
   #counted(ops: number, bytes: number): void {
     this.#pendingOps -= ops;
-    this.#pendingBytes -= bytes;
-    if (
-      this.#roomDone !== undefined &&
-      this.#pendingBytes <= this.#maxInFlightBytes * 0.75 &&
-      this.#pendingOps <= this.#maxInFlightOps * 0.75
-    ) {
-      const done = this.#roomDone;
-      this.#roomDone = undefined;
-      this.#room = undefined;
-      done();
-    }
+    this.#events.settled(ops, bytes);
     if (this.#flushes.length > 0 && !this.#flushCheckDue) {
       // Afterwards: a batch may be between two lists just now.
       this.#flushCheckDue = true;
@@ -767,29 +641,11 @@ export class Producer {
     }
   }
 
-  #throwUnreported(): void {
-    const error = this.#unreported;
-    if (error === undefined) return;
-    const failed = this.#unreportedOps;
-    this.#unreported = undefined;
-    this.#unreportedOps = 0;
-    throw new CausewayError(
-      error.code,
-      failed === 1 ? error.message : `${failed} ops failed, the first: ${error.message}`,
-      {
-        cause: error,
-        retriable: error.retriable,
-        outcome: error.outcome,
-        details: { ...error.details, failedOps: failed },
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      },
-    );
-  }
-
   #recycle(batch: Batch): void {
     // A retry's buffer is of its own size; a large one would be kept for ever.
     const { buffer } = batch.writer;
-    if (this.#spare.length < SPARE_WRITERS && buffer.length <= this.#maxBatchBytes * 2) this.#spare.push(batch.writer);
+    if (this.#spare.length < SPARE_WRITERS && buffer.length <= this.#settings.maxBatchBytes * 2)
+      this.#spare.push(batch.writer);
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -812,7 +668,7 @@ export class Producer {
       stream.call.cancel();
       this.#broken(stream, silent, false);
     }
-    const over = (batch: Batch): boolean => nowMs >= batch.createdMs + this.#deliveryTimeoutMs;
+    const over = (batch: Batch): boolean => nowMs >= batch.createdMs + this.#settings.deliveryTimeoutMs;
     const expired = [...this.#retry, ...this.#queue, ...this.#held].filter(over);
     if (this.#current !== undefined && this.#stream === undefined && over(this.#current)) {
       expired.push(this.#current);
@@ -832,7 +688,7 @@ export class Producer {
   #expire(batch: Batch): void {
     const reason = batch.error?.message ?? this.#parts.endpoints.trouble();
     const why = reason === undefined ? '' : `: ${reason}`;
-    const message = `not delivered within ${this.#deliveryTimeoutMs} ms${why}`;
+    const message = `not delivered within ${this.#settings.deliveryTimeoutMs} ms${why}`;
     const options = { outcome: batch.open ? ('unknown' as const) : ('not-applied' as const), cause: batch.error };
     this.#failBatch(batch, settledError(new CausewayError('DEADLINE_EXCEEDED', message, options), batch.open));
   }
@@ -851,24 +707,4 @@ function encodeOrUndo(writer: WireWriter, op: Op, collection: number, seq: numbe
     writer.length = length;
     throw error;
   }
-}
-
-/** A callback that throws must not stop the answers of others; its error surfaces as uncaught. */
-function tell(
-  callback: OnResult | ((error: CausewayError) => void),
-  error: CausewayError | undefined,
-  ack: WriteAck | undefined,
-): void {
-  try {
-    (callback as OnResult)(error, ack);
-  } catch (thrown) {
-    queueMicrotask(() => {
-      throw thrown;
-    });
-  }
-}
-
-function inRange(name: string, value: number, min: number, max: number): number {
-  if (value >= min && value <= max) return value;
-  throw new CausewayError('INVALID_ARGUMENT', `${name} is from ${min} to ${max}; got ${value}`);
 }

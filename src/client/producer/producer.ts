@@ -1,0 +1,204 @@
+// The producer: very many writes, over one WriteStream or several (lane.ts has all of the delivery).
+// Owns: the bounds, which lane an op takes, and failures that nobody was told of.
+// Order: ops of one key take effect in the order of send(), because they share a lane.
+// Bounds (I12): maxInFlightBytes and maxInFlightOps, sent or waiting, of all lanes; at them send() returns a promise to wait for, and at
+// twice that it throws OVERLOADED.
+
+import { CausewayError } from '../../errors/errors.ts';
+import { orGiveUp } from '../give-up.ts';
+import type { CallOptions, Op, WriteAck } from '../types.ts';
+import { tell, type OnResult } from './batch.ts';
+import { Lane, type LaneEvents } from './lane.ts';
+import { producerSettings, type ClientParts, type ProducerOptions, type ProducerSettings } from './options.ts';
+
+export type { OnResult } from './batch.ts';
+
+export interface ProducerStats {
+  readonly pendingOps: number;
+  readonly pendingBytes: number;
+  readonly acknowledgedOps: number;
+  readonly failedOps: number;
+  /** Ops that were sent once more. */
+  readonly retriedOps: number;
+  readonly messages: number;
+  /** Where it sends to now; of several streams, the first that has one. */
+  readonly address: string | undefined;
+  readonly region: string | undefined;
+}
+
+export class Producer {
+  readonly #parts: ClientParts;
+  readonly #settings: ProducerSettings;
+  readonly #onError: ((error: CausewayError) => void) | undefined;
+  readonly #onClosed: () => void;
+  readonly #lanes: readonly Lane[];
+
+  #pendingOps = 0;
+  #pendingBytes = 0;
+  #failedOps = 0;
+  #room: Promise<void> | undefined;
+  #roomDone: (() => void) | undefined;
+  /** Failures that nobody was told of. */
+  #unreported: CausewayError | undefined;
+  #unreportedOps = 0;
+  #closed: CausewayError | undefined;
+  #closing = false;
+
+  constructor(parts: ClientParts, options: ProducerOptions, onClosed: () => void) {
+    this.#parts = parts;
+    this.#settings = producerSettings(options, parts.defaults);
+    this.#onError = options.onError;
+    this.#onClosed = onClosed;
+    const events: LaneEvents = {
+      failed: (error, callback) => this.#failed(error, callback),
+      settled: (ops, bytes) => this.#settled(ops, bytes),
+    };
+    this.#lanes = Array.from({ length: this.#settings.streams }, (_, i) => new Lane(i, parts, this.#settings, events));
+  }
+
+  get stats(): ProducerStats {
+    const sum = (of: (lane: Lane) => number): number => this.#lanes.reduce((all, lane) => all + of(lane), 0);
+    const endpoint = this.#lanes.find((lane) => lane.endpoint !== undefined)?.endpoint;
+    return {
+      pendingOps: this.#pendingOps,
+      pendingBytes: this.#pendingBytes,
+      acknowledgedOps: sum((lane) => lane.acknowledgedOps),
+      failedOps: this.#failedOps,
+      retriedOps: sum((lane) => lane.retriedOps),
+      messages: sum((lane) => lane.messages),
+      address: endpoint?.address,
+      region: endpoint?.region,
+    };
+  }
+
+  /**
+   * Takes the op. Returns nothing while there is room, else a promise to await before the next one: `await producer.send(op)` does
+   * both. `onResult` is told what became of it. Throws CausewayError when the op can be taken by no node, when the producer is
+   * closed, and OVERLOADED when the promises are not awaited.
+   */
+  send(op: Op, onResult?: OnResult): void | Promise<void> {
+    if (this.#closed !== undefined || this.#closing) {
+      throw this.#closed ?? new CausewayError('CANCELLED', 'the producer is closed', { outcome: 'not-applied' });
+    }
+    const { maxInFlightBytes, maxInFlightOps } = this.#settings;
+    if (this.#pendingBytes >= 2 * maxInFlightBytes || this.#pendingOps >= 2 * maxInFlightOps) {
+      throw new CausewayError('OVERLOADED', `${this.#pendingOps} ops with ${this.#pendingBytes} bytes wait already`, {
+        hint: 'await what send() returns',
+      });
+    }
+    const bytes = this.#laneOf(op.key).add(op, onResult);
+    this.#pendingBytes += bytes;
+    this.#pendingOps += 1;
+    if (this.#pendingBytes < maxInFlightBytes && this.#pendingOps < maxInFlightOps) return undefined;
+    return this.#waitForRoom();
+  }
+
+  /** Waits for room, sends, and waits for the result. Throws what the op failed with; one that is given up is sent all the same. */
+  sendAndWait(op: Op, options: CallOptions = {}): Promise<WriteAck> {
+    return orGiveUp(this.#sendAndWait(op), options, this.#parts.system, 'the result of the op');
+  }
+
+  async #sendAndWait(op: Op): Promise<WriteAck> {
+    while (this.#room !== undefined) await this.#room;
+    return new Promise((resolve, reject) => {
+      void this.send(op, (error, ack) => {
+        if (ack === undefined) reject(error ?? new CausewayError('INTERNAL', 'no result'));
+        else resolve(ack);
+      });
+    });
+  }
+
+  /** Resolves when everything that was sent before has its result. Throws the first failure that nobody was told of. */
+  flush(options: CallOptions = {}): Promise<void> {
+    return orGiveUp(this.#flush(), options, this.#parts.system, 'the flush');
+  }
+
+  async #flush(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.flush()));
+    this.#throwUnreported();
+  }
+
+  /** flush(), then ends the streams. The producer takes nothing more. What has no result when it is given up fails as CANCELLED. */
+  async close(options: CallOptions = {}): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    try {
+      await this.flush(options);
+    } finally {
+      this.#end(new CausewayError('CANCELLED', 'the producer is closed', { outcome: 'not-applied' }), false);
+    }
+  }
+
+  /** Ends now: what has no result fails with `error`. */
+  abort(error: CausewayError): void {
+    this.#end(error, true);
+  }
+
+  #end(error: CausewayError, now: boolean): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = error;
+    for (const lane of this.#lanes) lane.end(error, now);
+    this.#onClosed();
+  }
+
+  #laneOf(key: string): Lane {
+    const { length } = this.#lanes;
+    if (length === 1) return this.#lanes[0]!;
+    // FNV-1a, and its high bits folded in: the low ones alone hardly differ for keys that differ at their beginning.
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+    return this.#lanes[((hash ^ (hash >>> 16)) >>> 0) % length]!;
+  }
+
+  #waitForRoom(): Promise<void> {
+    this.#room ??= new Promise((resolve) => {
+      this.#roomDone = resolve;
+    });
+    return this.#room;
+  }
+
+  #failed(error: CausewayError, callback: OnResult | undefined): void {
+    this.#failedOps += 1;
+    if (callback !== undefined) tell(callback, error, undefined);
+    else if (this.#onError !== undefined) tell(this.#onError, error, undefined);
+    else {
+      this.#unreported ??= error;
+      this.#unreportedOps += 1;
+    }
+  }
+
+  #settled(ops: number, bytes: number): void {
+    this.#pendingOps -= ops;
+    this.#pendingBytes -= bytes;
+    const { maxInFlightBytes, maxInFlightOps } = this.#settings;
+    if (
+      this.#roomDone === undefined ||
+      this.#pendingBytes > maxInFlightBytes * 0.75 ||
+      this.#pendingOps > maxInFlightOps * 0.75
+    )
+      return;
+    const done = this.#roomDone;
+    this.#roomDone = undefined;
+    this.#room = undefined;
+    done();
+  }
+
+  #throwUnreported(): void {
+    const error = this.#unreported;
+    if (error === undefined) return;
+    const failed = this.#unreportedOps;
+    this.#unreported = undefined;
+    this.#unreportedOps = 0;
+    throw new CausewayError(
+      error.code,
+      failed === 1 ? error.message : `${failed} ops failed, the first: ${error.message}`,
+      {
+        cause: error,
+        retriable: error.retriable,
+        outcome: error.outcome,
+        details: { ...error.details, failedOps: failed },
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      },
+    );
+  }
+}

@@ -20,6 +20,17 @@ const STEPS_AT_ONCE = 2;
 const OXLINT = ['oxlint@1.94.0', 'oxlint-tsgolint@7.0.2007'];
 const KNIP = ['knip@6.44.2'];
 
+/** Files that are as they were need not be looked at again. @param {'--check' | '--write'} what */
+const prettier = (what) =>
+  installed('prettier', 'prettier', [
+    what,
+    '--log-level=warn',
+    '--cache',
+    '--cache-strategy=content',
+    `--cache-location=${join(root, '.cache/prettier')}`,
+    '.',
+  ]);
+
 /** @type {Record<string, { says: string, run: () => Promise<import('./tools.mjs').Result> }>} */
 const STEPS = {
   lint: {
@@ -32,7 +43,7 @@ const STEPS = {
     says: 'cycles and direction of imports',
     run: () => installed('vitest', 'vitest', ['run', '--reporter=dot', 'test/layering.test.ts']),
   },
-  format: { says: 'prettier', run: () => installed('prettier', 'prettier', ['--check', '--log-level=warn', '.']) },
+  format: { says: 'prettier', run: () => prettier('--check') },
   proto: {
     says: 'generated types match proto/',
     run: () => node([join(root, 'scripts/generate-proto-types.mjs'), '--check']),
@@ -81,7 +92,7 @@ async function check(names) {
 async function main() {
   const args = process.argv.slice(2);
   if (args.includes('--fix')) {
-    const { ok, output } = await installed('prettier', 'prettier', ['--write', '--log-level=warn', '.']);
+    const { ok, output } = await prettier('--write');
     if (output !== '') console.log(output.trim());
     return ok ? 0 : 1;
   }

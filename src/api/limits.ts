@@ -32,6 +32,8 @@ export interface ApiLimits {
   readonly subscribersMax: number;
   /** Calls at once of one connection. Beyond: HTTP/2 refuses the stream, which is safe to retry. Default 1000. */
   readonly streamsPerConnectionMax: number;
+  /** Bytes that one connection may have sent and we have not read. Beyond: HTTP/2 stops the client. Default 1 MiB. */
+  readonly uploadWindowBytes: number;
   /** Memory of one HTTP/2 session, MiB. Beyond: new streams of it are refused. Default 128. */
   readonly sessionMemoryMiB: number;
   /** Bytes of the metadata of one call. Beyond: HTTP/2 refuses it. Default 16 KiB. */
@@ -62,6 +64,7 @@ export const DEFAULT_API_LIMITS: ApiLimits = {
   subscriberBufferBytesMax: MIB,
   subscribersMax: 1000,
   streamsPerConnectionMax: 1000,
+  uploadWindowBytes: MIB,
   sessionMemoryMiB: 128,
   metadataBytesMax: 16 * 1024,
   connectionAgeMs: 3_600_000,

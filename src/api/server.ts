@@ -23,6 +23,7 @@ import { reflectionServices } from './reflection.ts';
 import { DEFAULT_API_LIMITS, transportBytesMax, type ApiLimits } from './limits.ts';
 import { listenError } from './listen-error.ts';
 import { Signals } from './signals.ts';
+import { widenWindows } from './wide-windows.ts';
 
 export interface ApiServerOptions {
   readonly region: Region;
@@ -71,6 +72,7 @@ export class ApiServer {
     // What grpc-js has to say comes back as an error as well, and is said there better; GRPC_VERBOSITY turns it on again.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     this.#server = new Server(serverOptions(limits));
+    widenWindows(this.#server, limits.uploadWindowBytes);
     for (const service of [dataService(this.#env), adminService(this.#env)]) {
       this.#server.addService(service.definition as unknown as ServiceDefinition, service.implementation);
     }

@@ -21,8 +21,8 @@ export interface ProducerOptions {
   readonly maxInFlightMessages?: number;
   /**
    * Streams, each over a connection of its own; a key's ops all travel over one of them, so their order stays. Default 1, at most 16.
-   * One connection carries upwards about 64 KiB per round trip: for a region in another city ask for as many as
-   * bytes per second × round trip in seconds / 65,536.
+   * One stream carries at most maxInFlightMessages batches per round trip, and one connection what the node lets it have under way
+   * (1 MiB): for a region in another city raise these, or have several.
    */
   readonly streams?: number;
   /** How long a batch may wait for more ops. Default 0: only until the event loop turns. */

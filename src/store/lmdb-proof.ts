@@ -13,7 +13,7 @@ import fs from 'node:fs';
 import { dirname } from 'node:path';
 
 export const STORE_FORMAT = 1;
-/** Starts after kill -9 in a row, with no checkpoint between: after so many the rows themselves are the suspect. */
+/** Starts after kill -9 in a row, none of which came as far as to ask for a checkpoint: after so many the rows themselves are the suspect. */
 const UNCLEAN_MAX = 3;
 const META_PAGES = 2;
 
@@ -22,7 +22,7 @@ export interface Proof {
   readonly logIdentity: string;
   readonly state: 'opening' | 'open' | 'clean';
   readonly bootId: string;
-  /** Starts without a clean shutdown or a checkpoint before them. */
+  /** Starts in a row that did not come as far as to ask for a checkpoint. */
   readonly unclean: number;
 }
 

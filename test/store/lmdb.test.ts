@@ -235,6 +235,23 @@ describe('a large step', () => {
   });
 });
 
+test('a start that asked for a checkpoint did not die of the rows, whether or not the disk was done in time', async () => {
+  const directory = temporary();
+  const unclean = (): unknown => (JSON.parse(fs.readFileSync(join(directory, 'proof.json'), 'utf8')) as Proof).unclean;
+  const first = await openIn(directory);
+  await writeTo(first, stepOf(SHARD_A, 0, 1, { a: '1' }));
+  await first.close();
+  changeProof(directory, { state: 'open', bootId: BOOT, unclean: 1 });
+  const store = await openIn(directory);
+  expect(unclean()).toBe(2);
+  const writing = writeTo(store, largeStep(SHARD_A, 1, 2));
+  const checkpoint = store.checkpoint();
+  // As it stands when the process is killed now.
+  expect(unclean()).toBe(0);
+  await writing;
+  await checkpoint;
+});
+
 describe('I11: rows are dropped', () => {
   test('after kill -9, on a machine that was started anew', async () => {
     const directory = temporary();

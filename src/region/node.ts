@@ -241,6 +241,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       compression: settings.linkCompression,
       transport: ports.transport,
       system: ports.system,
+      tracing: ports.tracing,
     });
     this.#feed = new Feed(ports.log, ports.system, (collection) => this.#collections.passedOver(collection));
     this.#writer = new StoreWriter(

@@ -49,6 +49,8 @@ export interface NodeSettings {
   readonly storeFlushMs: number;
   /** The operator says: start taking writes with a new or damaged log although no member could be asked. */
   readonly allowFreshStart: boolean;
+  /** Between two canaries to each peer, while tracing is on, ms. 0 or undefined: there are none. */
+  readonly canaryMs?: number | undefined;
   readonly limits: NodeLimits;
 }
 

@@ -589,7 +589,7 @@ export class ShardRunner {
     // wait here until they are loaded, in order.
     const append = this.engine.take(inspected, this.cache);
     if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
-    this.#traces?.taken(inspected.bytes, this.engine.takenOffset);
+    this.#traces?.taken(inspected.batch, inspected.bytes, this.engine.takenOffset);
     this.#append(append);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });

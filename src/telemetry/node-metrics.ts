@@ -105,6 +105,8 @@ function exportPeer(into: MetricSink, status: RegionStatus, figures: PeerFigures
   into.value('causeway_clock_offset_seconds', clock && clock.offsetMs / 1000, { peer });
   into.value('causeway_clock_round_trip_seconds', clock && clock.rttMs / 1000, { peer });
   into.value('causeway_clock_skew_seconds', figures.skewMs / 1000, { peer });
+  into.histogram('causeway_canary_round_trip_seconds', figures.canarySeconds, { peer });
+  into.value('causeway_canaries_lost_total', figures.canariesLost, { peer });
 }
 
 function exportShards(into: MetricSink, { shards, shardRestarts, storeRebuilds }: NodeFigures): void {

@@ -77,10 +77,10 @@ export class Ingest {
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
       if (op.trace === undefined ? !sampler.takes() : !isSampled(op.trace)) continue;
-      const context = this.#contextFor(op, beganMs);
+      const parent = op.trace === undefined ? undefined : spanContextOf(op.trace);
+      const context = this.#contextFor(op, parent, beganMs);
       if (context === undefined) continue;
       spans ??= new IngestSpans(this.#parts.tracer, name, attributes, this.#parts.tracer.unixMsOf(beganMs));
-      const parent = op.trace === undefined ? undefined : spanContextOf(op.trace);
       op.trace = contextBytes(context);
       spans.add({
         index: i,
@@ -93,14 +93,13 @@ export class Ingest {
     return spans;
   }
 
-  #contextFor(op: IncomingOp, beganMs: number): SpanContext | undefined {
+  #contextFor(op: IncomingOp, parent: SpanContext | undefined, beganMs: number): SpanContext | undefined {
     const { tracer, perSecondMax } = this.#parts;
     const second = Math.floor(beganMs / 1000);
     if (second !== this.#second) {
       this.#second = second;
       this.#inSecond = 0;
     }
-    const parent = op.trace === undefined ? undefined : spanContextOf(op.trace);
     if (op.trace !== undefined && (parent === undefined || this.#inSecond >= perSecondMax)) {
       op.trace = unsampled(op.trace);
       return undefined;

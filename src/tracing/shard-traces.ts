@@ -4,8 +4,9 @@
 // I12 PENDING_MAX batches on their way and WAITING_MAX that wait; at the bound the oldest is forgotten, and its spans are not made.
 
 import { msOfStamp } from '../clock/hlc.ts';
-import { readBatchHeader, type BatchHeader } from '../record/batch.ts';
+import { readBatchHeader, type Batch, type BatchHeader } from '../record/batch.ts';
 import type { OriginId, ShardId } from '../record/ids.ts';
+import type { LocatedOps } from '../record/located-ops.ts';
 import {
   BATCH_BYTES,
   CONFLICT,
@@ -20,7 +21,8 @@ import {
   SHARD,
   SPANS,
 } from './attributes.ts';
-import { spanContextOf, type SpanContext } from './context.ts';
+import { isCanaries, type LandedCanary } from './canaries.ts';
+import { contextBytes, spanContextOf, type SpanContext } from './context.ts';
 import type { Recently } from './recently.ts';
 import type { Attributes } from './span.ts';
 import { visitTraced } from './traced-ops.ts';
@@ -41,6 +43,7 @@ export interface ShardTracesParts {
   readonly applied: Recently<Applied>;
   /** When a batch that waits came, by its origin and first seq. */
   readonly waiting: Recently<number>;
+  readonly onCanary: (canary: LandedCanary) => void;
 }
 
 interface TracedOp {
@@ -54,6 +57,7 @@ interface Pending {
   readonly startMs: number;
   readonly bytes: number;
   readonly ops: readonly TracedOp[];
+  readonly canaries: readonly LandedCanary[];
 }
 
 /** As the engine tells of a verdict. */
@@ -93,11 +97,13 @@ export class ShardTraces {
   }
 
   /** A peer's batch is on its way to the log. */
-  taken(batch: Uint8Array, offset: number): void {
+  taken({ located, firstStamp }: Batch, batch: Uint8Array, offset: number): void {
     const ops = tracedOf(batch);
     const { waiting } = this.#parts;
     const cameMs = waiting.size === 0 ? undefined : waiting.take(placeOf(batch));
-    if (ops.length > 0) this.#add({ offset, own: false, startMs: cameMs ?? this.nowMs(), bytes: batch.length, ops });
+    if (ops.length === 0) return;
+    const canaries = located.collections.some(isCanaries) ? canariesOf(located, firstStamp, ops) : NO_CANARIES;
+    this.#add({ offset, own: false, startMs: cameMs ?? this.nowMs(), bytes: batch.length, ops, canaries });
   }
 
   /** A batch of our own is. */
@@ -122,7 +128,7 @@ export class ShardTraces {
         },
       );
     }
-    this.#add({ offset, own: true, startMs: nowMs, bytes: batch.length, ops });
+    this.#add({ offset, own: true, startMs: nowMs, bytes: batch.length, ops, canaries: NO_CANARIES });
   }
 
   #add(pending: Pending): void {
@@ -137,7 +143,9 @@ export class ShardTraces {
     for (const { header, offset } of batches) {
       while (this.#pending.length > 0 && this.#pending[0]!.offset < offset) this.#pending.shift();
       if (this.#pending[0]?.offset !== offset) continue;
-      this.#batchLanded(this.#pending.shift()!, header, conflicts, durableMs, visibleMs);
+      const pending = this.#pending.shift()!;
+      this.#batchLanded(pending, header, conflicts, durableMs, visibleMs);
+      for (const canary of pending.canaries) this.#parts.onCanary(canary);
     }
   }
 
@@ -207,6 +215,22 @@ export class ShardTraces {
       [MESSAGING_MESSAGE_ID]: dot,
     };
   }
+}
+
+const NO_CANARIES: readonly LandedCanary[] = [];
+
+function canariesOf(located: LocatedOps, firstStamp: number, ops: readonly TracedOp[]): LandedCanary[] {
+  const canaries: LandedCanary[] = [];
+  for (const { index, context } of ops) {
+    if (!isCanaries(located.collection(index))) continue;
+    canaries.push({
+      key: located.key(index),
+      payload: Buffer.from(located.payload(index)),
+      stamp: firstStamp + index,
+      context: contextBytes(context),
+    });
+  }
+  return canaries;
 }
 
 const RECEIVE: Attributes = { [MESSAGING_SYSTEM]: 'causeway', [MESSAGING_OPERATION]: 'receive' };

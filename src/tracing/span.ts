@@ -9,7 +9,7 @@ export interface Span {
   readonly traceId: string;
   readonly spanId: string;
   /** undefined: the trace begins with it. */
-  readonly parentSpanId?: string;
+  readonly parentSpanId?: string | undefined;
   readonly name: string;
   /** Whose node made it. */
   readonly region: string;
@@ -21,7 +21,7 @@ export interface Span {
   /** At most LINKS_MAX; `causeway.links.dropped` says how many more there were. */
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   /** For people. undefined: it went well. */
-  readonly error?: string;
+  readonly error?: string | undefined;
 }
 
 /** What one node knows of a trace: the spans of its own region. */

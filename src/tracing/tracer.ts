@@ -51,14 +51,14 @@ export class Tracer {
 
   newTrace(): SpanContext {
     const { random } = this.#system;
-    const traceId = hex(random.uint48(), 12) + hex(random.uint48(), 12) + hex(random.uint32(), 8);
+    const traceId = hex(random.uint32()) + hex(random.uint32()) + hex(random.uint32()) + hex(random.uint32() || 1);
     return { traceId, spanId: this.newSpanId() };
   }
 
   newSpanId(): string {
     const { random } = this.#system;
     // Never all zeros: those name no span.
-    return hex(random.uint48(), 12) + hex((random.uint32() % 0xffff) + 1, 4);
+    return hex(random.uint32()) + hex(random.uint32() || 1);
   }
 
   /** A span that has ended. */
@@ -72,7 +72,7 @@ export class Tracer {
     const span: Span = {
       traceId,
       spanId,
-      ...(parentSpanId === undefined ? {} : { parentSpanId }),
+      parentSpanId,
       name,
       region: this.region,
       kind,
@@ -80,12 +80,15 @@ export class Tracer {
       durationMs: Math.max(0, endMs - startMs),
       attributes,
       links,
-      ...(error === undefined ? {} : { error }),
+      error,
     };
     for (const sink of this.#sinks) sink(span);
   }
 }
 
-function hex(value: number, digits: number): string {
-  return value.toString(16).padStart(digits, '0');
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Of 32 bits. A table, because toString(16) of large numbers takes a microsecond. */
+function hex(value: number): string {
+  return HEX[value >>> 24]! + HEX[(value >>> 16) & 255]! + HEX[(value >>> 8) & 255]! + HEX[value & 255]!;
 }

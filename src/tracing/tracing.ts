@@ -24,6 +24,7 @@ import {
   SHARD,
   SPANS,
 } from './attributes.ts';
+import type { LandedCanary } from './canaries.ts';
 import { contextBytes, isSampled, spanContextOf, type SpanContext } from './context.ts';
 import { HeadSampler } from './head-sampler.ts';
 import { Ingest, type CallAttributes, type IncomingOp, type IngestSpans } from './ingest.ts';
@@ -63,6 +64,8 @@ export class Tracing {
   readonly #applied = new Recently<Applied>(BETWEEN_MAX);
   readonly #waiting = new Recently<number>(BETWEEN_MAX);
   readonly #peeker = new BatchPeeker();
+  /** Told of each canary of a peer. */
+  onCanary: ((canary: LandedCanary) => void) | undefined;
 
   constructor({ region, system, ratio, perSecondMax, ringSpans, sinks }: TracingOptions) {
     this.ring = new TraceRing(ringSpans);
@@ -83,8 +86,13 @@ export class Tracing {
   }
 
   shard(shard: ShardId): ShardTraces {
-    const { tracer } = this;
-    return new ShardTraces(shard, { tracer, begun: this.#begun, applied: this.#applied, waiting: this.#waiting });
+    return new ShardTraces(shard, {
+      tracer: this.tracer,
+      begun: this.#begun,
+      applied: this.#applied,
+      waiting: this.#waiting,
+      onCanary: (canary) => this.onCanary?.(canary),
+    });
   }
 
   /** A frame of batches is with the stream to a peer. `startMs`: of tracer.nowMs(), before. */

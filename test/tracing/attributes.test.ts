@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as conventions from '@opentelemetry/semantic-conventions/incubating';
 import { expect, test } from 'vitest';
+import { packageRoot } from '../../src/config/version.ts';
 import * as ours from '../../src/tracing/attributes.ts';
 
 test('what the semantic conventions have a word for is called as they call it', () => {
@@ -18,9 +21,14 @@ test('what the semantic conventions have a word for is called as they call it', 
 });
 
 test('everything else is ours by its name, and stands in docs/TRACING.md', () => {
-  const names = Object.entries(ours).filter(([, value]) => typeof value === 'string');
+  const names = Object.entries(ours).flatMap(([name, value]) =>
+    typeof value === 'string' ? [[name, value] as const] : [],
+  );
   const known = new Set<unknown>(Object.values(conventions));
+  const text = readFileSync(join(packageRoot(), 'docs/TRACING.md'), 'utf8');
   for (const [name, value] of names) {
     if (!known.has(value)) expect(value, name).toMatch(/^causeway\./);
+    expect(text, `docs/TRACING.md has ${value}`).toContain(`\`${value}\``);
   }
+  for (const span of Object.values(ours.SPANS)) expect(text, `docs/TRACING.md has ${span}`).toContain(`\`${span}\``);
 });

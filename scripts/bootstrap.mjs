@@ -24,6 +24,7 @@ const COMMANDS = {
   build: { build: true, says: 'compile to dist/' },
   sim: { script: 'dist/chaos/sim/main.js', build: true, says: 'the seeded simulation' },
   bench: { script: 'dist/test/bench/main.js', build: true, says: 'the benchmark' },
+  'bench:overhead': { script: 'dist/test/bench/overhead-main.js', build: true, says: 'what metrics and traces cost' },
   chaos: { script: 'dist/chaos/main.js', build: true, says: 'regions as processes, broken on purpose under traffic' },
   'chaos:kill': { script: 'dist/chaos/cluster/kill-main.js', build: true, says: 'kill -9 under load' },
 };

@@ -163,6 +163,35 @@ export const DASHBOARDS = [
           ],
         },
       ],
+      Canaries: [
+        {
+          title: 'Round trip of canaries, median',
+          says: "Writes of Causeway's own that the peer answers: through both logs, both ways. Only while tracing is on.",
+          unit: 's',
+          queries: [
+            q(quantile(0.5, 'causeway_canary_round_trip_seconds', 'region, peer'), '{{region}} to {{peer}} and back'),
+          ],
+        },
+        {
+          title: 'Round trip of canaries, 99th percentile',
+          says: 'The same, of the slowest hundredth.',
+          unit: 's',
+          queries: [
+            q(quantile(0.99, 'causeway_canary_round_trip_seconds', 'region, peer'), '{{region}} to {{peer}} and back'),
+          ],
+        },
+        {
+          title: 'Canaries without an answer',
+          says: 'Within half a minute. A peer that is away has a few.',
+          unit: 'short',
+          queries: [
+            q(
+              `sum by (region, peer) (increase(causeway_canaries_lost_total{${HERE}}${RATE}))`,
+              '{{region}} to {{peer}}',
+            ),
+          ],
+        },
+      ],
       Backlog: [
         {
           title: 'Not acknowledged, ops',

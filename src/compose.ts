@@ -5,6 +5,7 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { HttpServer, type HttpTls } from './api/http/server.ts';
+import { tellMetrics } from './api/env.ts';
 import { ApiServer } from './api/server.ts';
 import { formatAddress, parseAddress } from './config/address.ts';
 import { settingsHash } from './config/hash.ts';
@@ -13,6 +14,7 @@ import { HTTP_OFF, type Config } from './config/schema.ts';
 import { CausewayError, toCausewayError } from './errors/errors.ts';
 import { SegmentLog } from './log/segment.ts';
 import { SingleOwnership } from './ownership/single.ts';
+import type { MetricSink } from './metrics/sink.ts';
 import { RegionNode } from './region/node.ts';
 import type { Region } from './region/region.ts';
 import { GrpcTransport } from './replication/grpc-transport.ts';
@@ -24,6 +26,8 @@ import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
 import { narrate, sparing } from './telemetry/narrate.ts';
 import { exportCommits, exportNode } from './telemetry/node-metrics.ts';
+import { openTracing } from './telemetry/open-tracing.ts';
+import type { Trace } from './tracing/span.ts';
 import { exportDisk, exportProcess, ProcessWatch } from './telemetry/process-metrics.ts';
 
 export type { Region };
@@ -37,6 +41,8 @@ export interface RunningNode {
   /** undefined: not wanted. */
   readonly http: string | undefined;
   readonly log: Logger;
+  /** What this node knows of the traces that something was added to last; none while tracing is off. */
+  readonly recentTraces: (limit: number) => readonly Trace[];
   /** Resolves, with the reason, when the node cannot go on: its process must end at once, without stop(), so that nothing is
    *  written after what the log could not write. Never rejects. */
   readonly failed: Promise<CausewayError>;
@@ -74,6 +80,11 @@ export async function composeNode(config: Config, system: System = realSystem())
     // First: whoever starts a node for the first time mends all files at once.
     const tls = new NodeTls(config, system, (level, message) => log[level](message));
     makeDataDirectory(config.dataDir);
+    const notice = sparing(log, system);
+    const { tracing, close: closeTracing } = await openTracing(config, system, log, (message) =>
+      notice('warn', message),
+    );
+    started.push({ what: 'tracing', stop: closeTracing });
     const processWatch = new ProcessWatch(system);
     started.push({ what: 'the look at the process', stop: () => processWatch.stop() });
     const segmentLog = new SegmentLog({
@@ -105,7 +116,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       transport,
       ownership: new SingleOwnership(),
       system,
-      notice: sparing(log, system),
+      tracing,
+      notice,
     });
     const api = new ApiServer({
       region: node,
@@ -121,6 +133,7 @@ export async function composeNode(config: Config, system: System = realSystem())
         exportDisk(into, config.dataDir);
         exportProcess(into, processWatch);
       },
+      tracing,
     });
 
     started.push({ what: 'the look-out for new certificates', stop: () => tls.stop() });
@@ -146,6 +159,13 @@ export async function composeNode(config: Config, system: System = realSystem())
       started.push({ what: 'the listener for HTTP', stop: () => server.stop() });
       http = withPort(address, (await server.start()).port);
     }
+    if (config.otlp.metricsMs > 0) {
+      // Not loaded by a node that needs none of it.
+      const { OtlpMetrics } = await import('./telemetry/otlp-metrics.ts');
+      const tell = (into: MetricSink): void => tellMetrics(api.env, into);
+      const pushed = new OtlpMetrics(config, system, tell, (message) => notice('warn', message));
+      started.push({ what: 'the push of metrics', stop: () => pushed.close() });
+    }
     log.info({ clients, peers, http, dataDir: config.dataDir, settingsHash: settingsHash(config) }, 'listening');
     // A start that fails half-way holds the directory's lock all the same.
     started.push({ what: 'the node', stop: () => node.stop() });
@@ -160,6 +180,7 @@ export async function composeNode(config: Config, system: System = realSystem())
       peers,
       http,
       log,
+      recentTraces: api.env.recentTraces,
       failed,
       drain: async () => {
         log.info('draining');

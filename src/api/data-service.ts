@@ -2,6 +2,7 @@
 
 import type { sendUnaryData, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
+import { rpcAttributes } from '../tracing/ingest.ts';
 import { MalformedMessage, messageType, objectCodec, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import type { GetTopologyRequest__Output } from '../proto/generated/causeway/v1/GetTopologyRequest.ts';
 import type { ReadRequest__Output } from '../proto/generated/causeway/v1/ReadRequest.ts';
@@ -149,6 +150,9 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
     return;
   }
   env.load.hold(bytes.length);
+  const rpc = atomic ? 'WriteAtomic' : 'Write';
+  const { tracing } = env;
+  const spans = tracing?.ingest(request.ops, `${SERVICE}/${rpc}`, rpcAttributes(rpc), env.system.clock.monotonicMs());
   env.region.write(
     {
       ops: request.ops,
@@ -160,6 +164,7 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
     },
     (results) => {
       env.load.release(bytes.length);
+      spans?.answered(results);
       answer(results);
     },
   );

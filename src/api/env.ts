@@ -1,9 +1,11 @@
 // What the services of one node share.
 
 import { CausewayError } from '../errors/errors.ts';
-import type { Exposition } from '../metrics/exposition.ts';
+import type { MetricSink } from '../metrics/sink.ts';
 import type { Region } from '../region/region.ts';
 import type { System } from '../system/system.ts';
+import type { Trace } from '../tracing/span.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { Catalog } from './catalog.ts';
 import type { Access, Action, Identity, IncomingCall } from './identity.ts';
 import type { ApiLimits } from './limits.ts';
@@ -23,7 +25,19 @@ export interface ServiceEnv {
   /** What the services count of their calls. */
   readonly signals: Signals;
   /** What else the node measures. */
-  readonly metrics: (into: Exposition) => void;
+  readonly metrics: (into: MetricSink) => void;
+  /** undefined: no write is traced. */
+  readonly tracing: Tracing | undefined;
+  /** What this node knows of the traces that something was added to last, newest first; none while tracing is off. */
+  readonly recentTraces: (limit: number) => readonly Trace[];
+}
+
+/** All metrics of the node, as they are at this moment. */
+export function tellMetrics({ metrics, signals, load, limits }: ServiceEnv, into: MetricSink): void {
+  metrics(into);
+  signals.export(into);
+  into.value('causeway_api_pending_bytes', load.pendingBytes);
+  into.value('causeway_api_pending_bytes_max', limits.pendingBytesMax);
 }
 
 export interface CertificateStatus {

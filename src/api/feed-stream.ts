@@ -130,7 +130,10 @@ export class FeedStream implements FeedSink, Drainable {
     out.uint(wireTag(4, WIRE_VARINT), version.seq);
     out.uint(wireTag(5, WIRE_VARINT), version.stamp);
     encodeOp(out, op);
-    if (event.trace !== undefined) out.bytes(wireTag(13, WIRE_LEN), event.trace);
+    if (event.trace !== undefined) {
+      const { tracing } = this.#env;
+      out.bytes(wireTag(13, WIRE_LEN), tracing === undefined ? event.trace : tracing.fed(event.trace, event));
+    }
     if (this.#withValues) {
       const type = messageType('causeway.v1.View');
       out.bytes(wireTag(14, WIRE_LEN), type.encode(viewMessage(view) as object as never).finish());

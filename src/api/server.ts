@@ -40,6 +40,7 @@ export interface ApiServerOptions {
   readonly certificates?: ServiceEnv['certificates'];
   /** For `/metrics`, beside what the services count themselves. */
   readonly metrics?: ServiceEnv['metrics'];
+  readonly tracing?: ServiceEnv['tracing'];
 }
 
 const SERVICES = ['causeway.v1.Data', 'causeway.v1.Admin'];
@@ -68,6 +69,8 @@ export class ApiServer {
       certificates: options.certificates ?? (() => []),
       signals: new Signals(),
       metrics: options.metrics ?? (() => undefined),
+      tracing: options.tracing,
+      recentTraces: (limit) => options.tracing?.ring.recent(limit) ?? [],
     };
     // What grpc-js has to say comes back as an error as well, and is said there better; GRPC_VERBOSITY turns it on again.
     if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);

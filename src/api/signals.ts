@@ -2,7 +2,7 @@
 // Plain numbers, found once when a service is made: a call costs two looks at the clock and a search in a histogram.
 
 import type { ErrorCode } from '../errors/errors.ts';
-import type { Exposition } from '../metrics/exposition.ts';
+import type { MetricSink } from '../metrics/sink.ts';
 import { CALL_SECONDS, Histogram } from '../metrics/histogram.ts';
 
 /** Of one RPC. */
@@ -75,7 +75,7 @@ export class Signals {
     if (tookMs !== undefined) signals.seconds.add(tookMs / 1000);
   }
 
-  export(into: Exposition): void {
+  export(into: MetricSink): void {
     for (const [rpc, { inFlight, ok, errors, seconds }] of this.#rpcs) {
       into.value('causeway_rpc_requests_total', ok, { rpc, code: 'OK' });
       for (const [code, count] of errors) into.value('causeway_rpc_requests_total', count, { rpc, code });

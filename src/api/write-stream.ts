@@ -9,6 +9,7 @@ import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { MalformedMessage } from '../proto/load.ts';
 import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../proto/wire.ts';
 import type { WriteResult } from '../region/region.ts';
+import { rpcAttributes } from '../tracing/ingest.ts';
 import { authorize, draining, type Drainable, type ServiceEnv } from './env.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import type { CallSignals } from './signals.ts';
@@ -16,6 +17,8 @@ import { toStatus } from './status.ts';
 import { decodeStreamWrite, type DecodeContext, type DecodedWrite } from './write-decode.ts';
 import { encodeError, encodeWriteResponse } from './write-encode.ts';
 
+const INGEST = 'causeway.v1.Data/WriteStream';
+const INGEST_ATTRIBUTES = rpcAttributes('WriteStream');
 const RESULTS = wireTag(1, WIRE_LEN);
 const REQUEST_ID = wireTag(1, WIRE_VARINT);
 const WRITE = wireTag(2, WIRE_LEN);
@@ -117,6 +120,8 @@ export class WriteStream implements Drainable {
       this.#answer(write, [], requestId, epoch, bytes, beganMs);
       return;
     }
+    const { tracing } = this.#env;
+    const spans = tracing?.ingest(write.ops, INGEST, INGEST_ATTRIBUTES, beganMs);
     this.#env.region.write(
       {
         ops: write.ops,
@@ -125,7 +130,10 @@ export class WriteStream implements Drainable {
         session: write.session,
         valueBytesMax: write.wantValues ? this.#env.limits.writeValueBytesMax : undefined,
       },
-      (results) => this.#answer(write, results, requestId, epoch, bytes, beganMs),
+      (results) => {
+        spans?.answered(results);
+        this.#answer(write, results, requestId, epoch, bytes, beganMs);
+      },
     );
   }
 

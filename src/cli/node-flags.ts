@@ -19,6 +19,12 @@ const SHORT_FORMS: readonly ShortForm[] = [
   { flag: 'peers', argument: 'host:port', path: 'listeners.peers.address', says: 'listen here for peer regions' },
   { flag: 'http', argument: 'host:port', path: 'listeners.http.address', says: 'listen here for HTTP (default: off)' },
   { flag: 'log-level', argument: 'level', path: 'log.level', says: 'trace, debug, info, warn, error, fatal or silent' },
+  {
+    flag: 'trace-file',
+    argument: 'path',
+    path: 'tracing.file',
+    says: 'record traces, and append them here (JSON lines)',
+  },
   { flag: 'allow-fresh-start', path: 'allowFreshStart', says: 'take writes although no member could be asked' },
 ];
 

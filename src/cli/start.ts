@@ -31,6 +31,7 @@ interface StartFlags {
   readonly regions: number;
   readonly data?: string;
   readonly port: number;
+  readonly otlp?: string;
   readonly logLevel: Config['log']['level'];
 }
 
@@ -41,6 +42,7 @@ export const addStart: AddCommand = (program, act) => {
     .option('--regions <n>', `how many regions, 1 to ${REGION_NAMES.length}`, wholeNumber(1, REGION_NAMES.length), 1)
     .option('--data <directory>', 'keep the data there; without it a temporary directory that goes at the end')
     .option('--port <n>', 'first port; each region takes three, ten apart', wholeNumber(1, 65_535), PORT_DEFAULT)
+    .option('--otlp <url>', 'record every write and push its trace to a collector there (deploy/compose.yaml has one)')
     .addOption(
       new Option('--log-level <level>', 'what the nodes say, once they are ready').choices(LOG_LEVELS).default('warn'),
     )
@@ -134,6 +136,7 @@ function playground(flags: StartFlags, directory: string): Config[] {
       namespaces: [{ name: 'demo' }],
       collections: [...COLLECTIONS],
       log: { level: 'fatal' },
+      ...(flags.otlp === undefined ? {} : { tracing: { enabled: true, ratio: 1 }, otlp: { endpoint: flags.otlp } }),
     }),
   );
 }

@@ -14,6 +14,7 @@ import { wireMethodOnce, type CallLimits, type Endpoint, type EndpointSource } f
 import { encodeOp } from './op-encode.ts';
 import { READ_RETRIES } from './service-config.ts';
 import type { Session } from './session.ts';
+import { endSend, sendSpan, type ClientTracer } from './tracer.ts';
 import { shardIndexes } from './shards.ts';
 import type {
   CallOptions,
@@ -55,6 +56,8 @@ export interface CallDefaults {
   readonly durability: Durability;
   readonly consistency: Consistency;
   readonly moveIndeterminate: boolean;
+  /** undefined: nothing is traced. */
+  readonly tracer: ClientTracer | undefined;
 }
 
 export interface ReadAnswer {
@@ -138,6 +141,29 @@ export class Calls {
   }
 
   async #write(
+    method: () => WireMethod<Buffer, Buffer>,
+    ops: readonly Op[],
+    options: WriteOptions,
+  ): Promise<(WriteAck | CausewayError)[]> {
+    const { tracer } = this.#defaults;
+    if (tracer === undefined) return this.#attempts(method, ops, options);
+    const traced = ops.map((op) => withOptions(op, options));
+    const spans = traced.map((op) => sendSpan(tracer, this.#defaults.namespace, op));
+    const all = (results: readonly (WriteAck | CausewayError)[]): void =>
+      spans.forEach((span, i) => span !== undefined && endSend(span, results[i]!));
+    try {
+      const recorded = traced.map((op, i) => ({ ...op, trace: spans[i]?.context ?? op.trace }));
+      const { trace: _, ...rest } = options;
+      const results = await this.#attempts(method, recorded, rest);
+      all(results);
+      return results;
+    } catch (error) {
+      all(ops.map(() => toCausewayError(error)));
+      throw error;
+    }
+  }
+
+  async #attempts(
     method: () => WireMethod<Buffer, Buffer>,
     ops: readonly Op[],
     options: WriteOptions,

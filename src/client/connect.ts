@@ -15,6 +15,7 @@ import { Producer } from './producer/producer.ts';
 import { Session } from './session.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
 import { openTls, type TlsOptions } from './tls.ts';
+import type { ClientTracer } from './tracer.ts';
 import type {
   CallOptions,
   Consistency,
@@ -49,6 +50,8 @@ export interface ConnectOptions {
    * deadline, then reported as INDETERMINATE. True makes writes at-least-once: harmless for registers and sets, not for counters.
    */
   readonly moveIndeterminate?: boolean;
+  /** Records spans of writes and of changes that are handled; openTelemetry() makes one. Default: none. */
+  readonly tracer?: ClientTracer;
   /** Time, timers and randomness; for tests. */
   readonly system?: System;
 }
@@ -81,6 +84,7 @@ export class Causeway {
       durability: checkDurability(options.durability ?? 'local'),
       consistency: options.consistency ?? 'local',
       moveIndeterminate: options.moveIndeterminate ?? false,
+      tracer: options.tracer,
     };
     if (options.session !== undefined) this.#session.join(options.session);
     const tls = openTls(options.tls, this.#system);
@@ -163,7 +167,12 @@ export class Causeway {
   /** Follows changes; goes on by itself after a failure, in another region if need be. */
   subscribe(options: SubscribeOptions = {}): Subscription {
     const subscription: Subscription = new Subscription(
-      { endpoints: this.#endpoints, system: this.#system, namespace: this.namespace },
+      {
+        endpoints: this.#endpoints,
+        system: this.#system,
+        namespace: this.namespace,
+        tracer: this.#defaults.tracer,
+      },
       options,
       () => this.#owned.delete(subscription),
     );

@@ -51,5 +51,6 @@ export { Producer, type ProducerStats, type OnResult } from './producer/producer
 export type { ProducerOptions } from './producer/options.ts';
 export { Subscription, type FeedBatch, type FeedEvent, type FeedStart, type SubscribeOptions } from './subscribe.ts';
 export type { TlsOptions } from './tls.ts';
+export { openTelemetry, type ClientSpan, type ClientTracer, type OpenTelemetryApi } from './tracer.ts';
 export type * from './types.ts';
 export { CausewayError, isCausewayError, type ErrorCode, type Outcome } from '../errors/errors.ts';

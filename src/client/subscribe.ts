@@ -13,6 +13,7 @@ import { wireMethodOnce, type Endpoint, type EndpointSource } from './endpoints.
 import { opOf, type DecodedOp, type FeedOp } from './feed-op.ts';
 import { shardIndexes } from './shards.ts';
 import { fromServiceError } from './status.ts';
+import { endProcess, processSpans, type ClientTracer } from './tracer.ts';
 import type { MergeType, Version, View } from './types.ts';
 import { mergeTypeOf, viewOf, type DecodedView } from './views.ts';
 
@@ -69,6 +70,7 @@ export interface SubscriptionParts {
   readonly endpoints: EndpointSource;
   readonly system: System;
   readonly namespace: string;
+  readonly tracer?: ClientTracer | undefined;
 }
 
 const BACKOFF_MS_MIN = 50;
@@ -343,7 +345,12 @@ export class Subscription implements AsyncIterable<FeedEvent> {
         const message = await this.#next();
         if (message === undefined) return;
         for (const event of message.events) {
-          yield event;
+          const spans = this.#spans([event]);
+          try {
+            yield event;
+          } finally {
+            endProcess(spans);
+          }
           this.#lastEvent = event;
         }
         this.#lastEvent = undefined;
@@ -359,12 +366,27 @@ export class Subscription implements AsyncIterable<FeedEvent> {
       for (;;) {
         const message = await this.#next();
         if (message === undefined) return;
-        if (message.events.length > 0) await onEvents(message);
+        if (message.events.length > 0) await this.#hand(message, onEvents);
         this.#lastMessage = message;
       }
     } catch (error) {
       this.abort(toCausewayError(error));
     }
+  }
+
+  async #hand(message: Message, onEvents: (batch: FeedBatch) => void | Promise<void>): Promise<void> {
+    const spans = this.#spans(message.events);
+    try {
+      await onEvents(message);
+      endProcess(spans);
+    } catch (error) {
+      endProcess(spans, { error });
+      throw error;
+    }
+  }
+
+  #spans(events: readonly FeedEvent[]): ReturnType<typeof processSpans> {
+    return processSpans(this.#parts.tracer, this.#parts.namespace, events);
   }
 
   /** The next message; undefined when the subscription was closed. Throws what it failed with. */

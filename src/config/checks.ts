@@ -25,6 +25,7 @@ export function crossChecks(parts: Parts<ParsedConfig>): Finding[] {
     ...checkLinks(parts),
     ...checkTimes(parts),
     ...checkLimits(parts),
+    ...checkOtlp(parts),
   ];
 }
 
@@ -315,6 +316,20 @@ function checkTimes({ leaseMs, maxSkewMs }: Parts<ParsedConfig>): Finding[] {
       expected: `less than maxSkewMs (${maxSkewMs})`,
       got: String(leaseMs),
       remedy: 'A restart starts a lease ahead of its clock; its peers would hold its writes as coming from the future.',
+    },
+  ];
+}
+
+function checkOtlp({ otlp }: Parts<ParsedConfig>): Finding[] {
+  if (otlp === undefined || otlp.endpoint !== undefined) return [];
+  const without = otlp.headersFile !== undefined ? 'headersFile' : (otlp.metricsMs ?? 0) > 0 ? 'metricsMs' : undefined;
+  if (without === undefined) return [];
+  return [
+    {
+      at: ['otlp', without],
+      expected: 'an endpoint beside it',
+      got: 'none',
+      remedy: 'Set otlp.endpoint to the collector, for example http://127.0.0.1:4318.',
     },
   ];
 }

@@ -171,7 +171,9 @@ function inReadingOrder(problems: readonly Problem[]): Problem[] {
 
 /** The defaults that are made from other options. `directoryOf` says what a relative path in an option is relative to. */
 function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): Config {
-  const { listeners, links } = parsed;
+  const { listeners, links, tracing, otlp } = parsed;
+  const fileAt = (path: string, file: string | undefined): string | undefined =>
+    file === undefined ? undefined : resolve(directoryOf(path), file);
   const regions = parsed.regions ?? [
     { name: parsed.region, peers: [parsed.listeners.peers.address], clients: [parsed.listeners.clients.address] },
   ];
@@ -186,6 +188,8 @@ function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): 
       ]),
     ) as typeof listeners,
     links: { ...links, tls: withPaths(links.tls, 'links.tls', directoryOf) },
+    tracing: { ...tracing, file: fileAt('tracing.file', tracing.file) },
+    otlp: { ...otlp, headersFile: fileAt('otlp.headersFile', otlp.headersFile) },
     regions,
     placements: parsed.placements ?? [{ id: 1, name: 'default', shards: 8, regions: regions.map(({ name }) => name) }],
   });

@@ -38,6 +38,7 @@ export function toNodeSettings(config: Config): NodeSettings {
     linkCompression: config.linkCompression,
     storeFlushMs: config.storeFlushMs,
     allowFreshStart: config.allowFreshStart,
+    canaryMs: config.tracing.canaryMs,
     limits: config.limits,
   };
 }

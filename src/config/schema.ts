@@ -325,6 +325,76 @@ const log = z
   .prefault({})
   .register(optionFacts, { is: 'What the process says about itself.', expected: 'a mapping with level and format' });
 
+function optionalFile(is: string, expected: string) {
+  return z
+    .string()
+    .min(1)
+    .optional()
+    .register(optionFacts, {
+      is: `${is} Relative in a file: to the file; elsewhere: to where the process starts.`,
+      expected,
+      defaultText: 'none',
+    });
+}
+
+const tracing = z
+  .strictObject({
+    enabled: yesNo(false, {
+      is: 'Record traces (docs/TRACING.md). A trace file switches it on as well.',
+      cost: 'Less than 0.1 µs of CPU an op, and about 0.1 ms in all regions together for each write that is recorded.',
+    }),
+    ratio: z.number().min(0).max(1).default(0.01).register(optionFacts, {
+      is: 'Of the writes that come without a trace of their own, so many are recorded, by chance. Those that come in a sampled trace always are.',
+      expected: 'a number from 0 to 1',
+      cost: '25 bytes in every region’s log, and the above, for each.',
+    }),
+    writesPerSecondMax: whole(1, 1_000_000, 500, {
+      is: 'Recorded writes a second, those of clients’ own traces included. Beyond: not recorded, in any region.',
+      cost: 'Keeps a client that samples everything from costing more than its writes do.',
+    }),
+    ringSpans: whole(0, 1_000_000, 5000, {
+      is: 'The last spans of this node that are kept in memory, to be looked at without a collector.',
+      cost: 'About 1 KiB of memory each.',
+    }),
+    file: optionalFile('Spans are appended to it, one JSON document a line.', 'a path of a file'),
+    canaryMs: whole(0, 3_600_000, 1000, {
+      is: 'While tracing is on, between two canaries to each peer: writes of Causeway’s own that are always recorded and come back. 0: none.',
+      cost: 'Two small ops per canary in every region’s log.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'Traces of writes.',
+    expected: 'a mapping with enabled, ratio, writesPerSecondMax, ringSpans, file and canaryMs',
+  });
+
+const otlp = z
+  .strictObject({
+    endpoint: z
+      .string()
+      .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))
+      .optional()
+      .register(optionFacts, {
+        is: 'A collector that takes OTLP over HTTP (protobuf), without the path: traces go to /v1/traces, metrics to /v1/metrics.',
+        expected: "an http or https URL, for example 'http://127.0.0.1:4318'",
+        defaultText: 'none',
+        cost: 'Names of namespaces and collections leave the region with it, never keys or values.',
+      }),
+    headersFile: optionalFile(
+      "Headers of each request, one 'name: value' a line: credentials, which so stand in no configuration.",
+      'a path of a file',
+    ),
+    metricsMs: whole(0, 3_600_000, 0, {
+      is: 'Between two pushes of all metrics. 0: none are pushed; /metrics is not affected.',
+      cost: 'A push costs what a scrape does.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'Where traces and metrics are pushed to.',
+    expected: 'a mapping with endpoint, headersFile and metricsMs',
+  });
+
 export const configSchema = z
   .strictObject({
     clusterId: named(
@@ -397,6 +467,8 @@ export const configSchema = z
     limits,
     storage,
     log,
+    tracing,
+    otlp,
   })
   .register(optionFacts, { is: 'A node.', expected: 'a mapping of options' });
 

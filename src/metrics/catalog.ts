@@ -211,6 +211,16 @@ export const METRICS = {
     labels: ['peer'],
     help: 'Bytes that went to the peer over the wire: the batches, compressed where that was agreed, and heartbeats.',
   },
+  causeway_canary_round_trip_seconds: {
+    type: 'histogram',
+    labels: ['peer'],
+    help: 'From writing a canary here to having applied the answer that the peer wrote: through both logs, both ways. Empty unless tracing is on (tracing.canaryMs).',
+  },
+  causeway_canaries_lost_total: {
+    type: 'counter',
+    labels: ['peer'],
+    help: 'Canaries that had no answer within half a minute.',
+  },
 
   // Clocks
   causeway_clock_offset_seconds: {

@@ -1,13 +1,13 @@
 // The Prometheus text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
-// Every name stands in the catalogue, with its labels: a metric that is not documented does not compile. What has no sample has its lines all the
-// same, so that whoever looks for a name finds it.
+// What has no sample has its lines all the same, so that whoever looks for a name finds it.
 
 import { METRICS, type LabelsOf, type MetricName } from './catalog.ts';
 import type { Histogram } from './histogram.ts';
+import type { MetricSink } from './sink.ts';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-export class Exposition {
+export class Exposition implements MetricSink {
   readonly #constant: string;
   readonly #lines = new Map<MetricName, string[]>();
 
@@ -16,7 +16,6 @@ export class Exposition {
     this.#constant = labelText(labels);
   }
 
-  /** A counter or a gauge. Undefined: it is not known now, and has no sample. */
   value(name: MetricName, value: number | undefined): void;
   value<N extends MetricName>(name: N, value: number | undefined, labels: LabelsOf<N>): void;
   value(name: MetricName, value: number | undefined, labels: Readonly<Record<string, string>> = {}): void {

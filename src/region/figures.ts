@@ -2,13 +2,14 @@
 // I14 lag is the status' own, computed at that moment from promises that arrived: nothing here remembers a lag.
 
 import { msOfStamp } from '../clock/hlc.ts';
-import type { Histogram } from '../metrics/histogram.ts';
+import { Histogram, LAG_SECONDS } from '../metrics/histogram.ts';
 import { textHash } from '../record/hash.ts';
 import type { RegionId, ShardId } from '../record/ids.ts';
 import type { MergeTypeName } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { LinksState, SentBytes } from '../replication/links.ts';
 import type { Hold } from '../shard/origins.ts';
+import type { Canaries } from './canary.ts';
 import type { RegionStatus } from './region.ts';
 import type { ShardRunner } from './shard-runner.ts';
 import { OriginTally, type Tallies } from './tallies.ts';
@@ -47,6 +48,9 @@ export interface PeerFigures {
   readonly sent: SentBytes;
   /** How far its newest stamp is ahead of our clock, at least 0. */
   readonly skewMs: number;
+  /** Empty while there are none. */
+  readonly canarySeconds: Histogram;
+  readonly canariesLost: number;
 }
 
 export interface ShardFigures {
@@ -65,6 +69,7 @@ export interface FiguresSources {
   readonly limits: { readonly inFlightBytesMax: number; readonly storeBacklogMax: number };
   readonly storeBacklogKeys: number;
   readonly subscriptions: number;
+  readonly canaries?: Canaries | undefined;
 }
 
 /** Digests of one moment compare; regions that are scraped within one minute are asked about the same. */
@@ -93,7 +98,8 @@ export function figuresOf(from: FiguresSources): NodeFigures {
   };
 }
 
-function peerFigures(region: RegionId, { status, runners, links, tallies }: FiguresSources): PeerFigures {
+function peerFigures(region: RegionId, { status, runners, links, tallies, canaries }: FiguresSources): PeerFigures {
+  const canary = canaries?.of(region);
   const tally = tallies.origins.get(region) ?? new OriginTally();
   const served = links.served.filter(({ peer }) => peer === region);
   const windowBytes = served.reduce((bytes, each) => bytes + each.windowBytes, 0);
@@ -117,6 +123,8 @@ function peerFigures(region: RegionId, { status, runners, links, tallies }: Figu
     },
     sent: links.sent.get(region) ?? { raw: 0, wire: 0 },
     skewMs: Math.max(0, newestStampMs(region, runners) - status.nowMs),
+    canarySeconds: canary?.roundTrip ?? new Histogram(LAG_SECONDS),
+    canariesLost: canary?.lost ?? 0,
   };
 }
 

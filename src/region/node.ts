@@ -38,8 +38,10 @@ import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { EngineOp, Landed } from '../shard/engine.ts';
 import type { TimerHandle } from '../system/system.ts';
+import { CANARIES } from '../tracing/canaries.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { refusalOfAtomic, withTheOthers } from './atomic.ts';
+import { Canaries } from './canary.ts';
 import { CollectionChanges } from './collection-changes.ts';
 import { figuresOf, type NodeFigures } from './figures.ts';
 import { MembershipCheck } from './membership-check.ts';
@@ -169,6 +171,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** What each member has last said of each shard, since this node started. */
   readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
   readonly #journal: ConflictJournal;
+  readonly #canaries: Canaries | undefined;
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
   readonly #timers: TimerHandle[] = [];
   readonly #counters = {
@@ -241,6 +244,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       compression: settings.linkCompression,
       transport: ports.transport,
       system: ports.system,
+      tracing: ports.tracing,
     });
     this.#feed = new Feed(ports.log, ports.system, (collection) => this.#collections.passedOver(collection));
     this.#writer = new StoreWriter(
@@ -251,6 +255,15 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
     this.#rounds = new SealRounds(ports.system);
+    if (ports.tracing !== undefined && (settings.canaryMs ?? 0) > 0) {
+      this.#canaries = new Canaries({
+        region: this.region,
+        peers: settings.peers.map(({ region }) => region),
+        system: ports.system,
+        tracing: ports.tracing,
+        write: (key, value, trace, other) => this.#writeCanary(key, value, trace, other),
+      });
+    }
     const { conflictsMax, conflictsBytesMax, conflictsKeepMs } = settings.limits;
     this.#journal = new ConflictJournal(
       { entriesMax: conflictsMax, bytesMax: conflictsBytesMax, keepMs: conflictsKeepMs },
@@ -301,6 +314,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#phase = 'running';
     this.#timers.push(system.timers.every(TICK_MS, () => this.#tick()));
     this.#timers.push(system.timers.every(COLLECT_EVERY_MS, () => this.#collect()));
+    const canaries = this.#canaries;
+    if (canaries !== undefined) this.#timers.push(system.timers.every(this.settings.canaryMs!, () => canaries.send()));
     this.#timers.push(system.timers.after(CHECKPOINT_FIRST_MS, () => void this.#checkpoint()));
     this.#timers.push(system.timers.every(CHECKPOINT_EVERY_MS, () => void this.#checkpoint()));
     this.#links.start();
@@ -617,6 +632,23 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     call.addPart();
     runner.define(call, op);
     call.allHandedOut();
+  }
+
+  #writeCanary(key: string, value: Uint8Array, trace: Uint8Array, other: RegionId): boolean {
+    const placement = this.settings.placements.find(
+      ({ regions }) => regions.includes(this.region) && regions.includes(other),
+    );
+    if (placement === undefined || this.#refusalOfWrite({ ops: [] }, this.#nowMs()) !== undefined) return false;
+    const runner = this.#runners.get(shardOf(CANARIES.namespace, CANARIES.name, key, placement.id, placement.shards));
+    if (runner?.open !== true) return false;
+    const intent = { kind: 'put', value } as const;
+    const ops = [{ namespace: CANARIES.namespace, collection: CANARIES.name, key, intent }];
+    const request = { ops, durability: { kind: 'local' }, deadlineMs: DEADLINE_MS_MAX } as const;
+    const call = new WriteCall(request, this.#monotonicMs() + DEADLINE_MS_MAX, () => undefined);
+    call.addPart();
+    runner.write(call, [0], [{ collection: CANARIES, key, intent, trace }]);
+    call.allHandedOut();
+    return true;
   }
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
@@ -1455,6 +1487,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       limits: this.settings.limits,
       storeBacklogKeys: this.#writer.backlog,
       subscriptions: this.#feed.size,
+      canaries: this.#canaries,
     });
   }
 

@@ -8,6 +8,7 @@ import type { Compression } from '../replication/receiver.ts';
 import type { Transport } from '../replication/transport.ts';
 import type { Store } from '../store/store.ts';
 import type { System } from '../system/system.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 
 export interface PlacementSettings {
   /** 1 to 65535; stands in every batch. */
@@ -48,6 +49,8 @@ export interface NodeSettings {
   readonly storeFlushMs: number;
   /** The operator says: start taking writes with a new or damaged log although no member could be asked. */
   readonly allowFreshStart: boolean;
+  /** Between two canaries to each peer, while tracing is on, ms. 0 or undefined: there are none. */
+  readonly canaryMs?: number | undefined;
   readonly limits: NodeLimits;
 }
 
@@ -99,6 +102,8 @@ export interface NodePorts {
   readonly transport: Transport;
   readonly ownership: Ownership;
   readonly system: System;
+  /** undefined: no write is traced. */
+  readonly tracing?: Tracing | undefined;
   /** Says what an operator may want to read in the node's log. */
   readonly notice?: (level: 'info' | 'warn' | 'error', message: string) => void;
 }

@@ -28,6 +28,7 @@ import { bringKeysNear } from '../shard/key-slot.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
 import { decodeMeta, encodeMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
+import type { ShardTraces } from '../tracing/shard-traces.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
 import { withTheOthers } from './atomic.ts';
@@ -97,6 +98,8 @@ export class ShardRunner {
   readonly #events: RunnerEvents;
   readonly #queue: AppendQueue;
   readonly #parking: Parking;
+  /** undefined: tracing is off. */
+  readonly #traces: ShardTraces | undefined;
   /** Sequenced and not durable, oldest first; those of the open batch are last. */
   #parts: Part[] = [];
   /** Durable here, waiting for other regions. */
@@ -169,6 +172,7 @@ export class ShardRunner {
     );
     this.journal = new ShardJournal(shard, ports.store, this.engine);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
+    this.#traces = ports.tracing?.shard(shard);
     this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
       durable: (offset) => this.#durable(offset),
       failed: (failure) => this.#failed(failure),
@@ -503,6 +507,7 @@ export class ShardRunner {
     this.#inFlightSizes.push({ offset, bytes });
     this.#events.counted('commits', 1);
     this.#events.sealed(bytes);
+    this.#traces?.sealed(append.entries.at(-1)!.bytes, offset);
     this.#append(append);
   }
 
@@ -521,6 +526,7 @@ export class ShardRunner {
     if (this.engine.openOps > 0 && this.#events.paced() && this.#deferredBytes + bytes.length <= DEFERRED_BYTES_MAX) {
       this.#deferred.push(bytes);
       this.#deferredBytes += bytes.length;
+      this.#traces?.waits(bytes);
       return 'parked';
     }
     this.#takeDeferred();
@@ -568,6 +574,7 @@ export class ShardRunner {
         // Nor is one that follows another that waits: nothing is missing between the two.
         const missing = parked === 'parked' && decision.kind === 'gap' && !this.#parking.hasBefore(header);
         if (parked === 'full' || missing) this.#events.askAgain(this.shard);
+        if (parked === 'parked') this.#traces?.waits(bytes);
         return parked === 'full' ? 'dropped' : 'parked';
       }
       default:
@@ -582,6 +589,7 @@ export class ShardRunner {
     // wait here until they are loaded, in order.
     const append = this.engine.take(inspected, this.cache);
     if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
+    this.#traces?.taken(inspected.batch, inspected.bytes, this.engine.takenOffset);
     this.#append(append);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
@@ -612,6 +620,7 @@ export class ShardRunner {
 
   #durable(offset: number): void {
     if (this.#stopped) return;
+    const durableMs = this.#traces?.nowMs();
     const landed = this.engine.landed(offset);
     this.cache.apply(landed.changes);
     if (this.#definedOffsets.length > 0 && this.#definedOffsets[0]! <= offset) {
@@ -642,6 +651,7 @@ export class ShardRunner {
     for (const part of parts) this.#landedPart(part);
     if (changesOf(landed) || landed.batches.length > 0) this.#events.dirty(this);
     this.#events.landed(this, landed);
+    if (durableMs !== undefined) this.#traces!.landed(landed, durableMs);
   }
 
   #landedPart(part: Part): void {

@@ -10,6 +10,7 @@ import { originRegion, type OriginId, type RegionId, type ShardId } from '../rec
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { System, TimerHandle } from '../system/system.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import type { Identity } from './handshake.ts';
 import type { LinkState, ReplicationHost } from './host.ts';
 import type { Down, Up, Welcome } from './messages.ts';
@@ -40,6 +41,8 @@ export interface LinksOptions {
   readonly relayAfterMs?: number | undefined;
   readonly transport: Transport;
   readonly system: System;
+  /** undefined: tracing is off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export interface DialledLinkStatus {
@@ -507,6 +510,7 @@ export class Links {
           stream.close(reason);
         },
         soon: (fn) => timers.soon(fn),
+        tracing: this.#options.tracing,
       },
       { heartbeatMs: this.#options.heartbeatMs },
       clock.monotonicMs(),

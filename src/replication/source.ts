@@ -12,6 +12,7 @@ import { originRegion, type OriginId, type RegionId, type ShardId } from '../rec
 import type { Log, ReadResult } from '../log/log.ts';
 import { BatchPeeker } from '../record/peek.ts';
 import type { ShardBeat } from '../shard/beat.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, judgeHello, type Identity } from './handshake.ts';
 import type { ReplicationHost } from './host.ts';
 import type { Ack, Credit, Down, Hello, RefuseReason, Up, Want, WelcomeShard } from './messages.ts';
@@ -52,6 +53,8 @@ export interface SourcePorts {
   close(reason: string): void;
   /** Calls fn once what happens now has happened: batches that become ready together leave in one frame. */
   soon(fn: () => void): void;
+  /** undefined: tracing is off. */
+  readonly tracing?: Pick<Tracing, 'shipped' | 'tracer'> | undefined;
 }
 
 export interface SourceSettings {
@@ -550,6 +553,9 @@ export class Source {
     const batches = this.#frame;
     this.#frame = [];
     this.#frameBytes = 0;
+    const { tracing } = this.#ports;
+    const startMs = tracing?.tracer.nowMs();
     this.#send(this.#compress ? { kind: 'batches', batches, compress: true } : { kind: 'batches', batches });
+    if (startMs !== undefined) tracing!.shipped(this.#peer!.region, batches, startMs);
   }
 }

@@ -1,6 +1,6 @@
 // A node's figures as metrics (metrics/catalog.ts says what each one is). Nothing here remembers anything: each scrape is made of what is so now.
 
-import type { Exposition } from '../metrics/exposition.ts';
+import type { MetricSink } from '../metrics/sink.ts';
 import type { Histogram } from '../metrics/histogram.ts';
 import type { NodeFigures, PeerFigures } from '../region/figures.ts';
 import type { Alarm, RegionStatus } from '../region/region.ts';
@@ -41,7 +41,7 @@ const LOG_STATES: Readonly<Record<RegionStatus['log']['state']['kind'], true>> =
   failed: true,
 };
 
-export function exportNode(into: Exposition, figures: NodeFigures, ready: boolean): void {
+export function exportNode(into: MetricSink, figures: NodeFigures, ready: boolean): void {
   const { status } = figures;
   into.value('causeway_build_info', 1, { version: status.version });
   into.value('causeway_node_ready', Number(ready));
@@ -63,7 +63,7 @@ export function exportNode(into: Exposition, figures: NodeFigures, ready: boolea
   exportEngines(into, figures);
 }
 
-function exportWrites(into: Exposition, figures: NodeFigures): void {
+function exportWrites(into: MetricSink, figures: NodeFigures): void {
   const { status } = figures;
   const { counters } = status;
   into.value('causeway_ops_accepted_total', counters.accepted);
@@ -82,7 +82,7 @@ function exportWrites(into: Exposition, figures: NodeFigures): void {
   into.value('causeway_subscriptions', figures.subscriptions);
 }
 
-function exportPeer(into: Exposition, status: RegionStatus, figures: PeerFigures): void {
+function exportPeer(into: MetricSink, status: RegionStatus, figures: PeerFigures): void {
   const peer = figures.region;
   const { lagMs, link, clock } = status.peers.find(({ region }) => region === peer)!;
   into.value('causeway_ops_applied_total', figures.appliedOps, { origin: peer });
@@ -105,9 +105,11 @@ function exportPeer(into: Exposition, status: RegionStatus, figures: PeerFigures
   into.value('causeway_clock_offset_seconds', clock && clock.offsetMs / 1000, { peer });
   into.value('causeway_clock_round_trip_seconds', clock && clock.rttMs / 1000, { peer });
   into.value('causeway_clock_skew_seconds', figures.skewMs / 1000, { peer });
+  into.histogram('causeway_canary_round_trip_seconds', figures.canarySeconds, { peer });
+  into.value('causeway_canaries_lost_total', figures.canariesLost, { peer });
 }
 
-function exportShards(into: Exposition, { shards, shardRestarts, storeRebuilds }: NodeFigures): void {
+function exportShards(into: MetricSink, { shards, shardRestarts, storeRebuilds }: NodeFigures): void {
   into.value('causeway_shards', shards.length);
   into.value('causeway_shards_open', shards.filter(({ open }) => open).length);
   into.value('causeway_shard_restarts_total', shardRestarts);
@@ -118,7 +120,7 @@ function exportShards(into: Exposition, { shards, shardRestarts, storeRebuilds }
   }
 }
 
-function exportEngines(into: Exposition, figures: NodeFigures): void {
+function exportEngines(into: MetricSink, figures: NodeFigures): void {
   const { log, store } = figures.status;
   into.value('causeway_log_bytes', log.bytes);
   into.value('causeway_log_durable', Number(log.durable));
@@ -133,7 +135,7 @@ function exportEngines(into: Exposition, figures: NodeFigures): void {
 
 /** Of the log that commits in groups. */
 export function exportCommits(
-  into: Exposition,
+  into: MetricSink,
   commits: { readonly bytes: Histogram; readonly entries: Histogram; readonly syncSeconds: Histogram },
 ): void {
   into.histogram('causeway_log_commit_bytes', commits.bytes, {});

@@ -1,7 +1,7 @@
 // What a node's process takes of its machine, and how late its event loop is.
 
 import { statfsSync } from 'node:fs';
-import type { Exposition } from '../metrics/exposition.ts';
+import type { MetricSink } from '../metrics/sink.ts';
 import { DELAY_SECONDS, Histogram } from '../metrics/histogram.ts';
 import type { System } from '../system/system.ts';
 
@@ -31,7 +31,7 @@ export class ProcessWatch {
   }
 }
 
-export function exportProcess(into: Exposition, watch: ProcessWatch): void {
+export function exportProcess(into: MetricSink, watch: ProcessWatch): void {
   const { user, system: kernel } = process.cpuUsage();
   const { rss, heapUsed, external } = process.memoryUsage();
   into.histogram('causeway_event_loop_delay_seconds', watch.delaySeconds, {});
@@ -43,7 +43,7 @@ export function exportProcess(into: Exposition, watch: ProcessWatch): void {
 }
 
 /** Of the file system of a directory; no sample when it cannot be asked. */
-export function exportDisk(into: Exposition, directory: string): void {
+export function exportDisk(into: MetricSink, directory: string): void {
   try {
     const { bavail, blocks, bsize } = statfsSync(directory);
     into.value('causeway_disk_size_bytes', blocks * bsize);

@@ -86,7 +86,19 @@ export interface BenchReport {
   readonly date: string;
 }
 
-export async function runBench(options: BenchOptions, say: (line: string) => void): Promise<BenchReport> {
+/** What of the regions is other than usual. */
+export interface Variant {
+  /** Further options of every node, in the shape of its config file. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Further flags of a region's `causeway serve`. */
+  readonly serveArgs?: (region: string) => readonly string[];
+}
+
+export async function runBench(
+  options: BenchOptions,
+  say: (line: string) => void,
+  variant: Variant = {},
+): Promise<BenchReport> {
   const names = REGION_NAMES.slice(0, options.regions);
   const execArgv = profileFlags(options.profile);
   const loadAverageBefore = loadavg()[0]!;
@@ -109,7 +121,9 @@ export async function runBench(options: BenchOptions, say: (line: string) => voi
       config: {
         placements: [{ id: 1, name: 'default', shards: options.shards, regions: [...names] }],
         linkCompression: options.compression,
+        ...variant.config,
       },
+      ...(variant.serveArgs === undefined ? {} : { serveArgs: variant.serveArgs }),
       ...(wires === undefined ? {} : { peerAddress: wires.lay }),
     });
     cleanups.unshift(() => cluster.stop());

@@ -147,18 +147,62 @@ describe('alerts', () => {
   });
 });
 
-test('the OpenTelemetry collector’s pipelines are made of parts that are there', () => {
-  const config = parse(read('deploy/otel/collector.yaml')) as {
-    receivers: object;
-    processors: object;
-    exporters: object;
-    service: { pipelines: Record<string, { receivers: string[]; processors: string[]; exporters: string[] }> };
-  };
-  for (const [name, pipeline] of Object.entries(config.service.pipelines)) {
-    for (const part of ['receivers', 'processors', 'exporters'] as const) {
-      for (const each of pipeline[part]) expect(Object.keys(config[part]), `${part} of ${name}`).toContain(each);
+test.each(['deploy/otel/collector.yaml', 'deploy/compose/collector.yaml'])(
+  'the pipelines of %s are made of parts that are there',
+  (path) => {
+    const config = parse(read(path)) as {
+      receivers: object;
+      processors: object;
+      exporters: object;
+      service: { pipelines: Record<string, { receivers: string[]; processors: string[]; exporters: string[] }> };
+    };
+    for (const [name, pipeline] of Object.entries(config.service.pipelines)) {
+      for (const part of ['receivers', 'processors', 'exporters'] as const) {
+        for (const each of pipeline[part]) expect(Object.keys(config[part]), `${part} of ${name}`).toContain(each);
+      }
+      // In front of everything: what cannot be kept is refused, and the process lives.
+      expect(pipeline.processors[0]).toBe('memory_limiter');
     }
-    // In front of everything: what cannot be kept is refused, and the process lives.
-    expect(pipeline.processors[0]).toBe('memory_limiter');
-  }
+  },
+);
+
+describe('compose', () => {
+  const compose = parse(read('deploy/compose.yaml'), { merge: true }) as {
+    services: Record<string, { image: string; profiles: string[]; network_mode: string; volumes: string[] }>;
+    volumes: Record<string, object>;
+  };
+
+  test('has a profile with collector, Prometheus and Grafana, of pinned versions', () => {
+    expect(Object.keys(compose.services)).toEqual(expect.arrayContaining(['collector', 'prometheus', 'grafana']));
+    for (const [name, { image, profiles }] of Object.entries(compose.services)) {
+      expect(profiles, name).toEqual(['observe']);
+      expect(image, name).toMatch(/^[\w./-]+:v?\d+\.\d+\.\d+$/);
+    }
+  });
+
+  test('every file that is mounted is there, and read-only; every volume is declared', () => {
+    for (const [name, { volumes }] of Object.entries(compose.services)) {
+      for (const volume of volumes) {
+        const [from = '', , mode] = volume.split(':');
+        if (!from.startsWith('.')) expect(Object.keys(compose.volumes), name).toContain(from);
+        else expect([existsSync(join(packageRoot(), 'deploy', from)), mode], volume).toEqual([true, 'ro']);
+      }
+    }
+  });
+
+  test('who sends to whom: on loopback, at ports that somebody listens on', () => {
+    const files = ['collector', 'tempo', 'prometheus', 'grafana/datasources/causeway'].map((file) =>
+      read(`deploy/compose/${file}.yaml`),
+    );
+    const all = [...files, read('deploy/compose.yaml')].join('\n');
+    // On the host's network whatever listens elsewhere is open to everybody.
+    expect(all).not.toMatch(/0\.0\.0\.0|\[::\]/);
+    const asked = [...all.matchAll(/'http:\/\/127\.0\.0\.1:(\d+)'/g)].map(([, port]) => port);
+    const listened = [
+      ...all.matchAll(/(?:endpoint: '127\.0\.0\.1:|http_listen_port: |listen-address=127\.0\.0\.1:)(\d+)/g),
+    ];
+    const ports = listened.map(([, port]) => port);
+    expect(asked.length).toBeGreaterThan(2);
+    for (const port of asked) expect(ports, `port ${port}`).toContain(port);
+  });
 });

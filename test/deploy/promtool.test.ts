@@ -74,6 +74,11 @@ test.skipIf(typeof found === 'string')('every alert fires in its story, says wha
 test.skipIf(typeof found === 'string')('rules and configuration are as Prometheus wants them', async () => {
   await promtool(['check', 'rules', RULES]);
   await promtool(['check', 'config', join(packageRoot(), 'deploy/prometheus/prometheus.yaml')]);
+  // In its container the rules lie beside it.
+  const compose = readFileSync(join(packageRoot(), 'deploy/compose/prometheus.yaml'), 'utf8');
+  writeFileSync(join(directory, 'alerts.yaml'), readFileSync(RULES));
+  writeFileSync(join(directory, 'compose.yaml'), compose);
+  await promtool(['check', 'config', join(directory, 'compose.yaml')]);
 });
 
 test.skipIf(typeof found === 'string')('every query of the dashboards is one', async () => {

@@ -18,13 +18,16 @@ export const RULES: LayerRules = {
     shard: ['record', 'merge', 'clock', 'errors'],
     collections: ['record', 'merge', 'errors'],
 
+    // Spans as plain data, made where things happen and handed to whoever wants them; telemetry knows the wire.
+    tracing: ['record', 'clock', 'errors', 'system'],
+
     // Engines behind ports.
     log: ['record', 'errors', 'system', 'metrics'],
     store: ['record', 'errors', 'system'],
     ownership: ['record', 'errors', 'system'],
 
     // A node. It sees engines through their ports only; compose.ts hands them in.
-    replication: ['shard', 'record', 'clock', 'errors', 'system', 'log/log.ts'],
+    replication: ['shard', 'record', 'clock', 'errors', 'system', 'tracing', 'log/log.ts'],
     feed: ['record', 'merge', 'clock', 'shard', 'errors', 'system', 'log/log.ts'],
     conflicts: ['record', 'merge', 'shard', 'errors', 'store/store.ts'],
     region: [
@@ -39,6 +42,7 @@ export const RULES: LayerRules = {
       'errors',
       'metrics',
       'system',
+      'tracing',
       'log/log.ts',
       'store/store.ts',
       'ownership/ownership.ts',
@@ -48,8 +52,8 @@ export const RULES: LayerRules = {
     // A node's options and their defaults belong to the node; config fills them, and the node never sees config.
     config: ['errors', 'record', 'merge', 'region/options.ts'],
     security: ['errors', 'config', 'system'],
-    telemetry: ['errors', 'config', 'system', 'metrics', 'region/region.ts', 'region/figures.ts'],
-    api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config', 'metrics'],
+    telemetry: ['errors', 'config', 'system', 'metrics', 'tracing', 'region/region.ts', 'region/figures.ts'],
+    api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config', 'metrics', 'tracing'],
     // Certificates for both ends of a connection; of the configuration only the node's half knows.
     client: [
       'proto',
@@ -83,6 +87,12 @@ export const RULES: LayerRules = {
   },
 
   vendors: {
+    '@opentelemetry/api': ['src/telemetry/otlp-*.ts'],
+    '@opentelemetry/exporter-metrics-otlp-proto': ['src/telemetry/otlp-metrics.ts'],
+    '@opentelemetry/exporter-trace-otlp-proto': ['src/telemetry/otlp-traces.ts'],
+    '@opentelemetry/resources': ['src/telemetry/otlp-*.ts'],
+    '@opentelemetry/sdk-metrics': ['src/telemetry/otlp-metrics.ts'],
+    '@opentelemetry/sdk-trace': ['src/telemetry/otlp-traces.ts'],
     lmdb: ['src/store/lmdb.ts', 'src/store/lmdb-environment.mjs'],
     '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],
     'grpc-health-check': ['src/api/**'],

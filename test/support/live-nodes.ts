@@ -6,11 +6,15 @@ import { join } from 'node:path';
 import { freePorts } from '../../demo/ports.ts';
 import { composeNode, type RunningNode } from '../../src/compose.ts';
 import { configFrom } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/schema.ts';
 import type { System } from '../../src/system/system.ts';
 
 export interface LiveRegion {
   readonly name: string;
+  /** Of its present life. */
   readonly node: RunningNode;
+  /** In good order, and again with what is on its disk. Resolves when it is ready; links take a little longer. */
+  restart(): Promise<void>;
   /** Everything that `/metrics` says. */
   scrape(): Promise<string>;
 }
@@ -29,6 +33,16 @@ export interface LiveOptions {
   readonly system?: (region: string) => System;
 }
 
+const READY_MS_MAX = 20_000;
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const endMs = performance.now() + READY_MS_MAX;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`not within ${READY_MS_MAX / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /** Ready, and linked to each other. */
 export async function startRegions(names: readonly string[], options: LiveOptions = {}): Promise<LiveRegions> {
   const directory = mkdtempSync(join(tmpdir(), 'causeway-live-'));
@@ -40,7 +54,7 @@ export async function startRegions(names: readonly string[], options: LiveOption
   }));
   const dialled = async (from: string, to: string, direct: string): Promise<string> =>
     from === to || options.wire === undefined ? direct : options.wire(from, to, direct);
-  const nodes = await Promise.all(
+  const configs = await Promise.all(
     addresses.map(async ({ name, clients, peers }) => {
       const regions = await Promise.all(
         addresses.map(async (each) => ({
@@ -49,37 +63,39 @@ export async function startRegions(names: readonly string[], options: LiveOption
           clients: [each.clients],
         })),
       );
-      return composeNode(
-        configFrom({
-          clusterId: 'live',
-          region: name,
-          dataDir: join(directory, name),
-          listeners: { clients: { address: clients }, peers: { address: peers }, http: { address: '127.0.0.1:0' } },
-          regions,
-          namespaces: [{ name: 'demo' }],
-          collections: [{ namespace: 'demo', name: 'profiles', type: 'register-lww' }],
-          log: { level: 'silent' },
-          ...options.config,
-        }),
-        options.system?.(name),
-      );
+      return configFrom({
+        clusterId: 'live',
+        region: name,
+        dataDir: join(directory, name),
+        listeners: { clients: { address: clients }, peers: { address: peers }, http: { address: '127.0.0.1:0' } },
+        regions,
+        namespaces: [{ name: 'demo' }],
+        collections: [{ namespace: 'demo', name: 'profiles', type: 'register-lww' }],
+        log: { level: 'silent' },
+        ...options.config,
+      });
     }),
   );
+  const composed = (config: Config): Promise<RunningNode> => composeNode(config, options.system?.(config.region));
+  const nodes = await Promise.all(configs.map(composed));
   const isUp = (): boolean =>
     nodes.every(
       ({ region }) =>
         region.ready() && region.status().peers.every(({ link, lagMs }) => link.kind === 'up' && lagMs !== undefined),
     );
-  const endMs = performance.now() + 20_000;
-  while (!isUp()) {
-    if (performance.now() > endMs) throw new Error('the regions were not ready and linked within 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(isUp, 'the regions were ready and linked');
   return {
-    regions: nodes.map((node, i) => ({
+    regions: nodes.map((_, i) => ({
       name: names[i]!,
-      node,
-      scrape: async () => (await fetch(`http://${node.http}/metrics`)).text(),
+      get node() {
+        return nodes[i]!;
+      },
+      restart: async () => {
+        await nodes[i]!.stop();
+        nodes[i] = await composed(configs[i]!);
+        await until(() => nodes[i]!.region.ready(), `${names[i]} was ready again`);
+      },
+      scrape: async () => (await fetch(`http://${nodes[i]!.http}/metrics`)).text(),
     })),
     stop: async () => {
       await Promise.all(nodes.map((node) => node.stop()));

@@ -5,6 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { CausewayError, toCausewayError } from '../../errors/errors.ts';
+import { HTTP_METHOD, HTTP_ROUTE } from '../../tracing/attributes.ts';
+import type { IncomingOp, IngestSpans } from '../../tracing/ingest.ts';
 import type { ServiceEnv } from '../env.ts';
 import type { IncomingCall } from '../identity.ts';
 import { tooLarge } from '../limits.ts';
@@ -44,6 +46,8 @@ export class Exchange implements IncomingCall {
   /** Pattern of the route that was found; its path has keys in it. */
   route = 'none';
   #streams = false;
+  /** By the monotonic clock. */
+  readonly #beganMs: number;
 
   constructor(env: HttpEnv, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) {
     this.env = env;
@@ -52,12 +56,12 @@ export class Exchange implements IncomingCall {
     this.#expectsContinue = expectsContinue;
     this.#hold(OVERHEAD_BYTES);
     const { clock } = env.system;
-    const beganMs = clock.monotonicMs();
+    this.#beganMs = clock.monotonicMs();
     env.signals.httpBegan();
     response.once('close', () => {
       // Who went away before an answer is counted as 499, as gateways do.
       const status = response.headersSent ? response.statusCode : 499;
-      const tookMs = this.#streams ? undefined : clock.monotonicMs() - beganMs;
+      const tookMs = this.#streams ? undefined : clock.monotonicMs() - this.#beganMs;
       env.signals.httpEnded(this.route, methodLabel(request.method), status, tookMs);
       this.#answered = true;
       env.load.release(this.#heldBytes);
@@ -130,6 +134,14 @@ export class Exchange implements IncomingCall {
     request.once('end', () => {
       if (!this.#answered) this.attempt(() => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     });
+  }
+
+  /** Of the writes that this request asks for; undefined: none is recorded. */
+  traces(ops: readonly IncomingOp[]): IngestSpans | undefined {
+    const { route } = this;
+    const method = methodLabel(this.request.method);
+    const attributes = { [HTTP_METHOD]: method, [HTTP_ROUTE]: route };
+    return this.env.tracing?.ingest(ops, `${method} ${route}`, attributes, this.#beganMs);
   }
 
   /** What `work` throws is the answer. For callbacks, which nobody else catches for. */

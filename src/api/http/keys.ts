@@ -205,8 +205,10 @@ function preparedWrite(
   if (refusal !== undefined) throw refusal;
   return (intent) => {
     const op = { namespace, collection, key, intent, condition, ...retry, trace };
+    const spans = exchange.traces([op]);
     env.region.write({ ops: [op], durability, deadlineMs, session, valueBytesMax }, (results) =>
       exchange.attempt(() => {
+        spans?.answered(results);
         const result = results[0] as WriteResult;
         if (!result.ok) {
           env.signals.refusedOp(result.error.code);

@@ -13,6 +13,7 @@ import type { System } from '../../system/system.ts';
 import type { CallDefaults } from '../calls.ts';
 import type { Endpoint, Endpoints } from '../endpoints.ts';
 import type { FeedEvent } from '../subscribe.ts';
+import { endProcess, processSpans } from '../tracer.ts';
 import type { Version } from '../types.ts';
 import { assign } from './assignment.ts';
 import { checkOptions } from './check-options.ts';
@@ -205,7 +206,12 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
         }
         const [event] = work.reader.next(1);
         if (event === undefined) continue;
-        yield event;
+        const spans = this.#spans([event]);
+        try {
+          yield event;
+        } finally {
+          endProcess(spans);
+        }
         this.#finish(work.reader);
       }
     } finally {
@@ -223,12 +229,31 @@ export class Consumer implements AsyncIterable<FeedEvent>, ReaderHost {
           continue;
         }
         const { reader } = work;
-        await onEvents({ shard: reader.shard, events: reader.next(Infinity) });
+        await this.#hand({ shard: reader.shard, events: reader.next(Infinity) }, onEvents);
         this.#finish(reader);
       }
     } catch (error) {
       this.abort(toCausewayError(error));
     }
+  }
+
+  async #hand(
+    batch: Parameters<NonNullable<ConsumerOptions['onEvents']>>[0],
+    onEvents: NonNullable<ConsumerOptions['onEvents']>,
+  ): Promise<void> {
+    const spans = this.#spans(batch.events);
+    try {
+      await onEvents(batch);
+      endProcess(spans);
+    } catch (error) {
+      endProcess(spans, { error });
+      throw error;
+    }
+  }
+
+  #spans(events: readonly FeedEvent[]): ReturnType<typeof processSpans> {
+    const { tracer, namespace } = this.#parts.defaults;
+    return processSpans(tracer, namespace, events);
   }
 
   // For readers

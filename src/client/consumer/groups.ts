@@ -58,7 +58,12 @@ export class ConsumerGroups {
     const { namespace = defaults.namespace, collection = GROUPS_COLLECTION } = location;
     this.#parts = parts;
     this.#location = { namespace, collection };
-    this.#calls = new Calls(endpoints, system, new Session(), { ...defaults, namespace, consistency: 'local' });
+    this.#calls = new Calls(endpoints, system, new Session(), {
+      ...defaults,
+      namespace,
+      consistency: 'local',
+      tracer: undefined,
+    });
   }
 
   /** Names, sorted. */

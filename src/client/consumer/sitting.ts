@@ -63,7 +63,7 @@ export class Sitting {
     // A lease that is renewed by the third try has not ended.
     const callOptions = { signal, deadlineMs: Math.min(defaults.deadlineMs, Math.ceil(leaseMs / 3)) };
     const callsOf = (namespace: string): Calls =>
-      new Calls(pin, system, new Session(), { ...defaults, namespace, consistency: 'local' });
+      new Calls(pin, system, new Session(), { ...defaults, namespace, consistency: 'local', tracer: undefined });
     const calls = callsOf(defaults.namespace);
     const { region, namespaces } = await calls.topology(callOptions);
     const followed = namespaces.find(({ name }) => name === defaults.namespace);

@@ -4,8 +4,9 @@
 // Bounds (I12): maxInFlightBytes and maxInFlightOps, sent or waiting, of all lanes; at them send() returns a promise to wait for, and at
 // twice that it throws OVERLOADED.
 
-import { CausewayError } from '../../errors/errors.ts';
+import { CausewayError, toCausewayError } from '../../errors/errors.ts';
 import { orGiveUp } from '../give-up.ts';
+import { endSend, sendSpan, type ClientSpan } from '../tracer.ts';
 import type { CallOptions, Op, WriteAck } from '../types.ts';
 import { tell, type OnResult } from './batch.ts';
 import { Lane, type LaneEvents } from './lane.ts';
@@ -86,7 +87,9 @@ export class Producer {
         hint: 'await what send() returns',
       });
     }
-    const bytes = this.#laneOf(op.key).add(op, onResult);
+    const { tracer, namespace } = this.#parts.defaults;
+    const span = tracer === undefined ? undefined : sendSpan(tracer, namespace, op);
+    const bytes = span === undefined ? this.#laneOf(op.key).add(op, onResult) : this.#addRecorded(op, onResult, span);
     this.#pendingBytes += bytes;
     this.#pendingOps += 1;
     if (this.#pendingBytes < maxInFlightBytes && this.#pendingOps < maxInFlightOps) return undefined;
@@ -141,6 +144,20 @@ export class Producer {
     this.#onClosed();
   }
 
+  #addRecorded(op: Op, onResult: OnResult | undefined, span: ClientSpan): number {
+    const told: OnResult = (error, ack) => {
+      endSend(span, ack ?? error!);
+      if (onResult !== undefined) onResult(error, ack);
+      else if (error !== undefined) this.#unheard(error);
+    };
+    try {
+      return this.#laneOf(op.key).add({ ...op, trace: span.context }, told);
+    } catch (error) {
+      endSend(span, toCausewayError(error));
+      throw error;
+    }
+  }
+
   #laneOf(key: string): Lane {
     const { length } = this.#lanes;
     if (length === 1) return this.#lanes[0]!;
@@ -160,7 +177,11 @@ export class Producer {
   #failed(error: CausewayError, callback: OnResult | undefined): void {
     this.#failedOps += 1;
     if (callback !== undefined) tell(callback, error, undefined);
-    else if (this.#onError !== undefined) tell(this.#onError, error, undefined);
+    else this.#unheard(error);
+  }
+
+  #unheard(error: CausewayError): void {
+    if (this.#onError !== undefined) tell(this.#onError, error, undefined);
     else {
       this.#unreported ??= error;
       this.#unreportedOps += 1;

@@ -25,6 +25,7 @@ const COMMANDS = {
   sim: { script: 'dist/chaos/sim/main.js', build: true, says: 'the seeded simulation' },
   bench: { script: 'dist/test/bench/main.js', build: true, says: 'the benchmark' },
   chaos: { script: 'dist/chaos/main.js', build: true, says: 'regions as processes, broken on purpose under traffic' },
+  screenshot: { script: 'scripts/screenshot.mjs', build: true, says: "pictures of the demo's page, docs/images" },
   'chaos:kill': { script: 'dist/chaos/cluster/kill-main.js', build: true, says: 'kill -9 under load' },
 };
 

@@ -4,6 +4,7 @@
 
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Neighbours, type NeighbourTls, type Place } from './api/http/page/neighbours.ts';
 import { HttpServer, type HttpTls } from './api/http/server.ts';
 import { ApiServer } from './api/server.ts';
 import { formatAddress, parseAddress } from './config/address.ts';
@@ -23,6 +24,8 @@ import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
 import { narrate, sparing } from './telemetry/narrate.ts';
+import { NodeEvents } from './telemetry/node-events.ts';
+import { NodeHistory } from './telemetry/node-history.ts';
 import { exportCommits, exportNode } from './telemetry/node-metrics.ts';
 import { exportDisk, exportProcess, ProcessWatch } from './telemetry/process-metrics.ts';
 
@@ -99,13 +102,19 @@ export async function composeNode(config: Config, system: System = realSystem())
         namesOf: (region) => tls.namesOf(region),
       },
     });
+    const history = new NodeHistory();
+    const events = new NodeEvents(() => system.clock.nowMs());
+    const say = sparing(log, system);
     const node = new RegionNode(toNodeSettings(config), {
       log: segmentLog,
       store,
       transport,
       ownership: new SingleOwnership(),
       system,
-      notice: sparing(log, system),
+      notice: (level, message) => {
+        say(level, message);
+        events.add('notice', level, message);
+      },
     });
     const api = new ApiServer({
       region: node,
@@ -137,11 +146,30 @@ export async function composeNode(config: Config, system: System = realSystem())
     let http: string | undefined;
     if (httpListener.address !== HTTP_OFF) {
       const { address, cacheSeconds } = httpListener;
+      const places = placesOf(config);
+      const neighbours = new Neighbours({
+        places,
+        system,
+        tls: neighbourTls(config, tls),
+        onChange: (region, problem) => {
+          if (problem === '') events.add('region', 'info', `${region} answers again`);
+          else events.add('region', 'error', `${region} does not answer: ${problem}`);
+        },
+      });
+      started.push({ what: 'the questions to other regions', stop: () => neighbours.stop() });
       const server = new HttpServer({
         env: api.env,
         listen: address,
         cacheSeconds,
         tls: httpTls(tls.listener('http')),
+        page: {
+          places,
+          neighbours,
+          figures: () => node.figures(),
+          history: (sinceMs) => history.told(config.region, system.clock.nowMs(), sinceMs),
+          events: () => events.told(),
+          recentTraces: undefined,
+        },
       });
       started.push({ what: 'the listener for HTTP', stop: () => server.stop() });
       http = withPort(address, (await server.start()).port);
@@ -150,7 +178,13 @@ export async function composeNode(config: Config, system: System = realSystem())
     // A start that fails half-way holds the directory's lock all the same.
     started.push({ what: 'the node', stop: () => node.stop() });
     await node.start();
-    started.push({ what: 'the narrator', stop: narrate(node, log, system) });
+    started.push({
+      what: 'the narrator',
+      stop: narrate(node, log, system, (status) => {
+        history.look(status);
+        events.look(status);
+      }),
+    });
 
     let stopping: Promise<void> | undefined;
     return {
@@ -220,6 +254,27 @@ function whyNotMade(directory: string, error: unknown): string {
 
 function nearestThere(directory: string): string {
   return existsSync(directory) || dirname(directory) === directory ? directory : nearestThere(dirname(directory));
+}
+
+function placesOf({ regions }: Config): Place[] {
+  return regions.map(({ name, http, clients, coordinates }) => ({
+    name,
+    lat: coordinates?.lat ?? null,
+    lon: coordinates?.lon ?? null,
+    clients: clients[0] ?? null,
+    http,
+  }));
+}
+
+/** Regions are set up alike: where this one speaks HTTPS the others do, and it shows and trusts there what it does on links. */
+function neighbourTls(config: Config, tls: NodeTls): NeighbourTls | undefined {
+  const own = tls.listener('http');
+  if (own === undefined) return undefined;
+  const used = tls.links ?? own.tls;
+  return {
+    context: () => secureContextOf(used.material),
+    serverNameAt: (region) => config.regions.find(({ name }) => name === region)?.serverName,
+  };
 }
 
 function httpTls(listener: ListenerTls | undefined): HttpTls | undefined {

@@ -173,7 +173,12 @@ function inReadingOrder(problems: readonly Problem[]): Problem[] {
 function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): Config {
   const { listeners, links } = parsed;
   const regions = parsed.regions ?? [
-    { name: parsed.region, peers: [parsed.listeners.peers.address], clients: [parsed.listeners.clients.address] },
+    {
+      name: parsed.region,
+      peers: [parsed.listeners.peers.address],
+      clients: [parsed.listeners.clients.address],
+      http: [],
+    },
   ];
   return deepFreeze({
     ...parsed,

@@ -139,7 +139,7 @@ function Mark(): JSX.Element {
   return (
     <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true" class="mark">
       <rect width="32" height="32" rx="7" />
-      <path d="M3 21h26M5 21a5.500 5.500 0 0 1 11 0M16 21a5.500 5.500 0 0 1 11 0" />
+      <path d="M3 21h26M5 21a5.5 5.5 0 0 1 11 0M16 21a5.5 5.5 0 0 1 11 0" />
       <path d="M3 13h26" opacity=".55" />
     </svg>
   );
@@ -148,8 +148,8 @@ function Mark(): JSX.Element {
 function ThemeIcon(): JSX.Element {
   return (
     <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
-      <circle cx="8" cy="8" r="6.500" fill="none" stroke="currentColor" stroke-width="1.500" />
-      <path d="M8 1.500a6.500 6.500 0 0 1 0 13z" fill="currentColor" />
+      <circle cx="8" cy="8" r="6.5" fill="none" stroke="currentColor" stroke-width="1.5" />
+      <path d="M8 1.5a6.5 6.5 0 0 1 0 13z" fill="currentColor" />
     </svg>
   );
 }

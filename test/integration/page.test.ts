@@ -274,6 +274,7 @@ test.skipIf(missing)(
     const card = page.getByTestId('region-us-central');
     expect(await card.getAttribute('class')).toContain('stale');
     expect(await card.innerText()).toContain('no answer');
+    await page.getByRole('img', { name: /^Writes a second over time\..* us-central –/ }).waitFor();
     // Lag behind it grows for as long as it is away.
     const lag = page.locator('[data-cell="us-west us-central"] .lag');
     await expect

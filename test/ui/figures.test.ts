@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { ClusterMessage, NodeMessage, PeerMessage, SpanMessage } from '../../src/api/http/page/messages.ts';
-import { alignedOf, pointsOf, worstLag, type Point } from '../../ui/charts/series.ts';
+import { alignedOf, newestOf, pointsOf, worstLag, type Point } from '../../ui/charts/series.ts';
 import { age, bytes, count, rate, signed, span } from '../../ui/format.ts';
 import { freshNode, regionHealth, STALE_MS, waysOf, worstWay } from '../../ui/health.ts';
 import { arcOf, frameOf, ticksOf } from '../../ui/map/projection.ts';
@@ -121,6 +121,13 @@ describe('charts', () => {
       [1, undefined, 3, null, 40],
       [undefined, 2, undefined, 30, undefined],
     ]);
+  });
+
+  test('the newest figure of a region that has not told one for a while is none', () => {
+    expect(newestOf([1, 2, 3], [5, 6, undefined])).toBe(6);
+    expect(newestOf([1, 2, 30], [5, 6, undefined])).toBeNull();
+    expect(newestOf([1, 2], [5, null])).toBeNull();
+    expect(newestOf([], [])).toBeNull();
   });
 
   test('I14: the worst lag of a region is not known while one of them is not', () => {

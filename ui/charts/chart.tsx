@@ -6,7 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { timeOfDay } from '../format.ts';
 import { colour, coloursChanged } from '../theme.ts';
-import { alignedOf, type Series } from './series.ts';
+import { alignedOf, newestOf, type Series } from './series.ts';
 
 /** As told apart without colours. */
 const DASHES: readonly (readonly number[])[] = [[], [7, 4], [2, 3], [10, 4, 2, 4], [4, 2], [12, 3], [1, 2]];
@@ -129,7 +129,7 @@ function optionsOf(props: { readonly current: ChartProps }, element: HTMLElement
 }
 
 function newest(u: uPlot, series: number): number | null {
-  return (u.data[series] as (number | null | undefined)[]).findLast((value) => value !== undefined) ?? null;
+  return newestOf([...u.data[0]], u.data[series] as (number | null | undefined)[]);
 }
 
 function tens(value: number, round: (exponent: number) => number): number {

@@ -39,6 +39,15 @@ export function alignedOf(series: readonly Series[]): [number[], ...(number | nu
   return [moments, ...columns];
 }
 
+/** Longer without a point: its last one is not of now. */
+const NOW_S = 5;
+
+/** What a column ends with; null: nothing, or nothing of now. */
+export function newestOf(moments: readonly number[], column: readonly (number | null | undefined)[]): number | null {
+  const at = column.findLastIndex((value) => value !== undefined);
+  return at === -1 || moments.at(-1)! - moments[at]! > NOW_S ? null : column[at]!;
+}
+
 /** The lag behind the region that it is furthest behind of; null: of one it is not known. */
 export function worstLag({ lagMs }: Point): number | null {
   const lags = Object.values(lagMs);

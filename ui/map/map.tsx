@@ -70,7 +70,7 @@ export function Map(): JSX.Element {
                 markerHeight="7"
                 orient="auto"
               >
-                <path d="M0 .800 7 4 0 7.200z" class={`health ${health}`} />
+                <path d="M0 .8 7 4 0 7.2z" class={`health ${health}`} />
               </marker>
             ))}
           </defs>

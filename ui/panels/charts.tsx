@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { Chart } from '../charts/chart.tsx';
-import { worstLag, type Point } from '../charts/series.ts';
+import { alignedOf, newestOf, worstLag, type Point, type Series } from '../charts/series.ts';
 import { cluster } from '../data/live.ts';
 import { histories } from '../data/history.ts';
 import { rate, span } from '../format.ts';
@@ -35,8 +35,10 @@ export function Charts(): JSX.Element {
     points: of,
     value: ({ writes: each }: Point) => each,
   }));
-  const newest = (value: (point: Point) => number | null, say: (value: number | null) => string): string =>
-    within.map(({ name, points: of }) => `${name} ${say(of.length === 0 ? null : value(of.at(-1)!))}`).join(', ');
+  const newest = (series: readonly Series[], say: (value: number | null) => string): string => {
+    const [moments, ...columns] = alignedOf(series);
+    return series.map(({ label }, i) => `${label} ${say(newestOf(moments, columns[i]!))}`).join(', ');
+  };
   const tools = (
     <div class="choices" role="group" aria-label="How far back">
       {WINDOWS.map(({ says, seconds: each }) => (
@@ -55,7 +57,7 @@ export function Charts(): JSX.Element {
         tools={tools}
       >
         <Chart
-          says={`Replication lag over time. Now: ${newest(worstLag, span)}.`}
+          says={`Replication lag over time. Now: ${newest(lags, span)}.`}
           series={lags}
           format={span}
           tick={(ms) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`)}
@@ -67,7 +69,7 @@ export function Charts(): JSX.Element {
       </Card>
       <Card title="Writes" note="accepted from clients and durable, a second" class="half" tools={tools}>
         <Chart
-          says={`Writes a second over time. Now: ${newest(({ writes: each }) => each, rate)}.`}
+          says={`Writes a second over time. Now: ${newest(writes, rate)}.`}
           series={writes}
           format={rate}
           from={from}

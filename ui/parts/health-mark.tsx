@@ -4,11 +4,11 @@ import type { JSX } from 'preact';
 import { HEALTH_WORDS, type Health } from '../health.ts';
 
 const SHAPES: Readonly<Record<Health, JSX.Element>> = {
-  good: <circle cx="6" cy="6" r="4.500" />,
-  slow: <path d="M6 1.200 11 10.500H1z" />,
-  bad: <rect x="1.800" y="1.800" width="8.400" height="8.400" />,
-  down: <path d="M2.200 2.200 9.800 9.800M9.800 2.200 2.200 9.800" class="stroke" />,
-  unknown: <circle cx="6" cy="6" r="3.800" class="stroke" />,
+  good: <circle cx="6" cy="6" r="4.5" />,
+  slow: <path d="M6 1.2 11 10.5H1z" />,
+  bad: <rect x="1.8" y="1.8" width="8.4" height="8.4" />,
+  down: <path d="M2.2 2.2 9.8 9.8M9.8 2.2 2.2 9.8" class="stroke" />,
+  unknown: <circle cx="6" cy="6" r="3.8" class="stroke" />,
 };
 
 export function HealthMark({ health, label }: { health: Health; label?: string }): JSX.Element {

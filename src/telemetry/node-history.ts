@@ -1,6 +1,6 @@
 // The last hour of a node's rates and lags, so that a page that is opened now has it. For eyes: whoever wants it kept scrapes /metrics.
 //
-// I12 a second's sample for FINE_MS, one of ten seconds for COARSE_MS: 660 of them, some hundred kilobytes.
+// I12 a second's sample for FINE_MS, one of ten seconds for COARSE_MS: 660 of them.
 // I14 a lag is the status' own, and of ten seconds the worst is kept; what is not known stays unknown, also in a mean.
 
 import type { HistoryMessage } from '../api/http/page/messages.ts';

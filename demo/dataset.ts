@@ -8,12 +8,16 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-/** Longitudes of where the three regions are thought to stand: Oregon, Iowa and Virginia. */
-export const REGION_LONGITUDES = { 'us-west': -121.2, 'us-central': -93.6, 'us-east': -77.5 } as const;
+/** Where the three regions are thought to stand: Oregon, Iowa and Virginia. */
+export const REGION_PLACES = {
+  'us-west': { lat: 45.6, lon: -121.2 },
+  'us-central': { lat: 41.6, lon: -93.6 },
+  'us-east': { lat: 38.9, lon: -77.5 },
+} as const;
 
-export type DemoRegion = keyof typeof REGION_LONGITUDES;
+export type DemoRegion = keyof typeof REGION_PLACES;
 
-export const DEMO_REGIONS = Object.keys(REGION_LONGITUDES) as readonly DemoRegion[];
+export const DEMO_REGIONS = Object.keys(REGION_PLACES) as readonly DemoRegion[];
 
 export interface Airport {
   /** IATA code, such as `SEA`. */
@@ -131,7 +135,7 @@ function splitCsvLine(line: string): string[] {
 export function regionAt(longitude: number): DemoRegion {
   let nearest: DemoRegion = DEMO_REGIONS[0]!;
   for (const region of DEMO_REGIONS) {
-    if (degreesApart(longitude, REGION_LONGITUDES[region]) < degreesApart(longitude, REGION_LONGITUDES[nearest])) {
+    if (degreesApart(longitude, REGION_PLACES[region].lon) < degreesApart(longitude, REGION_PLACES[nearest].lon)) {
       nearest = region;
     }
   }

@@ -41,6 +41,7 @@ async function main(): Promise<number> {
     cluster = await startCluster();
     for (const { name, address, pid } of cluster.regions) view.say(`  ${name.padEnd(11)} ${address}  (pid ${pid})`);
     view.say(`  data in ${cluster.directory}`);
+    if (!options.once) view.say(`Watch it in a browser: ${pageOf(cluster)}`);
     const finished = await runFlights(cluster, {
       flights: options.flights,
       kill: options.kill,
@@ -93,6 +94,11 @@ function summary({ result, examples }: FinishedRun): string[] {
   return lines;
 }
 
+/** Of the first region, which is not the one that is killed: a page that is open stays. */
+function pageOf(cluster: Cluster): string {
+  return `http://${cluster.regions[0]!.httpAddress}/ui/`;
+}
+
 function invitation(cluster: Cluster): string[] {
   const [west, , east] = cluster.regions;
   return [
@@ -102,6 +108,8 @@ function invitation(cluster: Cluster): string[] {
     `  npm run cli -- get ${NAMESPACE}/last-seen/ORD --endpoint ${east!.address}`,
     `  npm run cli -- put ${NAMESPACE}/last-seen/ORD hello --endpoint ${west!.address}`,
     `  npm run cli -- status --endpoint ${cluster.regions.map(({ address }) => address).join(',')}`,
+    '',
+    `and see it in a browser: ${pageOf(cluster)}`,
     '',
     'Ctrl-C ends everything.',
   ];

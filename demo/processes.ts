@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly directory?: string;
   /** Where `from` dials `to` to replicate from it, when not straight: a proxy's address. */
   readonly peerAddress?: (from: string, to: string, direct: string) => Promise<string>;
+  /** Where regions are on the page's map. */
+  readonly coordinates?: Readonly<Record<string, { readonly lat: number; readonly lon: number }>>;
   /** Further options of every node, in the shape of its config file. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Flags for Node itself, such as --cpu-prof. */
@@ -62,6 +64,8 @@ export class RegionProcess {
   readonly address: string;
   /** `host:port` for peers, straight. */
   readonly peerAddress: string;
+  /** `host:port` for HTTP, the page among it. */
+  readonly httpAddress: string;
   readonly logFile: string;
   readonly #configFile: string;
   readonly #options: ClusterOptions;
@@ -71,7 +75,7 @@ export class RegionProcess {
 
   constructor(
     name: string,
-    ports: readonly [clients: number, peers: number],
+    ports: readonly [clients: number, peers: number, http: number],
     directory: string,
     options: ClusterOptions,
     watchdog: Watchdog,
@@ -79,6 +83,7 @@ export class RegionProcess {
     this.name = name;
     this.address = `127.0.0.1:${ports[0]}`;
     this.peerAddress = `127.0.0.1:${ports[1]}`;
+    this.httpAddress = `127.0.0.1:${ports[2]}`;
     this.logFile = join(directory, `${name}.log`);
     this.#configFile = join(directory, `${name}.yaml`);
     this.#options = options;
@@ -86,18 +91,29 @@ export class RegionProcess {
   }
 
   async writeConfig(directory: string, all: readonly RegionProcess[]): Promise<void> {
-    const { namespace, collections, config, peerAddress } = this.#options;
+    const { namespace, collections, coordinates, config, peerAddress } = this.#options;
     const dialled = async (to: RegionProcess): Promise<string> =>
       to === this || peerAddress === undefined ? to.peerAddress : peerAddress(this.name, to.name, to.peerAddress);
     const regions = [];
     for (const region of all) {
-      regions.push({ name: region.name, peers: [await dialled(region)], clients: [region.address] });
+      const at = coordinates?.[region.name];
+      regions.push({
+        name: region.name,
+        peers: [await dialled(region)],
+        clients: [region.address],
+        http: [region.httpAddress],
+        ...(at === undefined ? {} : { coordinates: at }),
+      });
     }
     const text = stringify({
       clusterId: 'demo',
       region: this.name,
       dataDir: join(directory, this.name),
-      listeners: { clients: { address: this.address }, peers: { address: this.peerAddress } },
+      listeners: {
+        clients: { address: this.address },
+        peers: { address: this.peerAddress },
+        http: { address: this.httpAddress },
+      },
       regions,
       namespaces: [{ name: namespace }],
       collections: Object.entries(collections).map(([name, type]) => ({ namespace, name, type })),
@@ -234,9 +250,10 @@ export class Cluster {
     mkdirSync(directory, { recursive: true });
     const watchdog = new Watchdog();
     if (options.directory === undefined) watchdog.remove(directory);
-    const ports = await freePorts(options.regions.length * 2);
+    const ports = await freePorts(options.regions.length * 3);
     const regions = options.regions.map(
-      (name, i) => new RegionProcess(name, [ports[2 * i]!, ports[2 * i + 1]!], directory, options, watchdog),
+      (name, i) =>
+        new RegionProcess(name, [ports[3 * i]!, ports[3 * i + 1]!, ports[3 * i + 2]!], directory, options, watchdog),
     );
     for (const region of regions) await region.writeConfig(directory, regions);
     return new Cluster(regions, directory, options.directory !== undefined, watchdog);

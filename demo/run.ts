@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compareRegions, type Mismatch } from './compare.ts';
-import { DEMO_REGIONS, FLIGHTS_MAX, readDataset, type DemoRegion } from './dataset.ts';
+import { DEMO_REGIONS, FLIGHTS_MAX, readDataset, REGION_PLACES, type DemoRegion } from './dataset.ts';
 import { COLLECTIONS, flightEvents, formatMinutes, type FlightEvent } from './events.ts';
 import { LagMeter } from './lag.ts';
 import { runOutage } from './outage.ts';
@@ -68,6 +68,7 @@ export async function startCluster(): Promise<Cluster> {
     regions: DEMO_REGIONS,
     namespace: NAMESPACE,
     collections: COLLECTIONS,
+    coordinates: REGION_PLACES,
     ready: regionReady,
   });
 }

@@ -39,6 +39,7 @@ const STEPS = {
   },
   'dead-code': { says: 'knip', run: () => fetched(KNIP, ['knip', '--no-progress']) },
   types: { says: 'tsc', run: () => installed('typescript', 'tsc', ['-p', 'tsconfig.json']) },
+  'types-ui': { says: 'tsc, for browsers', run: () => installed('typescript', 'tsc', ['-p', 'ui/tsconfig.json']) },
   imports: {
     says: 'cycles and direction of imports',
     run: () => installed('vitest', 'vitest', ['run', '--reporter=dot', 'test/layering.test.ts']),

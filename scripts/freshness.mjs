@@ -21,9 +21,10 @@ import { hostname } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What tsc reads. The proto files are here because compiled code loads them by their place in the package. */
+/** What tsc and vite read. The proto files are here because compiled code loads them by their place in the package. */
 const BUILD_INPUTS = [
   'src',
+  'ui',
   'demo',
   'chaos',
   'test/bench',
@@ -198,6 +199,7 @@ export async function ensureBuilt(root, say) {
     if (readText(buildHashPath(root)) === hash) return;
     say('compiling to dist/');
     compile(root);
+    bundlePage(root);
     for (const path of leftovers(root)) rmSync(path);
     writeFileSync(buildHashPath(root), hash);
   });
@@ -213,6 +215,20 @@ function compile(root) {
   });
   if (done.error) throw new BootstrapError(`could not run the TypeScript compiler: ${done.error.message}`);
   if (done.status !== 0) throw new BootstrapError('the sources do not compile; the errors are above.');
+}
+
+/**
+ * ui/ → dist/ui
+ * @param {string} root
+ */
+function bundlePage(root) {
+  const args = [join(root, 'node_modules/vite/bin/vite.js'), 'build', 'ui', '--logLevel', 'warn'];
+  const done = spawnSync(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', process.stderr.fd, process.stderr.fd],
+  });
+  if (done.error) throw new BootstrapError(`could not run vite: ${done.error.message}`);
+  if (done.status !== 0) throw new BootstrapError('the page (ui/) does not compile; the errors are above.');
 }
 
 /**

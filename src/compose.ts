@@ -4,6 +4,7 @@
 
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Neighbours, type NeighbourTls, type Place } from './api/http/page/neighbours.ts';
 import { HttpServer, type HttpTls } from './api/http/server.ts';
 import { tellMetrics } from './api/env.ts';
 import { ApiServer } from './api/server.ts';
@@ -25,6 +26,8 @@ import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
 import { narrate, sparing } from './telemetry/narrate.ts';
+import { NodeEvents } from './telemetry/node-events.ts';
+import { NodeHistory } from './telemetry/node-history.ts';
 import { exportCommits, exportNode } from './telemetry/node-metrics.ts';
 import { openTracing } from './telemetry/open-tracing.ts';
 import type { Trace } from './tracing/span.ts';
@@ -80,7 +83,13 @@ export async function composeNode(config: Config, system: System = realSystem())
     // First: whoever starts a node for the first time mends all files at once.
     const tls = new NodeTls(config, system, (level, message) => log[level](message));
     makeDataDirectory(config.dataDir);
-    const notice = sparing(log, system);
+    const history = new NodeHistory();
+    const events = new NodeEvents(() => system.clock.nowMs());
+    const say = sparing(log, system);
+    const notice: typeof say = (level, message) => {
+      say(level, message);
+      events.add('notice', level, message);
+    };
     const { tracing, close: closeTracing } = await openTracing(config, system, log, (message) =>
       notice('warn', message),
     );
@@ -150,11 +159,30 @@ export async function composeNode(config: Config, system: System = realSystem())
     let http: string | undefined;
     if (httpListener.address !== HTTP_OFF) {
       const { address, cacheSeconds } = httpListener;
+      const places = placesOf(config);
+      const neighbours = new Neighbours({
+        places,
+        system,
+        tls: neighbourTls(config, tls),
+        onChange: (region, problem) => {
+          if (problem === '') events.add('region', 'info', `${region} answers again`);
+          else events.add('region', 'error', `${region} does not answer: ${problem}`);
+        },
+      });
+      started.push({ what: 'the questions to other regions', stop: () => neighbours.stop() });
       const server = new HttpServer({
         env: api.env,
         listen: address,
         cacheSeconds,
         tls: httpTls(tls.listener('http')),
+        page: {
+          places,
+          neighbours,
+          figures: () => node.figures(),
+          history: (sinceMs) => history.told(config.region, system.clock.nowMs(), sinceMs),
+          events: () => events.told(),
+          recentTraces: tracing && ((limit) => tracing.ring.recent(limit)),
+        },
       });
       started.push({ what: 'the listener for HTTP', stop: () => server.stop() });
       http = withPort(address, (await server.start()).port);
@@ -170,7 +198,13 @@ export async function composeNode(config: Config, system: System = realSystem())
     // A start that fails half-way holds the directory's lock all the same.
     started.push({ what: 'the node', stop: () => node.stop() });
     await node.start();
-    started.push({ what: 'the narrator', stop: narrate(node, log, system) });
+    started.push({
+      what: 'the narrator',
+      stop: narrate(node, log, system, (status) => {
+        history.look(status);
+        events.look(status);
+      }),
+    });
 
     let stopping: Promise<void> | undefined;
     return {
@@ -241,6 +275,27 @@ function whyNotMade(directory: string, error: unknown): string {
 
 function nearestThere(directory: string): string {
   return existsSync(directory) || dirname(directory) === directory ? directory : nearestThere(dirname(directory));
+}
+
+function placesOf({ regions }: Config): Place[] {
+  return regions.map(({ name, http, clients, coordinates }) => ({
+    name,
+    lat: coordinates?.lat ?? null,
+    lon: coordinates?.lon ?? null,
+    clients: clients[0] ?? null,
+    http,
+  }));
+}
+
+/** Regions are set up alike: where this one speaks HTTPS the others do, and it shows and trusts there what it does on links. */
+function neighbourTls(config: Config, tls: NodeTls): NeighbourTls | undefined {
+  const own = tls.listener('http');
+  if (own === undefined) return undefined;
+  const used = tls.links ?? own.tls;
+  return {
+    context: () => secureContextOf(used.material),
+    serverNameAt: (region) => config.regions.find(({ name }) => name === region)?.serverName,
+  };
 }
 
 function httpTls(listener: ListenerTls | undefined): HttpTls | undefined {

@@ -73,7 +73,7 @@ export function pageMessage(page: ConflictPage, region: string, bytesMax: number
   }
   return {
     conflicts: conflicts.map(conflictMessage),
-    nextPageToken: next === undefined ? '' : tokenOf([next.atMs, next.shard, next.offset, next.index]),
+    nextPageToken: next === undefined ? '' : tokenOfPlace(next),
     region,
     total: page.total,
     dropped: page.dropped,
@@ -118,6 +118,10 @@ function checkScope(namespace: string, collection: string): void {
 
 function isShard(text: string): text is ShardId {
   return /^[1-9]\d{0,4}\/\d{1,4}$/.test(text);
+}
+
+export function tokenOfPlace({ atMs, shard, offset, index }: PagePlace): string {
+  return tokenOf([atMs, shard, offset, index]);
 }
 
 function tokenOf(value: unknown): string {

@@ -1,7 +1,7 @@
 // How a conflict is said, to people and to programs.
 
 import type { NodeConflict } from '../client/index.ts';
-import { regionOf } from './op-words.ts';
+import { regionOf } from './origin-words.ts';
 import { table, type Terminal } from './terminal.ts';
 import { jsonBytes, loserText, printable, timeOfStamp, versionText } from './words.ts';
 

@@ -2,21 +2,54 @@
 //
 // A write is accepted in its own region at the moment in its stamp. In the log of every other region it stands at a place, and landed there at a
 // moment that the region tells exactly or between two bounds. A write that lost stands in the conflict journal of the region that took it.
+//
+// The page tells the same story by this same file (ui/panels/keys.tsx), of answers in another form: hence the types, which say no more than the story needs.
 
-import type { FeedOp, NodeConflict, NodeKeyHistory, View } from '../client/index.ts';
-import { regionOf } from './op-words.ts';
-import type { VersionParts } from './words.ts';
+import { byVersion, msOfStamp, regionOf, type VersionParts } from './origin-words.ts';
+
+/** A key's value, as far as it says whose writes are in it. */
+export interface Visible {
+  readonly type: string;
+  readonly version?: VersionParts;
+  readonly siblings?: readonly { readonly version: VersionParts }[];
+  readonly fields?: readonly { readonly field: string; readonly version: VersionParts }[];
+}
+
+/** A write in one region's log. */
+interface Change<Op> {
+  readonly version: VersionParts;
+  readonly op: Op;
+  /** Its trace context, in whatever form. */
+  readonly trace: Uint8Array | string | undefined;
+  readonly offset: number;
+  readonly landedAfterMs: number | undefined;
+  readonly landedBeforeMs: number;
+  readonly acknowledgedBy: readonly string[];
+}
+
+interface Verdict {
+  readonly loser: VersionParts;
+  readonly winner: VersionParts;
+  readonly field: string | undefined;
+  readonly winnerDeletes: boolean;
+}
 
 /** What one region that was asked says of the key. */
-export interface Testimony {
+export interface Testimony<Op, Value> {
   readonly region: string;
-  readonly history: Pick<NodeKeyHistory, 'shard' | 'type' | 'value' | 'logStart'>;
+  readonly history: {
+    readonly shard: string;
+    readonly type: string;
+    /** undefined: absent. */
+    readonly value: Value | undefined;
+    readonly logStart: number;
+  };
   /** Newest first. */
-  readonly changes: NodeKeyHistory['changes'];
+  readonly changes: readonly Change<Op>[];
   /** All that its log has. False: older writes may be missing in `changes`. */
   readonly whole: boolean;
   /** Losers of this region, of this key. */
-  readonly conflicts: readonly NodeConflict[];
+  readonly conflicts: readonly Verdict[];
   /** Its journal has dropped verdicts up to this moment, Unix ms; 0: it is complete. */
   readonly journalFromMs: number;
 }
@@ -39,43 +72,36 @@ export type Fate =
   /** A later write of a register stands in its place. `noConflict`: its region was asked, and keeps no verdict that it was lost unseen. */
   | { readonly kind: 'replaced'; readonly by: VersionParts; readonly noConflict: boolean };
 
-export interface WriteStory {
+export interface WriteStory<Op> {
   readonly region: string;
   readonly version: VersionParts;
   readonly acceptedAtMs: number;
-  readonly op: FeedOp;
-  readonly trace: Uint8Array | undefined;
+  readonly op: Op;
+  readonly trace: Uint8Array | string | undefined;
   readonly landings: readonly Landing[];
   /** By what its region has heard: who holds it durably. */
   readonly heldBy: readonly string[];
   readonly fates: readonly Fate[];
 }
 
-export interface KeyStory {
+export interface KeyStory<Op, Value> {
   readonly shard: string;
   readonly type: string;
   /** Oldest first. */
-  readonly writes: readonly WriteStory[];
-  readonly values: readonly { readonly region: string; readonly value: View | undefined }[];
+  readonly writes: readonly WriteStory<Op>[];
+  readonly values: readonly { readonly region: string; readonly value: Value | undefined }[];
   /** Some region may have older writes than are told. */
   readonly older: boolean;
 }
 
-/** Docs/PROTOCOL.md: milliseconds since 2020, times 4096. */
-const EPOCH_MS = Date.UTC(2020, 0, 1);
-
-export function msOfStamp(stamp: number): number {
-  return EPOCH_MS + Math.floor(stamp / 4096);
-}
-
 /** `limit`: of writes; the newest are kept. */
-export function storyOf(testimonies: readonly Testimony[], limit: number): KeyStory {
+export function storyOf<Op, Value extends Visible>(
+  testimonies: readonly Testimony<Op, Value>[],
+  limit: number,
+): KeyStory<Op, Value> {
   const [first] = testimonies;
   if (first === undefined) return { shard: '', type: '', writes: [], values: [], older: false };
-  const found = new Map<
-    string,
-    { readonly version: VersionParts; readonly op: FeedOp; readonly trace: Uint8Array | undefined }
-  >();
+  const found = new Map<string, Change<Op>>();
   for (const { changes } of testimonies) for (const change of changes) found.set(dotOf(change.version), change);
   const all = [...found.values()].toSorted((a, b) => byVersion(a.version, b.version));
   const kept = all.slice(-limit);
@@ -101,7 +127,7 @@ export function storyOf(testimonies: readonly Testimony[], limit: number): KeySt
   };
 }
 
-function landingOf(version: VersionParts, { region, changes, whole, history }: Testimony): Landing {
+function landingOf(version: VersionParts, { region, changes, whole, history }: Testimony<unknown, unknown>): Landing {
   const change = changes.find((each) => dotOf(each.version) === dotOf(version));
   if (change === undefined) return { region, kind: whole && history.logStart <= 1 ? 'missing' : 'unknown' };
   const { offset, landedAfterMs, landedBeforeMs } = change;
@@ -122,8 +148,8 @@ function landingOf(version: VersionParts, { region, changes, whole, history }: T
 function fatesOf(
   version: VersionParts,
   all: readonly { readonly version: VersionParts }[],
-  own: Testimony | undefined,
-  testimonies: readonly Testimony[],
+  own: Testimony<unknown, Visible> | undefined,
+  testimonies: readonly Testimony<unknown, Visible>[],
 ): Fate[] {
   const lost: Fate[] = testimonies
     .flatMap(({ conflicts }) => conflicts)
@@ -145,26 +171,18 @@ function fatesOf(
 }
 
 /** In a region that was asked; undefined: in none, or the type's values do not say whose they are. */
-function visibleOf(version: VersionParts, testimonies: readonly Testimony[]): Fate | undefined {
+function visibleOf(version: VersionParts, testimonies: readonly Testimony<unknown, Visible>[]): Fate | undefined {
   const dot = dotOf(version);
   for (const { history } of testimonies) {
     const { value } = history;
-    if (value?.type === 'register-lww' && dotOf(value.version) === dot) return { kind: 'visible' };
-    if (value?.type === 'register-mv' && value.siblings.some((sibling) => dotOf(sibling.version) === dot))
-      return { kind: 'visible' };
-    if (value?.type === 'map-lww') {
-      const fields = value.fields.filter((field) => dotOf(field.version) === dot).map(({ field }) => field);
-      if (fields.length > 0) return { kind: 'visible', fields };
-    }
+    if (value?.version !== undefined && dotOf(value.version) === dot) return { kind: 'visible' };
+    if (value?.siblings?.some(({ version: sibling }) => dotOf(sibling) === dot) === true) return { kind: 'visible' };
+    const fields = value?.fields?.filter((field) => dotOf(field.version) === dot).map(({ field }) => field) ?? [];
+    if (fields.length > 0) return { kind: 'visible', fields };
   }
   return undefined;
 }
 
 function dotOf({ origin, seq }: { readonly origin: string; readonly seq: number }): string {
   return `${origin}:${seq}`;
-}
-
-/** The order in which versions win (DESIGN 5). */
-function byVersion(a: VersionParts, b: VersionParts): number {
-  return a.stamp - b.stamp || (a.origin < b.origin ? -1 : a.origin > b.origin ? 1 : a.seq - b.seq);
 }

@@ -45,8 +45,3 @@ export function opDocument(op: FeedOp): object {
       return op;
   }
 }
-
-/** `us-east` of `us-east~0f3a5b7c9d1e`. */
-export function regionOf(origin: string): string {
-  return origin.slice(0, origin.lastIndexOf('~'));
-}

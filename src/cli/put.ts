@@ -5,7 +5,8 @@ import type { Condition, Intent, MergeType, Op } from '../client/types.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { examples, usage, type AddCommand, type Context } from './context.ts';
 import { changeOf, type Change } from './intents.ts';
-import { durationMs, keyName, versionOf, type KeyName, type VersionParts } from './words.ts';
+import type { VersionParts } from './origin-words.ts';
+import { durationMs, keyName, versionOf, type KeyName } from './words.ts';
 import { addWriteFlags, change, type WriteFlags } from './write.ts';
 
 interface Flags extends WriteFlags {

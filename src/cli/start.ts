@@ -14,7 +14,17 @@ import { runUntilStopped, stopSignals } from './run.ts';
 import { table } from './terminal.ts';
 import { wholeNumber } from './words.ts';
 
-const REGION_NAMES = ['us-east', 'us-west', 'eu-west', 'eu-north', 'ap-south', 'ap-east', 'sa-east'];
+/** With a city for each, so that the page has a map: Virginia, Oregon, Dublin, Stockholm, Mumbai, Hong Kong, São Paulo. */
+const PLACES = {
+  'us-east': { lat: 38.9, lon: -77.4 },
+  'us-west': { lat: 45.6, lon: -121.2 },
+  'eu-west': { lat: 53.3, lon: -6.3 },
+  'eu-north': { lat: 59.3, lon: 18.1 },
+  'ap-south': { lat: 19.1, lon: 72.9 },
+  'ap-east': { lat: 22.3, lon: 114.2 },
+  'sa-east': { lat: -23.5, lon: -46.6 },
+} as const;
+const REGION_NAMES = Object.keys(PLACES) as readonly (keyof typeof PLACES)[];
 const PORT_DEFAULT = 7400;
 /** Clients, peers and HTTP of one region lie beside each other, the next region's ten further on, as in examples/. */
 const PORTS_PER_REGION = 10;
@@ -108,6 +118,8 @@ async function start({ terminal, system }: Context, flags: StartFlags): Promise<
     terminal.line(`  causeway ${at(first.clients)}status`);
     terminal.line(`  curl -N 'http://${last.http}/v1/demo?watch'`);
     terminal.line();
+    terminal.line(`See it all in a browser: http://${first.http}/ui/`);
+    terminal.line();
     terminal.line('Ctrl-C ends it.');
   }
 }
@@ -124,15 +136,16 @@ function ready(region: Region): Promise<void> {
 function playground(flags: StartFlags, directory: string): Config[] {
   const regions = REGION_NAMES.slice(0, flags.regions).map((name, i) => {
     const port = flags.port + i * PORTS_PER_REGION;
-    return { name, clients: [`127.0.0.1:${port}`], peers: [`127.0.0.1:${port + 1}`], http: `127.0.0.1:${port + 2}` };
+    const at = (offset: number): [string] => [`127.0.0.1:${port + offset}`];
+    return { name, clients: at(0), peers: at(1), http: at(2), coordinates: PLACES[name] };
   });
   return regions.map(({ name, clients, peers, http }) =>
     configFrom({
       clusterId: 'playground',
       region: name,
       dataDir: join(directory, name),
-      listeners: { clients: { address: clients[0]! }, peers: { address: peers[0]! }, http: { address: http } },
-      regions: regions.map(({ http: _, ...region }) => region),
+      listeners: { clients: { address: clients[0] }, peers: { address: peers[0] }, http: { address: http[0] } },
+      regions,
       namespaces: [{ name: 'demo' }],
       collections: [...COLLECTIONS],
       log: { level: 'fatal' },

@@ -1,20 +1,13 @@
 // causeway trace: the history of one key across regions. Who wrote what, when it was accepted, when each region had it, which write lost and why.
 
-import type { AdminClient, NodeConflict, NodeKeyChange, NodeKeyHistory } from '../client/index.ts';
+import type { AdminClient, FeedOp, NodeConflict, NodeKeyChange, NodeKeyHistory, View } from '../client/index.ts';
 import { CausewayError, EXIT_CODES } from '../errors/errors.ts';
 import type { System } from '../system/system.ts';
 import { examples, type AddCommand, type Context } from './context.ts';
-import {
-  msOfStamp,
-  storyOf,
-  type Fate,
-  type KeyStory,
-  type Landing,
-  type Testimony,
-  type WriteStory,
-} from './key-story.ts';
+import { storyOf, type Fate, type KeyStory, type Landing, type Testimony, type WriteStory } from './key-story.ts';
 import { askEach, type Answer } from './nodes.ts';
-import { opDocument, opText, regionOf } from './op-words.ts';
+import { opDocument, opText } from './op-words.ts';
+import { msOfStamp, regionOf } from './origin-words.ts';
 import { addRegionFlags, regionContext, type RegionFlags } from './region-endpoints.ts';
 import { viewDocument, viewLine } from './view-words.ts';
 import { count, keyName, loserText, span, timeOfStamp, versionText, wholeNumber, type KeyName } from './words.ts';
@@ -22,6 +15,9 @@ import { count, keyName, loserText, span, timeOfStamp, versionText, wholeNumber,
 interface Flags extends RegionFlags {
   readonly limit: number;
 }
+
+type Story = KeyStory<FeedOp, View>;
+type Write = WriteStory<FeedOp>;
 
 /** Beyond the limit: each region's log has the newest writes in an order of its own. */
 const MARGIN = 50;
@@ -72,7 +68,7 @@ async function testify(
   limit: number,
   timeoutMs: number,
   { clock }: System,
-): Promise<Testimony> {
+): Promise<Testimony<FeedOp, View>> {
   const endMs = clock.monotonicMs() + timeoutMs;
   const inTime = (): boolean => clock.monotonicMs() < endMs;
   const wanted = limit + MARGIN;
@@ -104,7 +100,7 @@ async function testify(
   };
 }
 
-function unheardOf({ namespace, collection, key }: KeyName, { older }: KeyStory): CausewayError {
+function unheardOf({ namespace, collection, key }: KeyName, { older }: Story): CausewayError {
   return new CausewayError(
     'KEY_NOT_FOUND',
     `no region that was asked knows a write to ${namespace}/${collection}/${key}`,
@@ -118,7 +114,7 @@ function unheardOf({ namespace, collection, key }: KeyName, { older }: KeyStory)
 
 function documentOf(
   name: KeyName,
-  story: KeyStory,
+  story: Story,
   failed: readonly { endpoint: string; error: CausewayError }[],
 ): object {
   return {
@@ -155,7 +151,7 @@ function fateDocument(fate: Fate): object {
 
 function linesOf(
   { namespace, collection, key }: KeyName,
-  story: KeyStory,
+  story: Story,
   failed: readonly Extract<Answer<unknown>, { error: unknown }>[],
   terminal: Context['terminal'],
 ): string[] {
@@ -177,7 +173,7 @@ function linesOf(
   return lines;
 }
 
-function valueLines({ values }: KeyStory, { dim, warn }: Context['terminal']): string[] {
+function valueLines({ values }: Story, { dim, warn }: Context['terminal']): string[] {
   const texts = new Map<string, string[]>();
   for (const { region, value } of values) {
     const text = value === undefined ? 'absent' : viewLine(value);
@@ -187,7 +183,7 @@ function valueLines({ values }: KeyStory, { dim, warn }: Context['terminal']): s
   return texts.size > 1 ? [...lines, warn('the regions do not show the same: some write is still on its way')] : lines;
 }
 
-function writeLines(write: WriteStory, { shard }: KeyStory, { bold, dim, good, bad }: Context['terminal']): string[] {
+function writeLines(write: Write, { shard }: Story, { bold, dim, good, bad }: Context['terminal']): string[] {
   const lines = [
     `${dim(timeText(write.acceptedAtMs))} ${bold(write.region)} ${opText(write.op)}  ${dim(versionText(write.version))}`,
   ];
@@ -221,7 +217,7 @@ function timeText(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').slice(0, 23);
 }
 
-function landingText(landing: Landing, { heldBy }: WriteStory): string {
+function landingText(landing: Landing, { heldBy }: Write): string {
   const { region, kind, offset = 0, afterMs, beforeMs = 0 } = landing;
   switch (kind) {
     case 'own':

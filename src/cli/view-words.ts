@@ -1,7 +1,8 @@
 // What a reader saw of a key, as a document for programs and as one line for people.
 
 import type { View } from '../client/types.ts';
-import { jsonBytes, printable, timeOfStamp, versionText, type VersionParts } from './words.ts';
+import type { VersionParts } from './origin-words.ts';
+import { jsonBytes, printable, timeOfStamp, versionText } from './words.ts';
 
 export function viewDocument(view: View | undefined): object {
   if (view === undefined) return { value: null };

@@ -1,5 +1,6 @@
 // How numbers, times and bytes are said and read on the command line.
 
+import type { VersionParts } from './origin-words.ts';
 import { InvalidArgumentError } from 'commander';
 import { ADDRESS_EXPECTED, parseAddress } from '../config/address.ts';
 
@@ -127,12 +128,6 @@ function asText(value: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-export interface VersionParts {
-  readonly origin: string;
-  readonly seq: number;
-  readonly stamp: number;
 }
 
 /** `stamp-seq@origin`: what put and get print and --if-version takes. */

@@ -175,7 +175,12 @@ function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): 
   const fileAt = (path: string, file: string | undefined): string | undefined =>
     file === undefined ? undefined : resolve(directoryOf(path), file);
   const regions = parsed.regions ?? [
-    { name: parsed.region, peers: [parsed.listeners.peers.address], clients: [parsed.listeners.clients.address] },
+    {
+      name: parsed.region,
+      peers: [parsed.listeners.peers.address],
+      clients: [parsed.listeners.clients.address],
+      http: [],
+    },
   ];
   return deepFreeze({
     ...parsed,

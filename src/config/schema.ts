@@ -184,6 +184,13 @@ const region = z
         is: 'Where clients reach the region; for status and fail-over, not used to replicate.',
         expected: `a list of ${ADDRESS_EXPECTED}`,
       }),
+    http: z
+      .array(address(1, "Where the region's HTTP listener is."))
+      .default([])
+      .register(optionFacts, {
+        is: "Where the HTTP listeners of the region's nodes are: this node's page asks there for the region's own figures. With listeners.http.tls here, over TLS as links are dialled.",
+        expected: `a list of ${ADDRESS_EXPECTED}`,
+      }),
     serverName: named(SERVER_NAME_PATTERN, SERVER_NAME_EXPECTED, '').optional().register(optionFacts, {
       is: "The name in the certificates of the region's nodes: checked when it is dialled, and when it dials.",
       expected: SERVER_NAME_EXPECTED,

@@ -34,12 +34,18 @@ export function sparing(log: Logger, system: System): (level: 'info' | 'warn' | 
   };
 }
 
-/** Returns what ends it. */
-export function narrate(region: Region, log: Logger, system: System): () => void {
+/** `also`: who else wants to see the node once a second; a status costs too much to make it twice. Returns what ends it. */
+export function narrate(
+  region: Region,
+  log: Logger,
+  system: System,
+  also: (status: RegionStatus) => void = () => undefined,
+): () => void {
   let before: RegionStatus | undefined;
   const look = (): void => {
     const now = region.status();
     tell(before, now, log);
+    also(now);
     before = now;
   };
   const timer = system.timers.every(LOOK_MS, look);

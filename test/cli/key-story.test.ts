@@ -1,8 +1,10 @@
 // What trace makes of what the regions say.
 
 import { describe, expect, test } from 'vitest';
-import { storyOf, type Testimony } from '../../src/cli/key-story.ts';
-import type { NodeConflict, NodeKeyChange, View } from '../../src/client/index.ts';
+import { storyOf, type Testimony as AnyTestimony } from '../../src/cli/key-story.ts';
+
+type Testimony = AnyTestimony<FeedOp, View>;
+import type { FeedOp, NodeConflict, NodeKeyChange, View } from '../../src/client/index.ts';
 
 const EPOCH_MS = Date.UTC(2020, 0, 1);
 const US = 'us~0123456789ab';

@@ -6,6 +6,7 @@ import { request as send, type Agent, type IncomingHttpHeaders, type IncomingMes
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { HttpLimits } from '../../src/api/http/limits.ts';
+import type { PageSources } from '../../src/api/http/page/sources.ts';
 import { HttpServer } from '../../src/api/http/server.ts';
 import type { ApiLimits } from '../../src/api/limits.ts';
 import { packageRoot } from '../../src/config/version.ts';
@@ -51,6 +52,7 @@ export async function serveHttp(
     limits?: Partial<ApiLimits>;
     http?: Partial<HttpLimits>;
     cacheSeconds?: number;
+    page?: PageSources;
   } = {},
 ): Promise<HttpServed> {
   const served = await serve(options);
@@ -59,6 +61,7 @@ export async function serveHttp(
     listen: '127.0.0.1:0',
     limits: options.http ?? {},
     cacheSeconds: options.cacheSeconds ?? 0,
+    page: options.page,
   });
   cleanup(() => http.stop());
   const { port } = await http.start();
@@ -146,6 +149,7 @@ function checkDocumented(method: string, path: string, { status, headers }: Answ
 
 function documentedPath(path: string): string {
   const [bare = ''] = path.replace(/^http:\/\/[^/]*/, '').split('?');
+  if (bare.startsWith('/ui/assets/')) return '/ui/assets/{file}';
   if (!bare.startsWith('/v1/')) return bare;
   const depth = bare.split('/').length - 2;
   return ['/v1/{namespace}', '/v1/{namespace}/{collection}', '/v1/{namespace}/{collection}/{key}'][

@@ -52,8 +52,31 @@ export const RULES: LayerRules = {
     // A node's options and their defaults belong to the node; config fills them, and the node never sees config.
     config: ['errors', 'record', 'merge', 'region/options.ts'],
     security: ['errors', 'config', 'system'],
-    telemetry: ['errors', 'config', 'system', 'metrics', 'tracing', 'region/region.ts', 'region/figures.ts'],
-    api: ['region', 'feed', 'proto', 'errors', 'record', 'merge', 'clock', 'system', 'config', 'metrics', 'tracing'],
+    // What it keeps for the page, it keeps in the page's words.
+    telemetry: [
+      'errors',
+      'config',
+      'system',
+      'metrics',
+      'tracing',
+      'region/region.ts',
+      'region/figures.ts',
+      'api/http/page/messages.ts',
+    ],
+    api: [
+      'region',
+      'feed',
+      'conflicts/entry.ts',
+      'proto',
+      'errors',
+      'record',
+      'merge',
+      'clock',
+      'system',
+      'config',
+      'metrics',
+      'tracing',
+    ],
     // Certificates for both ends of a connection; of the configuration only the node's half knows.
     client: [
       'proto',

@@ -13,11 +13,14 @@ import { tooLarge } from '../limits.ts';
 import { methodLabel } from '../signals.ts';
 import { errorJson, HTTP_STATUS, HttpError, retryAfter, unsupportedMedia } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
+import type { PageSources } from './page/sources.ts';
 
 export interface HttpEnv extends ServiceEnv {
   readonly http: HttpLimits;
   /** For how long caches may answer a read by themselves when the reader does not say, seconds. */
   readonly cacheSeconds: number;
+  /** undefined: the page has nothing to show here. */
+  readonly page: PageSources | undefined;
 }
 
 /** What a path names; '' where it does not go so far. */
@@ -25,6 +28,8 @@ export interface Target {
   readonly namespace: string;
   readonly collection: string;
   readonly key: string;
+  /** Of the page. */
+  readonly file?: string;
 }
 
 export type Headers = Readonly<Record<string, string>>;

@@ -8,6 +8,16 @@ import { changeKey, deleteKey, putKey, readKey } from './keys.ts';
 import { checkKnown, Parameters, parseQuery, percentDecoded } from './parameters.ts';
 import { serveMetrics } from './metrics.ts';
 import { livez, readyz, serveOpenApi } from './probes.ts';
+import { redirectToPage, serveAsset, servePage } from './page/assets.ts';
+import {
+  serveCluster,
+  serveConflicts,
+  serveEvents,
+  serveHistory,
+  serveKey,
+  serveNode,
+  serveTraces,
+} from './page/page.ts';
 import { wantsWatch, watch } from './watch.ts';
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -31,6 +41,11 @@ const READ = ['consistency', 'maxStaleMs', 'deadlineMs', 'allowStale', 'maxAge']
 const WRITE = ['durability', 'deadlineMs', 'returnValue'];
 const WATCH = ['watch', 'from', 'cursor', 'form'];
 
+/** Of this node, or of a region that the query names. */
+function page(query: readonly string[], handle: (exchange: Exchange, parameters: Parameters) => void): Operation {
+  return { query: ['region', ...query], handle: (exchange, _, parameters) => handle(exchange, parameters) };
+}
+
 export const ROUTES: readonly Route[] = [
   { path: '/livez', methods: { GET: { query: [], handle: (exchange) => livez(exchange) } } },
   {
@@ -39,6 +54,23 @@ export const ROUTES: readonly Route[] = [
   },
   { path: '/metrics', methods: { GET: { query: [], handle: (exchange) => serveMetrics(exchange) } } },
   { path: '/openapi.json', methods: { GET: { query: [], handle: (exchange) => serveOpenApi(exchange) } } },
+  { path: '/', methods: { GET: { query: [], handle: (exchange) => redirectToPage(exchange) } } },
+  { path: '/ui', methods: { GET: { query: [], handle: (exchange) => redirectToPage(exchange) } } },
+  { path: '/ui/', methods: { GET: { query: [], handle: (exchange) => servePage(exchange) } } },
+  {
+    path: '/ui/assets/{file}',
+    methods: { GET: { query: [], handle: (exchange, { file = '' }) => serveAsset(exchange, file) } },
+  },
+  { path: '/ui/api/node', methods: { GET: { query: [], handle: (exchange) => serveNode(exchange) } } },
+  { path: '/ui/api/cluster', methods: { GET: { query: [], handle: (exchange) => serveCluster(exchange) } } },
+  { path: '/ui/api/history', methods: { GET: page(['sinceMs'], serveHistory) } },
+  { path: '/ui/api/events', methods: { GET: page([], serveEvents) } },
+  { path: '/ui/api/traces', methods: { GET: page(['limit'], serveTraces) } },
+  {
+    path: '/ui/api/conflicts',
+    methods: { GET: page(['namespace', 'collection', 'prefix', 'pageSize', 'pageToken'], serveConflicts) },
+  },
+  { path: '/ui/api/key', methods: { GET: page(['namespace', 'collection', 'key', 'limit'], serveKey) } },
   {
     path: '/v1/{namespace}',
     methods: { GET: { query: ['watch'], handle: describeNamespace, watch: [...WATCH, 'collection', 'prefix'] } },
@@ -100,6 +132,8 @@ function routeOf(path: string): { route: Route; target: Target } {
   const none = { namespace: '', collection: '', key: '' };
   const fixed = BY_PATH.get(path);
   if (fixed !== undefined && !path.includes('{')) return { route: fixed, target: none };
+  const asset = /^\/ui\/assets\/([\w.-]+)$/.exec(path);
+  if (asset !== null) return { route: BY_PATH.get('/ui/assets/{file}')!, target: { ...none, file: asset[1]! } };
   // A key goes to the end of the path: its slashes may stand as they are.
   const [, namespace, collection, key] = /^\/v1\/([^/]*)(?:\/([^/]*)(?:\/(.*))?)?$/.exec(path) ?? [];
   const pattern =
@@ -115,7 +149,7 @@ function routeOf(path: string): { route: Route; target: Target } {
     throw new HttpError(
       404,
       new CausewayError('INVALID_ARGUMENT', `there is nothing at ${path.slice(0, 100)}`, {
-        hint: `keys are at /v1/{namespace}/{collection}/{key}; /openapi.json describes all there is`,
+        hint: `keys are at /v1/{namespace}/{collection}/{key}; /openapi.json describes all there is, and /ui/ is the page`,
       }),
     );
   }

@@ -23,6 +23,7 @@ import { listenError } from '../listen-error.ts';
 import { errorJson, HttpError } from './errors.ts';
 import { Exchange, type HttpEnv } from './exchange.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import type { PageSources } from './page/sources.ts';
 import { dispatch } from './routes.ts';
 
 export interface HttpServerOptions {
@@ -34,6 +35,8 @@ export interface HttpServerOptions {
   readonly cacheSeconds?: number;
   /** Without TLS when absent. */
   readonly tls?: HttpTls | undefined;
+  /** What the page shows; without it the page says that it has nothing. */
+  readonly page?: PageSources | undefined;
 }
 
 export interface HttpTls {
@@ -56,10 +59,10 @@ export class HttpServer {
   /** What is being answered on a connection. */
   readonly #exchanges = new WeakMap<Socket, Exchange>();
 
-  constructor({ env, listen, limits, cacheSeconds = 0, tls }: HttpServerOptions) {
+  constructor({ env, listen, limits, cacheSeconds = 0, tls, page }: HttpServerOptions) {
     const http = { ...DEFAULT_HTTP_LIMITS, ...limits };
     this.#listen = listen;
-    this.#env = { ...env, http, cacheSeconds };
+    this.#env = { ...env, http, cacheSeconds, page };
     this.#loopback = isLoopback(parseAddress(listen)?.host ?? '');
     const options = {
       maxHeaderSize: http.headerBytesMax,

@@ -29,7 +29,7 @@ function statusOf(answer: string): number {
 }
 
 test.each([
-  ['GET', '/', 404],
+  ['GET', '/nothing', 404],
   ['GET', '/v1', 404],
   ['GET', '/v2/app/profiles/x', 404],
   ['GET', '/livez/', 404],

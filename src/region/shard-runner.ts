@@ -188,6 +188,11 @@ export class ShardRunner {
     return this.#recovered && !this.#stopped && this.engine.ownOrigin !== undefined && this.#target === undefined;
   }
 
+  /** Between seal and take of a remote batch. */
+  get taking(): boolean {
+    return this.#taking;
+  }
+
   get catchingUp(): boolean {
     return this.#target !== undefined;
   }

@@ -8,6 +8,8 @@ export const GUARDS = {
   gapCheck: true,
   /** I4: a batch waits until its deps are here. */
   depsCheck: true,
+  /** I4: what a session writes waits until what it has seen is here. */
+  sessionWait: true,
   /** I4: applying anything remote seals the open batch first. */
   batchSeal: true,
   /** I5: stamps and promises stay below a bound in the log, and a successor starts above it. */

@@ -3,6 +3,7 @@
 //
 // Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
 
+import { AgreedTime } from '../clock/agreed-time.ts';
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
@@ -167,6 +168,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Reads and scans of the level stable that wait. */
   readonly #cuts = new Set<Cut>();
   readonly #linkStates = new Map<RegionId, LinkState>();
+  readonly #agreed: AgreedTime;
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #tallies: Tallies;
   /** What each member has last said of each shard, since this node started. */
@@ -209,6 +211,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.instance = ports.system.random.uint48().toString(16);
     this.log = ports.log;
     this.#startedAtMs = ports.system.clock.nowMs();
+    this.#agreed = new AgreedTime(settings.maxSkewMs);
     this.#tallies = new Tallies(() => ports.system.clock.monotonicMs());
     for (const placement of settings.placements) {
       this.#placements.set(placement.id, placement);
@@ -410,7 +413,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#tryOpen(shard);
       // Subscriptions may have stood still for it, and causal reads.
       this.#feed.landed();
-      this.#journal.grown(this.#nowMs());
+      this.#journal.grown(this.#agreedMs());
     });
   }
 
@@ -467,8 +470,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         this.#counters.conflicts += verdicts.length;
         for (const { collection } of verdicts) conflicts.set(collection.type, conflicts.get(collection.type)! + 1);
       }
-      this.#journal.grown(this.#nowMs());
+      this.#journal.grown(this.#agreedMs());
     },
+    agreedMs: () => this.#agreedMs(),
     defined: (runner) => this.#changes.read(runner),
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
@@ -549,12 +553,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) runner.collect(nowMs);
-    this.#journal.expire(nowMs);
+    this.#journal.expire(this.#agreedMs());
   }
 
   #judgeClock(nowMs: number): void {
     const offsets = new Map<string, number>();
     for (const [region, sample] of this.#clockSamples) offsets.set(region, sample.offsetMs);
+    this.#agreed.observe(nowMs, this.#monotonicMs(), offsets);
     const verdict = judgeOwnClock(offsets, this.settings.maxSkewMs);
     if (verdict.kind === 'ok') {
       if (this.#clockUnsynced !== undefined)
@@ -571,6 +576,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   #nowMs(): number {
     return this.#ports.system.clock.nowMs();
+  }
+
+  /** For what is forgotten for its age. */
+  #agreedMs(): number | undefined {
+    return this.#agreed.at(this.#monotonicMs());
   }
 
   /** For deadlines: the other clock may be set. */
@@ -1608,6 +1618,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   onClockSample(from: RegionId, sample: ClockSample): void {
     this.#clockSamples.set(from, sample);
+    this.#agreed.heard(from);
   }
 
   onAck(from: RegionId, shard: ShardId, durable: ReadonlyVector): void {
@@ -1662,7 +1673,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   onLinkState(peer: RegionId, state: LinkState): void {
     const before = this.#linkStates.get(peer)?.kind;
     this.#linkStates.set(peer, state);
-    if (state.kind !== 'up') this.#clockSamples.delete(peer);
+    if (state.kind !== 'up') {
+      this.#clockSamples.delete(peer);
+      this.#agreed.forget(peer);
+    }
     if (before === state.kind) return;
     if (before === 'up') this.#tallies.linkDrops.set(peer, (this.#tallies.linkDrops.get(peer) ?? 0) + 1);
     if (state.kind === 'up') this.#notice('info', `linked to ${peer}`);

@@ -202,7 +202,8 @@ export interface PeerStatus {
   readonly opLagMsP99: number | undefined;
   readonly clock: ClockSample | undefined;
   /** Ops of ours that the peer has not acknowledged. */
-  readonly unacknowledgedOps: number;
+  /** undefined: see unacknowledged(). */
+  readonly unacknowledgedOps: number | undefined;
 }
 
 export interface Alarm {

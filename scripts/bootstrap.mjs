@@ -25,6 +25,7 @@ const COMMANDS = {
   sim: { script: 'dist/chaos/sim/main.js', build: true, says: 'the seeded simulation' },
   bench: { script: 'dist/test/bench/main.js', build: true, says: 'the benchmark' },
   chaos: { script: 'dist/chaos/main.js', build: true, says: 'regions as processes, broken on purpose under traffic' },
+  'chaos:mutants': { script: 'dist/chaos/mutants/main.js', build: true, says: 'safety guards taken out, one by one' },
   'chaos:kill': { script: 'dist/chaos/cluster/kill-main.js', build: true, says: 'kill -9 under load' },
 };
 

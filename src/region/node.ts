@@ -1178,7 +1178,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const runner = runners[i]!;
       const key = stateKey(collection, request.keys[i]!);
       runner.cache.load([{ key, type: collection.type }], () => {
-        views[i] = merge.view(runner.cache.get(key, collection.type), nowMs);
+        const { cache, engine } = runner;
+        const state = GUARDS.durableReads
+          ? cache.get(key, collection.type)
+          : engine.latestOf(collection, request.keys[i]!, cache);
+        views[i] = merge.view(state, nowMs);
         finish();
       });
     }

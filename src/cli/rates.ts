@@ -20,8 +20,7 @@ export interface NodeRates {
   /** Of the peer that it is furthest behind of; undefined: of one nothing is known. 0 without peers. */
   readonly lagMs: number | undefined;
   readonly lagOf: string | undefined;
-  /** To the peer that lacks most. */
-  /** undefined: of some peer it is not known. */
+  /** To the peer that lacks most; undefined: of some peer it is not known. */
   readonly toSendOps: number | undefined;
   readonly linksUp: number;
   readonly links: number;

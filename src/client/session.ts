@@ -6,7 +6,7 @@
 
 import { CausewayError } from '../errors/errors.ts';
 import { messageType } from '../proto/load.ts';
-import type { WriteAfter } from './write-request.ts';
+import { AFTER_NOTHING, type WriteAfter } from './write-request.ts';
 import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 
 const FORMAT = 1;
@@ -67,8 +67,10 @@ export class Session {
     this.#asked = true;
   }
 
-  forWrites(): WriteAfter {
-    if (!this.#asked) return { session: undefined, seenStamp: this.#highest };
+  /** `seenBefore`: the stream's node has been told a stamp, and has stamped everything since above it. What a session has seen may have grown elsewhere
+   *  since, so it goes with every message. */
+  forWrites(seenBefore = false): WriteAfter {
+    if (!this.#asked) return seenBefore ? AFTER_NOTHING : { session: undefined, seenStamp: this.#highest };
     return { session: this.isEmpty ? undefined : this.encode(), seenStamp: 0 };
   }
 

@@ -113,7 +113,10 @@ describe("somebody's own configuration", () => {
   };
 
   function regionsText(names: string): string {
-    return [...names].map((name, i) => `{ name: ${name}, peers: ['10.0.0.1:${i + 1}'] }`).join(', ');
+    return names
+      .split('')
+      .map((name, i) => `{ name: ${name}, peers: ['10.0.0.1:${i + 1}'] }`)
+      .join(', ');
   }
 
   test('a type that it lacks is added, and nothing of its place is kept', () => {

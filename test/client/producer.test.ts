@@ -365,6 +365,21 @@ describe('failover', () => {
     },
   );
 
+  test('a session that is handed over in mid-stream goes with what is sent from then on', async () => {
+    const { home, away, db } = await two();
+    const producer = db.producer();
+    await producer.sendAndWait(put('k', 0));
+    await producer.sendAndWait(put('k', 1));
+    const other = client([away.address]);
+    const { version } = await other.register('profiles').set('elsewhere', 1);
+    db.join(other.session());
+    await producer.sendAndWait(put('k', 2));
+    const [, second, third] = home.region.writes;
+    expect(second?.session).toBeUndefined();
+    const stamps = [...(third?.session?.values() ?? [])].flatMap((origins) => [...origins.values()]);
+    expect(stamps).toContain(version.stamp);
+  });
+
   test('an op whose outcome is not known stays with its region, and so do later ops of its key; others go on', async () => {
     const { home, away, db } = await two();
     const producer = db.producer({ maxBatchOps: 10 });

@@ -20,7 +20,7 @@ import { wireMethodOnce, type Endpoint } from '../endpoints.ts';
 import { encodeOp } from '../op-encode.ts';
 import { fromErrorDetail, fromServiceError, saidByNode, type DecodedErrorDetail } from '../status.ts';
 import type { Op } from '../types.ts';
-import { ackOf, AFTER_NOTHING, failuresOf } from '../write-request.ts';
+import { ackOf, failuresOf } from '../write-request.ts';
 import { Batch, tell, type OnResult } from './batch.ts';
 import type { ClientParts, ProducerSettings } from './options.ts';
 
@@ -324,7 +324,7 @@ export class Lane {
         collections: batch.collections,
         durability: this.#settings.durability,
         deadlineMs: attemptMs,
-        after: stream.started ? AFTER_NOTHING : session.forWrites(),
+        after: session.forWrites(stream.started),
         producer: this.#id,
         issuedAtMs: batch.issuedAtMs,
         wantVersions: batch.wantsVersions,

@@ -3,12 +3,13 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { EXIT_CODES } from '../src/errors/errors.ts';
+import { CausewayError, EXIT_CODES } from '../src/errors/errors.ts';
 import { judge } from './check/recorded/checks.ts';
 import type { Verdict } from './check/recorded/check.ts';
 import { Recording } from './history/recording.ts';
+import { OWN_SUBJECT, subjectOf } from './cluster/subject.ts';
 import { pageOf } from './report/page.ts';
-import { summaryOf, summaryLines } from './report/summary.ts';
+import { configText, summaryOf, summaryLines } from './report/summary.ts';
 import { HISTORY_FILE, runScenario } from './run.ts';
 import { scenarios } from './scenarios/index.ts';
 import { ScenarioUnavailable } from './scenarios/play.ts';
@@ -26,14 +27,19 @@ Examples:
   npm run chaos -- everything --minutes 5 --seed 7
   npm run chaos -- check .data/chaos/region-kill-7     judge a saved history again
   npm run chaos -- --list
+  causeway chaos region-kill --config us-east.yaml --config us-west.yaml --config eu-west.yaml
+
+With --config the regions, placements, limits, times and collections are those of the files. Everything runs on this machine, on loopback, in the run's folder and
+without TLS: nothing that the files point to is touched.
 
 A run leaves a folder: summary.json, history.jsonl, report.html, and with findings the regions' logs and data.
-Exit codes: 0 nothing found, 7 findings, 2 usage, 4 this machine cannot do what the scenario needs, 1 a mistake in the run itself.`;
+Exit codes: 0 nothing found, 7 findings, 2 usage, 3 a mistake in a config file, 4 this machine cannot do what the scenario needs, 1 a mistake in the run itself.`;
 
 interface Flags {
   readonly minutes: number;
   readonly seed: number;
   readonly out?: string;
+  readonly config: readonly string[];
   readonly json: boolean;
   readonly list: boolean;
 }
@@ -41,12 +47,18 @@ interface Flags {
 class UsageError extends Error {}
 
 async function main(): Promise<number> {
-  const command = new Command('npm run chaos --')
+  const command = new Command('causeway chaos')
     .description('Breaks real regions under traffic and judges what their clients saw.')
     .argument('[scenario]', "a scenario; or 'check' and the folder of a run")
     .argument('[folder]')
     .option('--minutes <m>', `how long there is traffic, ${MINUTES_MIN} to ${MINUTES_MAX}`, minutes, MINUTES_DEFAULT)
     .option('--seed <s>', 'of the traffic and of what the scenario draws', seed, Date.now() % 2 ** 32)
+    .option(
+      '--config <file>',
+      'try the cluster of this config file instead of our own; again for each region that has a file of its own',
+      (file: string, before: readonly string[]) => [...before, file],
+      [],
+    )
     .option('--out <folder>', 'where the report goes (default: .data/chaos/<scenario>-<seed>)')
     .option('--json', 'print the summary as one JSON document on stdout; progress goes to stderr', false)
     .option('--list', 'the scenarios', false)
@@ -80,10 +92,13 @@ async function run(name: string | undefined, excess: string | undefined, flags: 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
   const folder = flags.out ?? freeFolder(join('.data', 'chaos', `${name}-${flags.seed}`));
   if (existsSync(folder)) throw new UsageError(`${folder} is there already; name another with --out.`);
+  const subject = flags.config.length === 0 ? OWN_SUBJECT : subjectOf(flags.config);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   say(`${name}, seed ${flags.seed}`);
+  if (subject.config !== undefined) say(configText(subject.config));
   const { recording, verdicts } = await runScenario({
     scenario,
+    subject,
     minutes: flags.minutes,
     seed: flags.seed,
     folder,
@@ -145,6 +160,10 @@ main().then(
     if (error instanceof UsageError) {
       process.stderr.write(`chaos: ${error.message}\n(--help shows all flags and scenarios, with examples)\n`);
       process.exit(EXIT_CODES.usage);
+    }
+    if (error instanceof CausewayError && error.code === 'CONFIG_INVALID') {
+      process.stderr.write(`chaos: ${error.message}\n${error.hint === undefined ? '' : `  → ${error.hint}\n`}`);
+      process.exit(EXIT_CODES.config);
     }
     if (error instanceof ScenarioUnavailable) {
       process.stderr.write(`chaos: ${error.message}\n`);

@@ -9,19 +9,17 @@ import { judge } from './check/recorded/checks.ts';
 import type { Verdict } from './check/recorded/check.ts';
 import { smallDiskUnavailable } from './cluster/small-disk.ts';
 import { Stage } from './cluster/stage.ts';
+import type { Subject } from './cluster/subject.ts';
 import { Recorder } from './history/recorder.ts';
 import { Recording } from './history/recording.ts';
-import { COLLECTIONS, HISTORY_FORMAT, type Limits } from './history/records.ts';
+import { HISTORY_FORMAT, type Limits } from './history/records.ts';
 import { Play, ScenarioUnavailable, type Scenario } from './scenarios/play.ts';
 import { SeededRandom } from './sim/random.ts';
-import { NAMESPACE } from './traffic/desk.ts';
 import { finalReads } from './traffic/final-reads.ts';
 import { Traffic } from './traffic/traffic.ts';
 
-export const CHAOS_REGIONS = ['us-east', 'eu-west', 'ap-south'] as const;
 export const HISTORY_FILE = 'history.jsonl';
 
-const MAX_SKEW_MS = 2000;
 /** One way, of every wire: regions of a real deployment are not in one building. */
 const WIRE_DELAY_MS = 10;
 const LIMITS: Limits = { lagP99MsMax: 5000, convergeMsMax: 30_000 };
@@ -32,6 +30,7 @@ const DIGEST_MS_MAX = 5000;
 
 export interface RunOptions {
   readonly scenario: Scenario;
+  readonly subject: Subject;
   readonly minutes: number;
   readonly seed: number;
   /** Made; must not be there. */
@@ -46,8 +45,9 @@ export interface RunResult {
 
 /** Throws ScenarioUnavailable when this machine cannot do what the scenario needs. */
 export async function runScenario(options: RunOptions): Promise<RunResult> {
-  const { scenario, minutes, seed, folder, say } = options;
-  const smallDisks = smallDisksOf(scenario, say);
+  const { scenario, subject, minutes, seed, folder, say } = options;
+  const { regions, maxSkewMs } = subject;
+  const smallDisks = smallDisksOf(scenario, regions, say);
   mkdirSync(join(folder, '..'), { recursive: true });
   mkdirSync(folder);
   const recorder = new Recorder(join(folder, HISTORY_FILE));
@@ -57,10 +57,11 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
     scenario: scenario.name,
     seed,
     minutes,
-    regions: CHAOS_REGIONS,
+    regions,
     startedAtMs: Date.now() - Math.round(recorder.nowMs()),
-    maxSkewMs: MAX_SKEW_MS,
-    limits: { ...LIMITS, ...scenario.limits?.(CHAOS_REGIONS) },
+    maxSkewMs,
+    limits: { ...LIMITS, ...scenario.limits?.(regions) },
+    ...(subject.config === undefined ? {} : { config: subject.config }),
   });
   const cluster = join(folder, 'cluster');
   try {
@@ -84,28 +85,26 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
 }
 
 async function play(
-  { scenario, minutes, seed, say }: RunOptions,
+  { scenario, subject, minutes, seed, say }: RunOptions,
   smallDisks: readonly string[],
   recorder: Recorder,
   directory: string,
 ): Promise<void> {
+  const { regions, maxSkewMs } = subject;
   const stage = await Stage.start({
-    regions: CHAOS_REGIONS,
-    namespace: NAMESPACE,
-    collections: COLLECTIONS,
+    subject,
     directory,
-    maxSkewMs: MAX_SKEW_MS,
     delayMs: WIRE_DELAY_MS,
     smallDisks,
   });
   const traffic = new Traffic(stage, recorder, seed);
   try {
     const trafficFromMs = recorder.nowMs();
-    say(`${CHAOS_REGIONS.join(', ')} are up; traffic for ${Math.round(minutes * 60)} s`);
+    say(`${regions.join(', ')} are up; traffic for ${Math.round(minutes * 60)} s`);
     traffic.start();
     const durationMs = minutes * 60_000;
     const random = new SeededRandom(seed, 'scenario');
-    const script = new Play({ stage, random, durationMs, maxSkewMs: MAX_SKEW_MS, recorder, say });
+    const script = new Play({ stage, random, durationMs, maxSkewMs, recorder, say });
     try {
       await scenario.script(script);
       await script.reach(1);
@@ -119,7 +118,7 @@ async function play(
     const trafficToMs = recorder.nowMs();
     say('the traffic ends; waiting for the last answers and equal digests');
     await traffic.stopWriting();
-    await converge(stage, scenario.agreeing?.(CHAOS_REGIONS) ?? CHAOS_REGIONS, recorder);
+    await converge(stage, scenario.agreeing?.(regions) ?? regions, recorder);
     await traffic.finish();
     say('reading everything in every region');
     await finalReads(stage, recorder);
@@ -130,8 +129,8 @@ async function play(
   }
 }
 
-function smallDisksOf(scenario: Scenario, say: (line: string) => void): readonly string[] {
-  const regions = scenario.smallDisks?.(CHAOS_REGIONS) ?? [];
+function smallDisksOf(scenario: Scenario, all: readonly string[], say: (line: string) => void): readonly string[] {
+  const regions = scenario.smallDisks?.(all) ?? [];
   const why = regions.length === 0 ? undefined : smallDiskUnavailable();
   if (why === undefined) return regions;
   if (scenario.smallDisksOptional !== true)

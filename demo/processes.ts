@@ -25,8 +25,8 @@ export interface ClusterOptions {
   readonly peerAddress?: (from: string, to: string, direct: string) => Promise<string>;
   /** Where regions are on the page's map. */
   readonly coordinates?: Readonly<Record<string, { readonly lat: number; readonly lon: number }>>;
-  /** Further options of every node, in the shape of its config file. */
-  readonly config?: Readonly<Record<string, unknown>>;
+  /** Further options of a region's node, in the shape of its config file. */
+  readonly config?: Readonly<Record<string, unknown>> | ((region: string) => Readonly<Record<string, unknown>>);
   /** Flags for Node itself, such as --cpu-prof. */
   readonly execArgv?: readonly string[];
   /** Further flags of a region's `causeway serve`. */
@@ -117,7 +117,7 @@ export class RegionProcess {
       regions,
       namespaces: [{ name: namespace }],
       collections: Object.entries(collections).map(([name, type]) => ({ namespace, name, type })),
-      ...config,
+      ...(typeof config === 'function' ? config(this.name) : config),
     });
     writeFileSync(this.#configFile, text);
   }

@@ -27,6 +27,7 @@ const COMMANDS = {
   'bench:overhead': { script: 'dist/test/bench/overhead-main.js', build: true, says: 'what metrics and traces cost' },
   chaos: { script: 'dist/chaos/main.js', build: true, says: 'regions as processes, broken on purpose under traffic' },
   screenshot: { script: 'scripts/screenshot.mjs', build: true, says: "pictures of the demo's page, docs/images" },
+  'chaos:mutants': { script: 'dist/chaos/mutants/main.js', build: true, says: 'safety guards taken out, one by one' },
   'chaos:kill': { script: 'dist/chaos/cluster/kill-main.js', build: true, says: 'kill -9 under load' },
 };
 

@@ -2,13 +2,15 @@
 // I1  an acknowledged op is durable where it was acknowledged, and is never lost unless the disk that alone had it was.
 // I2  a retried op has one effect; what a client was told is not applied never is.
 // An atomic write is in a log as a whole, in one batch, and is answered as a whole.
-// Also: answers come by their deadline; a write with a session's token is stamped above what the session has seen.
+// I4  a write with a session's token stands on all that the session has seen of its shard, and is stamped above it: nobody sees the
+//     answer without the question.
+// Also: answers come by their deadline.
 
 import type { Intent } from '../../src/merge/types.ts';
 import type { RegionId, ShardId, Version } from '../../src/record/ids.ts';
 import type { Idempotency, MergeTypeName } from '../../src/record/op.ts';
 import type { Condition, Durability, SessionToken, WriteResult } from '../../src/region/region.ts';
-import type { History, LoggedBatch, LoggedOp } from './history.ts';
+import { hasSeen, type History, type LoggedBatch, type LoggedOp } from './history.ts';
 import { holds, Violation } from './violation.ts';
 
 export interface ClientOp {
@@ -180,6 +182,15 @@ export class ClientCheck {
           version.stamp > stamp,
           'session',
           () => `${what} has stamp ${version.stamp}; its session had seen ${origin} up to ${stamp}`,
+        );
+        const unseen = this.#history
+          .origin(shard, origin)
+          .ops.find((seen) => seen.version.stamp <= stamp && !hasSeen(logged, seen.version));
+        holds(
+          unseen === undefined,
+          'session',
+          () =>
+            `${what} was written without ${origin}:${unseen!.version.seq}; its session had seen ${origin} up to ${stamp}`,
         );
       }
     }

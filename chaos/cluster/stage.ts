@@ -5,21 +5,17 @@ import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { join, resolve } from 'node:path';
 import { Cluster, type RegionProcess } from '../../demo/processes.ts';
 import { regionReady } from '../../demo/region-client.ts';
+import { connect, type Causeway, type ConnectOptions } from '../../src/client/index.ts';
 import { SmallDisk } from './small-disk.ts';
+import type { Subject } from './subject.ts';
 import { Wires } from './wires.ts';
 
-const MEBIBYTE = 1024 * 1024;
 /** Room for a minute's log and store of the traffic here, with some to spare. */
 const SMALL_DISK_MIB = 96;
-/** A log writes on into what it has set aside already: small segments run into a full disk soon. */
-const SEGMENT_BYTES = 2 * MEBIBYTE;
 
 export interface StageOptions {
-  readonly regions: readonly string[];
-  readonly namespace: string;
-  readonly collections: Readonly<Record<string, string>>;
+  readonly subject: Subject;
   readonly directory: string;
-  readonly maxSkewMs: number;
   /** Of every wire, one way. */
   readonly delayMs: number;
   /** Regions that get a disk which can be filled. */
@@ -27,12 +23,20 @@ export interface StageOptions {
 }
 
 export class Stage {
+  readonly subject: Subject;
   readonly cluster: Cluster;
   readonly wires: Wires;
   readonly #directory: string;
   readonly #disks: ReadonlyMap<string, SmallDisk>;
 
-  private constructor(cluster: Cluster, wires: Wires, directory: string, disks: ReadonlyMap<string, SmallDisk>) {
+  private constructor(
+    subject: Subject,
+    cluster: Cluster,
+    wires: Wires,
+    directory: string,
+    disks: ReadonlyMap<string, SmallDisk>,
+  ) {
+    this.subject = subject;
     this.cluster = cluster;
     this.wires = wires;
     this.#directory = directory;
@@ -41,7 +45,8 @@ export class Stage {
 
   /** Returns when every region takes reads and writes. On failure nothing is left behind. */
   static async start(options: StageOptions): Promise<Stage> {
-    const { regions, namespace, collections, maxSkewMs, delayMs } = options;
+    const { subject, delayMs } = options;
+    const { regions, namespace, settings } = subject;
     // A relative path in a config file is one from that file.
     const directory = resolve(options.directory);
     mkdirSync(directory, { recursive: true });
@@ -52,11 +57,11 @@ export class Stage {
       cluster = await Cluster.prepare({
         regions,
         namespace,
-        collections,
+        collections: {},
         directory,
         ready: regionReady,
         peerAddress: wires.lay,
-        config: { maxSkewMs, storage: { segmentBytes: SEGMENT_BYTES } },
+        config: settings,
         serveArgs: (region) => ['--chaos', '--chaos-clock', clockFile(directory, region)],
       });
       for (const region of options.smallDisks) {
@@ -65,7 +70,7 @@ export class Stage {
         mkdirSync(join(disk.directory, 'data'));
         symlinkSync(join(disk.directory, 'data'), join(directory, region));
       }
-      const stage = new Stage(cluster, wires, directory, disks);
+      const stage = new Stage(subject, cluster, wires, directory, disks);
       for (const region of regions) stage.shiftClock(region, 0);
       for (const region of cluster.regions) region.spawn();
       await Promise.all(cluster.regions.map((region) => region.ready()));
@@ -90,9 +95,10 @@ export class Stage {
     return this.names.filter((other) => other !== name);
   }
 
-  /** The home region's address first, as a client has them. */
-  endpointsFrom(home: string): readonly string[] {
-    return [home, ...this.others(home)].map((name) => this.region(name).address);
+  /** A client of these regions, the first its home. */
+  connect(regions: readonly string[], options: Partial<ConnectOptions> = {}): Causeway {
+    const endpoints = regions.map((name) => this.region(name).address);
+    return connect({ endpoints, namespace: this.subject.namespace, ...options });
   }
 
   /** The region's processes, now and later, see the time so much later than it is. */

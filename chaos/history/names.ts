@@ -3,7 +3,7 @@
 import type { Intent, Op, View } from '../../src/client/index.ts';
 import type { Intent as MergeIntent } from '../../src/merge/types.ts';
 import type { OriginId, Version } from '../../src/record/ids.ts';
-import type { CollectionName, VersionRecord, ViewRecord, WriteIntent } from './records.ts';
+import type { VersionRecord, ViewRecord, WriteIntent } from './records.ts';
 
 export function keyName(collection: string, key: string): string {
   return `${collection}/${key}`;
@@ -48,7 +48,7 @@ export function opOfTrace(trace: Uint8Array | undefined): number {
 /** What the client is given. */
 export function clientOp(
   op: number,
-  collection: CollectionName,
+  collection: string,
   key: string,
   intent: WriteIntent,
   idempotencyKey?: string,

@@ -65,6 +65,15 @@ export interface Limits {
   readonly convergeMsMax: number;
 }
 
+/** Where the traffic of a run with somebody's configuration went. */
+export interface ConfigRecord {
+  readonly files: readonly string[];
+  readonly namespace: string;
+  readonly collections: readonly string[];
+  /** Those of them that the configuration lacks. */
+  readonly added: readonly string[];
+}
+
 export interface RunRecord {
   readonly kind: 'run';
   readonly format: number;
@@ -76,6 +85,8 @@ export interface RunRecord {
   readonly startedAtMs: number;
   readonly maxSkewMs: number;
   readonly limits: Limits;
+  /** Of a run with somebody's configuration. */
+  readonly config?: ConfigRecord;
 }
 
 /** One call of a client that writes one op. Tries of one op with one idempotency key are calls of their own. */

@@ -2,6 +2,7 @@
 
 import type { Facts, Verdict } from '../check/recorded/check.ts';
 import type { Recording } from '../history/recording.ts';
+import type { ConfigRecord } from '../history/records.ts';
 
 export interface Summary {
   readonly scenario: string;
@@ -10,6 +11,8 @@ export interface Summary {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly regions: readonly string[];
+  /** Of a run with somebody's configuration. */
+  readonly config?: ConfigRecord;
   /** All of all checks; 0: the run passed. */
   readonly findings: number;
   readonly ops: { readonly acknowledged: number; readonly mayHaveHappened: number; readonly refused: number };
@@ -29,7 +32,7 @@ export interface Summary {
 }
 
 export function summaryOf(recording: Recording, verdicts: readonly Verdict[], folder: string): Summary {
-  const { scenario, seed, minutes, startedAtMs, regions } = recording.run;
+  const { scenario, seed, minutes, startedAtMs, regions, config } = recording.run;
   const ops = { acknowledged: 0, mayHaveHappened: 0, refused: 0 };
   for (const { outcome } of recording.ops.values()) {
     if (outcome === 'ok') ops.acknowledged++;
@@ -42,19 +45,29 @@ export function summaryOf(recording: Recording, verdicts: readonly Verdict[], fo
     minutes,
     startedAt: new Date(startedAtMs).toISOString(),
     regions,
+    ...(config === undefined ? {} : { config }),
     findings: verdicts.reduce((sum, { findingsTotal }) => sum + findingsTotal, 0),
     ops,
     faults: recording.faults.map(({ says, startMs, endMs }) => ({ says, fromMs: startMs, toMs: endMs })),
     checks: verdicts,
     folder,
-    again: `npm run chaos -- ${scenario} --minutes ${minutes} --seed ${seed}`,
+    again: [
+      `causeway chaos ${scenario} --minutes ${minutes} --seed ${seed}`,
+      ...(config?.files ?? []).map((file) => `--config ${file}`),
+    ].join(' '),
   };
+}
+
+export function configText({ files, namespace, collections, added }: ConfigRecord): string {
+  const more = added.length === 0 ? '' : `; added for want of one of the type: ${added.join(', ')}`;
+  return `${files.join(', ')}: namespace ${namespace}, collections ${collections.join(', ')}${more}`;
 }
 
 export function summaryLines(summary: Summary): string[] {
   const { acknowledged, mayHaveHappened, refused } = summary.ops;
   return [
     `${summary.scenario}, seed ${summary.seed}: ${acknowledged} ops acknowledged, ${mayHaveHappened} may have happened, ${refused} refused; ${summary.faults.length} faults`,
+    ...(summary.config === undefined ? [] : [configText(summary.config)]),
     ...summary.checks.flatMap(({ check, looked, findingsTotal, findings, facts }) => [
       `${findingsTotal === 0 ? 'ok     ' : 'FOUND  '} ${check.padEnd(13)} looked at ${looked}${factsText(facts)}`,
       ...findings.slice(0, FINDINGS_SHOWN).map((finding) => `          ${finding}`),

@@ -1,7 +1,7 @@
 // Large values, into a region whose disk is full: what a log has set aside is used up in seconds and not in minutes.
 
-import { connect, type Causeway } from '../../src/client/index.ts';
-import { NAMESPACE, recordedWrite, rest, type Desk, type Worker } from './desk.ts';
+import type { Causeway } from '../../src/client/index.ts';
+import { recordedWrite, rest, type Desk, type Worker } from './desk.ts';
 
 const LOOK_MS = 50;
 const DEADLINE_MS = 1000;
@@ -18,11 +18,7 @@ export class BulkWriter implements Worker {
   constructor(desk: Desk, client: string, home: string) {
     this.#desk = desk;
     this.#caller = { client, home };
-    this.#causeway = connect({
-      endpoints: [desk.stage.region(home).address],
-      namespace: NAMESPACE,
-      deadlineMs: DEADLINE_MS,
-    });
+    this.#causeway = desk.stage.connect([home], { deadlineMs: DEADLINE_MS });
   }
 
   async run(stop: AbortSignal): Promise<void> {

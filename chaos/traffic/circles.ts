@@ -36,11 +36,8 @@ export class Circle implements Worker {
     roamer.begin();
     for (let call = 1; call <= CALLS && !stop.aborted; call++) {
       const key = `${tag}${random.pick(KEYS)}`;
-      if (random.chance(MOVE_SHARE)) {
-        roamer.move(random.pick(stage.others(roamer.region)));
-        // Until it has read there, what it writes is above what it has seen, and may arrive before it.
-        await roamer.read('registers', key);
-      } else if (random.chance(WRITE_SHARE)) {
+      if (random.chance(MOVE_SHARE)) roamer.move(random.pick(stage.others(roamer.region)));
+      if (random.chance(WRITE_SHARE)) {
         await roamer.write('registers', key, { kind: 'put', value: `${tag}${who}.${call}` });
       } else {
         await roamer.read('registers', key);

@@ -3,7 +3,6 @@
 import {
   adminClient,
   CausewayError,
-  connect,
   isCausewayError,
   type Causeway,
   type FeedBatch,
@@ -12,7 +11,7 @@ import {
 import { decodeCursor } from '../../src/client/cursor.ts';
 import { opOfTrace } from '../history/names.ts';
 import type { FeedEntry } from '../history/records.ts';
-import { NAMESPACE, rest, type Desk, type Worker } from './desk.ts';
+import { rest, type Desk, type Worker } from './desk.ts';
 
 const STAY_MS = 3000;
 const LOOK_MS = 100;
@@ -30,7 +29,7 @@ export class Resident implements Worker {
   constructor(desk: Desk, region: string) {
     this.#desk = desk;
     this.#region = region;
-    this.#causeway = connect({ endpoints: [desk.stage.region(region).address], namespace: NAMESPACE });
+    this.#causeway = desk.stage.connect([region]);
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -68,12 +67,7 @@ export class RovingConsumer implements Worker {
     this.#desk = desk;
     this.#consumer = consumer;
     this.#region = home;
-    this.#causeways = new Map(
-      desk.stage.names.map((name) => [
-        name,
-        connect({ endpoints: [desk.stage.region(name).address], namespace: NAMESPACE }),
-      ]),
-    );
+    this.#causeways = new Map(desk.stage.names.map((name) => [name, desk.stage.connect([name])]));
   }
 
   async run(stop: AbortSignal): Promise<void> {

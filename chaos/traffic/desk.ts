@@ -8,8 +8,6 @@ import type { Recorder } from '../history/recorder.ts';
 import type { CollectionName, Outcome, ViewRecord, WriteIntent, WriteRecord } from '../history/records.ts';
 import type { SeededRandom } from '../sim/random.ts';
 
-export const NAMESPACE = 'chaos';
-
 /** One who does things until it is told to stop. */
 export interface Worker {
   /** Resolves when what was under way when it was told to stop has ended. */
@@ -86,14 +84,15 @@ export function writeRecord(
 
 /** One write by a unary call, into the history whatever becomes of it. */
 export async function recordedWrite(desk: Desk, causeway: Causeway, caller: Caller, write: Write): Promise<Written> {
-  const { recorder } = desk;
+  const { recorder, stage } = desk;
   const { collection, key, intent, otherRegions, deadlineMs, again } = write;
+  const name = stage.subject.collections[collection];
   const op = again?.op ?? recorder.nextOp();
   const startMs = recorder.nowMs();
   let ack: WriteAck | undefined;
   let error: CausewayError | undefined;
   try {
-    const [result] = await causeway.write([clientOp(op, collection, key, intent, again?.idempotencyKey)], {
+    const [result] = await causeway.write([clientOp(op, name, key, intent, again?.idempotencyKey)], {
       deadlineMs,
       issuedAtMs: again?.issuedAtMs,
       durability: otherRegions === undefined ? undefined : { regions: otherRegions },
@@ -121,13 +120,13 @@ export async function recordedRead(
   key: string,
   deadlineMs: number,
 ): Promise<Seen> {
-  const { recorder } = desk;
+  const { recorder, stage } = desk;
   const { client, region, session } = caller;
   const startMs = recorder.nowMs();
   let view: ViewRecord | undefined;
   let error: CausewayError | undefined;
   try {
-    const { views } = await causeway.read(collection, [key], {
+    const { views } = await causeway.read(stage.subject.collections[collection], [key], {
       deadlineMs,
       consistency: session === undefined ? 'local' : 'causal',
     });

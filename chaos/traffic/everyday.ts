@@ -1,9 +1,9 @@
 // Clients as most programs have them: single calls with a short deadline, the home region first and the others for when it is away. By
 // them the availability of a region is judged.
 
-import { connect, type Causeway } from '../../src/client/index.ts';
+import type { Causeway } from '../../src/client/index.ts';
 import { Choices } from './choices.ts';
-import { NAMESPACE, recordedRead, recordedWrite, rest, type Caller, type Desk, type Worker } from './desk.ts';
+import { recordedRead, recordedWrite, rest, type Caller, type Desk, type Worker } from './desk.ts';
 
 const EVERY_MS = 50;
 const DEADLINE_MS = 1500;
@@ -21,12 +21,8 @@ export class EverydayClient implements Worker {
     this.#desk = desk;
     this.#caller = { client, home, failsOver: true };
     this.#choices = new Choices(client, desk.random);
-    this.#causeway = connect({
-      endpoints: desk.stage.endpointsFrom(home),
-      namespace: NAMESPACE,
-      deadlineMs: DEADLINE_MS,
-      connectTimeoutMs: 500,
-    });
+    const regions = [home, ...desk.stage.others(home)];
+    this.#causeway = desk.stage.connect(regions, { deadlineMs: DEADLINE_MS, connectTimeoutMs: 500 });
   }
 
   async run(stop: AbortSignal): Promise<void> {

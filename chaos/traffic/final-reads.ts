@@ -1,13 +1,13 @@
 // What every region has at the end: each key by a scan, its log through the feed, its digests and its conflict journal.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { adminClient, connect, type AdminClient, type Causeway } from '../../src/client/index.ts';
+import { adminClient, type AdminClient, type Causeway } from '../../src/client/index.ts';
 import { decodeCursor } from '../../src/client/cursor.ts';
 import type { Stage } from '../cluster/stage.ts';
+import type { Subject } from '../cluster/subject.ts';
 import { opOfTrace, versionRecord, viewRecord } from '../history/names.ts';
 import type { Recorder } from '../history/recorder.ts';
 import { COLLECTIONS, type CollectionName, type LogEntry, type ViewRecord } from '../history/records.ts';
-import { NAMESPACE } from './desk.ts';
 
 const DEADLINE_MS = 30_000;
 const PAGE = 500;
@@ -20,7 +20,7 @@ const LOG_MS_MAX = 120_000;
 export async function finalReads(stage: Stage, recorder: Recorder): Promise<void> {
   for (const region of stage.names) {
     const { address } = stage.region(region);
-    const causeway = connect({ endpoints: [address], namespace: NAMESPACE, deadlineMs: DEADLINE_MS });
+    const causeway = stage.connect([region], { deadlineMs: DEADLINE_MS });
     const admin = adminClient(address, { deadlineMs: DEADLINE_MS });
     try {
       const digests = await admin.digests();
@@ -30,10 +30,10 @@ export async function finalReads(stage: Stage, recorder: Recorder): Promise<void
         shards: digests.map(({ shard, digest, vector }) => ({ shard, digest, vector })),
       });
       for (const collection of Object.keys(COLLECTIONS) as CollectionName[]) {
-        await readCollection(causeway, recorder, region, collection);
+        await readCollection(causeway, recorder, region, collection, stage.subject);
       }
       await readLog(causeway, recorder, region, new Map(digests.map(({ shard, vector }) => [shard, vector])));
-      await readConflicts(admin, recorder, region);
+      await readConflicts(admin, recorder, region, stage.subject);
     } catch (error) {
       recorder.trouble(`${region} could not be read at the end: ${(error as Error).message}`);
     } finally {
@@ -48,10 +48,11 @@ async function readCollection(
   recorder: Recorder,
   region: string,
   collection: CollectionName,
+  { collections }: Subject,
 ): Promise<void> {
   let pageToken: string | undefined;
   do {
-    const { entries, nextPageToken } = await causeway.scan(collection, { pageSize: PAGE, pageToken });
+    const { entries, nextPageToken } = await causeway.scan(collections[collection], { pageSize: PAGE, pageToken });
     const views = entries.map(({ key, view }): readonly [string, ViewRecord] => [key, viewRecord(view)]);
     recorder.add({ kind: 'final', region, collection, views });
     pageToken = nextPageToken;
@@ -105,17 +106,23 @@ async function readLog(
   for (const [shard, entries] of waiting) flush(shard, entries);
 }
 
-async function readConflicts(admin: AdminClient, recorder: Recorder, region: string): Promise<void> {
+async function readConflicts(
+  admin: AdminClient,
+  recorder: Recorder,
+  region: string,
+  { namespace, collections }: Subject,
+): Promise<void> {
+  const own = new Map(Object.entries(collections).map(([name, theirs]) => [theirs, name]));
   let pageToken: string | undefined;
   do {
-    const page = await admin.listConflicts({ namespace: NAMESPACE, oldestFirst: true, pageSize: PAGE, pageToken });
+    const page = await admin.listConflicts({ namespace, oldestFirst: true, pageSize: PAGE, pageToken });
     recorder.add({
       kind: 'conflicts',
       region,
       dropped: page.dropped,
       entries: page.conflicts.map(({ shard, collection, key, field, loser, winner }) => ({
         shard,
-        collection: collection.name,
+        collection: own.get(collection.name) ?? collection.name,
         key,
         ...(field === undefined ? {} : { field }),
         loser: versionRecord(loser),

@@ -1,9 +1,9 @@
 // Clients that know their ops by keys of their own, and send them again: after an answer, as a careless queue does, and after none. Each
 // op is an increment, so that a second effect shows.
 
-import { connect, type Causeway } from '../../src/client/index.ts';
+import type { Causeway } from '../../src/client/index.ts';
 import { Choices } from './choices.ts';
-import { NAMESPACE, recordedWrite, rest, type Desk, type Worker } from './desk.ts';
+import { recordedWrite, rest, type Desk, type Worker } from './desk.ts';
 
 const EVERY_MS = 150;
 const DEADLINE_MS = 800;
@@ -22,11 +22,7 @@ export class Retrier implements Worker {
     this.#desk = desk;
     this.#caller = { client, home };
     this.#choices = new Choices(client, desk.random);
-    this.#causeway = connect({
-      endpoints: [desk.stage.region(home).address],
-      namespace: NAMESPACE,
-      deadlineMs: DEADLINE_MS,
-    });
+    this.#causeway = desk.stage.connect([home], { deadlineMs: DEADLINE_MS });
   }
 
   async run(stop: AbortSignal): Promise<void> {

@@ -1,17 +1,8 @@
 // Sessions that roam: one token, which is handed on from region to region. Reads are causal.
 // Every client of a session has a connection to one region alone, so that it is known which region answered.
 
-import { connect, type Causeway } from '../../src/client/index.ts';
-import {
-  NAMESPACE,
-  recordedRead,
-  recordedWrite,
-  rest,
-  type Desk,
-  type Seen,
-  type Worker,
-  type Written,
-} from './desk.ts';
+import type { Causeway } from '../../src/client/index.ts';
+import { recordedRead, recordedWrite, rest, type Desk, type Seen, type Worker, type Written } from './desk.ts';
 import type { CollectionName, WriteIntent } from '../history/records.ts';
 
 const DEADLINE_MS = 1500;
@@ -45,8 +36,7 @@ export class Roamer {
     this.#name = `${this.#client}#${++this.#sessions}`;
     this.#lastGoodMs = performance.now();
     for (const name of this.#desk.stage.names) {
-      const endpoints = [this.#desk.stage.region(name).address];
-      this.#causeways.set(name, connect({ endpoints, namespace: NAMESPACE, deadlineMs: DEADLINE_MS }));
+      this.#causeways.set(name, this.#desk.stage.connect([name], { deadlineMs: DEADLINE_MS }));
     }
   }
 

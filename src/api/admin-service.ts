@@ -268,7 +268,7 @@ function statusMessage(status: RegionStatus): object {
       bytes: log.bytes,
     },
     store: status.store,
-    peers: status.peers,
+    peers: status.peers.map((peer) => ({ ...peer, unacknowledgedUnknown: peer.unacknowledgedOps === undefined })),
     shards: status.shards.map((shard) => ({
       shard: shard.shard,
       origins: shard.origins.map((origin) => ({

@@ -159,6 +159,7 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
       durability: request.durability,
       deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
       session: request.session,
+      seenStamp: request.seenStamp,
       atomic,
       valueBytesMax: request.wantValues ? env.limits.writeValueBytesMax : undefined,
     },

@@ -31,6 +31,7 @@ export interface DecodedWrite {
   readonly durability: Durability;
   readonly deadlineMs: number;
   readonly session: SessionToken | undefined;
+  readonly seenStamp: number | undefined;
   readonly wantVersions: boolean;
   readonly wantValues: boolean;
 }
@@ -146,6 +147,7 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
   let durableRegions = 0;
   let deadlineMs = 0;
   let session: SessionToken | undefined;
+  let seenStamp: number | undefined;
   let producer = 0;
   let issuedAtMs = 0;
   let wantVersions = false;
@@ -187,6 +189,9 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
         session = sessionFromMessage(type.decode(reader, length) as unknown as SessionToken__Output, context.clusterId);
         break;
       }
+      case 96:
+        seenStamp = uint53(reader, 'seen_stamp');
+        break;
       case 64:
         producer = uint53(reader, 'producer_id');
         break;
@@ -261,6 +266,7 @@ function readWrite(reader: protobuf.Reader, end: number, context: DecodeContext)
     durability: durabilityOf(durability, durableRegions),
     deadlineMs,
     session,
+    seenStamp,
     wantVersions,
     wantValues,
   };

@@ -42,6 +42,8 @@ export class WriteStream implements Drainable {
   #flushingBytes = 0;
   #pendingBytes = 0;
   #paused = false;
+  /** The message that waits for its session: what came behind it stays there. */
+  #waitsFor: number | undefined;
   #flushing = false;
   #flushDue = false;
   /** Nothing more is read; with `#error`, or OK, the stream ends when all is answered. */
@@ -109,10 +111,18 @@ export class WriteStream implements Drainable {
     } else if (!(write instanceof CausewayError)) {
       this.#write(write, requestId, epoch, bytes, beganMs);
     }
-    if (!this.#paused && this.#pendingBytes > this.#env.limits.streamPendingBytesMax) {
-      this.#paused = true;
-      this.#call.pause();
-    }
+    this.#pauseOrResume();
+  }
+
+  #pauseOrResume(): void {
+    if (this.#closed || this.#finishing) return;
+    const { streamPendingBytesMax } = this.#env.limits;
+    const full = this.#pendingBytes > (this.#paused ? streamPendingBytesMax / 2 : streamPendingBytesMax);
+    const pause = full || this.#waitsFor !== undefined;
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    if (pause) this.#call.pause();
+    else this.#call.resume();
   }
 
   #write(write: DecodedWrite, requestId: number, epoch: number, bytes: number, beganMs: number): void {
@@ -128,6 +138,11 @@ export class WriteStream implements Drainable {
         durability: write.durability,
         deadlineMs: effectiveDeadlineMs(write.deadlineMs, Infinity),
         session: write.session,
+        seenStamp: write.seenStamp,
+        waits: () => {
+          this.#waitsFor = requestId;
+          this.#pauseOrResume();
+        },
         valueBytesMax: write.wantValues ? this.#env.limits.writeValueBytesMax : undefined,
       },
       (results) => {
@@ -148,6 +163,10 @@ export class WriteStream implements Drainable {
     for (const result of results) {
       // What may be retried must stay ahead of what came after it.
       if (!result.ok && result.error.retriable) this.#refuseFrom(epoch, result.error);
+    }
+    if (this.#waitsFor === requestId) {
+      this.#waitsFor = undefined;
+      this.#pauseOrResume();
     }
     const out = this.#out;
     const begun = out.begin(RESULTS, WIDTH);
@@ -220,10 +239,7 @@ export class WriteStream implements Drainable {
   #release(bytes: number): void {
     this.#pendingBytes -= bytes;
     this.#env.load.release(bytes);
-    if (this.#paused && !this.#closed && this.#pendingBytes <= this.#env.limits.streamPendingBytesMax / 2) {
-      this.#paused = false;
-      this.#call.resume();
-    }
+    this.#pauseOrResume();
   }
 
   #finish(error: CausewayError | undefined): void {

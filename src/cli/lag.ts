@@ -86,7 +86,7 @@ function documentOf(answers: readonly Answer<NodeStatus>[]): object {
             lagMs: lagMs ?? null,
             opLagMsP50,
             opLagMsP99,
-            unacknowledgedOps,
+            unacknowledgedOps: unacknowledgedOps ?? null,
           })),
         },
   );
@@ -151,7 +151,7 @@ function linesOf(
         isAbove(peer, maxMs) ? bad(text) : text,
         peer.opLagMsP50 === undefined ? '-' : span(peer.opLagMsP50),
         peer.opLagMsP99 === undefined ? '-' : span(peer.opLagMsP99),
-        count(peer.unacknowledgedOps),
+        peer.unacknowledgedOps === undefined ? '-' : count(peer.unacknowledgedOps),
         peer.link.kind === 'up' ? peer.link.kind : bad(peer.link.kind),
       ]);
     }

@@ -35,6 +35,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   doctor: async () => (await import('./doctor.ts')).addDoctor,
   config: async () => (await import('./config.ts')).addConfig,
   bench: async () => (await import('./bench.ts')).addBench,
+  chaos: async () => (await import('./chaos.ts')).addChaos,
   completion: async () => (await import('./completion.ts')).addCompletion,
   version: async () => (await import('./version.ts')).addVersion,
 };

@@ -20,8 +20,8 @@ export interface NodeRates {
   /** Of the peer that it is furthest behind of; undefined: of one nothing is known. 0 without peers. */
   readonly lagMs: number | undefined;
   readonly lagOf: string | undefined;
-  /** To the peer that lacks most. */
-  readonly toSendOps: number;
+  /** To the peer that lacks most; undefined: of some peer it is not known. */
+  readonly toSendOps: number | undefined;
   readonly linksUp: number;
   readonly links: number;
   readonly alarms: readonly string[];
@@ -53,7 +53,7 @@ export function ratesOf(before: NodeStatus, after: NodeStatus): NodeRates | unde
     logBytes: after.log.bytes,
     lagMs: behind === undefined ? 0 : behind.lagMs,
     lagOf: behind?.region,
-    toSendOps: Math.max(0, ...after.peers.map(({ unacknowledgedOps }) => unacknowledgedOps)),
+    toSendOps: toSend(after),
     linksUp: after.peers.filter(({ link }) => link.kind === 'up').length,
     links: after.peers.length,
     alarms: after.alarms.map(({ code }) => code),
@@ -87,4 +87,13 @@ export function hottest(rates: readonly NodeRates[], k: number): HotAnywhere[] {
     .map((key) => ({ ...key, share: totals[key.how] === 0 ? 0 : key.perS / totals[key.how] }))
     .toSorted((a, b) => b.perS - a.perS)
     .slice(0, k);
+}
+
+function toSend({ peers }: NodeStatus): number | undefined {
+  let most = 0;
+  for (const { unacknowledgedOps } of peers) {
+    if (unacknowledgedOps === undefined) return undefined;
+    most = Math.max(most, unacknowledgedOps);
+  }
+  return most;
 }

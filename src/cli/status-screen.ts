@@ -120,7 +120,7 @@ function peers(status: NodeStatus, paint: Paint): string[] {
     `  ${lag(peer, paint)}`,
     `  ${optional(peer.opLagMsP50, span)}`,
     `  ${optional(peer.opLagMsP99, span)}`,
-    `  ${count(peer.unacknowledgedOps)}`,
+    `  ${optional(peer.unacknowledgedOps, count)}`,
     `  ${optional(peer.clock?.offsetMs, signedMs)}`,
     `  ${optional(peer.clock?.rttMs, span)}`,
   ]);

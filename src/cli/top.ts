@@ -175,7 +175,7 @@ function linesOf(rows: readonly Row[], { bold, dim, warn, bad, good }: Context['
       rates.refusedPerS > 0 ? warn(count(Math.round(rates.refusedPerS))) : '0',
       count(Math.round(rates.conflictsPerS)),
       links === 0 ? '-' : lag,
-      count(rates.toSendOps),
+      rates.toSendOps === undefined ? '-' : count(rates.toSendOps),
       bytes(Math.round(rates.receivedBytesPerS)),
       count(rates.keys),
       bytes(rates.logBytes),

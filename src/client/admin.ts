@@ -74,7 +74,8 @@ export interface NodePeer {
   readonly opLagMsP50: number | undefined;
   readonly opLagMsP99: number | undefined;
   readonly clock: { readonly offsetMs: number; readonly rttMs: number } | undefined;
-  readonly unacknowledgedOps: number;
+  /** undefined: of earlier starts there are some, and the peer has said nothing of them since this process began. */
+  readonly unacknowledgedOps: number | undefined;
 }
 
 export interface NodeShard {
@@ -373,7 +374,7 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
       opLagMsP50: peer.opLagMsP50,
       opLagMsP99: peer.opLagMsP99,
       clock: peer.clock ?? undefined,
-      unacknowledgedOps: peer.unacknowledgedOps,
+      unacknowledgedOps: peer.unacknowledgedUnknown ? undefined : peer.unacknowledgedOps,
     })),
     shards: message.shards.map((shard) => ({
       shard: shard.shard,

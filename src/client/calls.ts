@@ -271,6 +271,7 @@ export class Calls {
   ): Promise<Answer> {
     const limits = this.#limits(options);
     const consistency = options.consistency ?? this.#defaults.consistency;
+    if (consistency === 'causal') this.#session.ask();
     let last: Endpoint | undefined;
     let here = 0;
     for (let attempt = 1; ; attempt++) {
@@ -338,7 +339,7 @@ export class Calls {
       collections,
       durability,
       deadlineMs: this.#leftMs(limits),
-      session: this.#session.isEmpty ? undefined : this.#session.encode(),
+      after: this.#session.forWrites(),
       producer: this.#producer,
       issuedAtMs,
       wantVersions: true,

@@ -41,9 +41,9 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number;
   /** Of writes that name none. Default 'local'. */
   readonly durability?: Durability;
-  /** Of reads that name none. Default 'local'. */
+  /** Of reads that name none. Default 'local'. With 'causal' what is written comes after what was read and written, too. */
   readonly consistency?: Consistency;
-  /** A session that another client exported. */
+  /** A session that another client exported: what is written comes after what that has seen, in every region. */
   readonly session?: string;
   /**
    * May a write whose outcome is not known be tried in another region? Default false: it is tried in its own region until the
@@ -87,6 +87,7 @@ export class Causeway {
       tracer: options.tracer,
     };
     if (options.session !== undefined) this.#session.join(options.session);
+    if (this.#defaults.consistency === 'causal') this.#session.ask();
     const tls = openTls(options.tls, this.#system);
     try {
       this.#endpoints = new Endpoints(options.endpoints, this.#system, options.connectTimeoutMs ?? 1000, tls);

@@ -1,9 +1,12 @@
 // What this client has read and written, so that a later read can ask for at least that, in any region.
+// Writes carry it once somebody has asked for a session (a causal read, a session that was handed over): they then wait for it, or are
+// refused. Without that they say the highest stamp that was seen, which costs them nothing.
 // Per shard and origin the highest stamp. Bound: ENTRIES_MAX; beyond, the entries with the lowest stamps go, because every
 // region passed those first.
 
 import { CausewayError } from '../errors/errors.ts';
 import { messageType } from '../proto/load.ts';
+import { AFTER_NOTHING, type WriteAfter } from './write-request.ts';
 import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 
 const FORMAT = 1;
@@ -15,6 +18,8 @@ export class Session {
   /** By `placement/index`, then by `region~incarnation in decimal`. */
   readonly #shards = new Map<string, Map<string, number>>();
   #entries = 0;
+  #highest = 0;
+  #asked = false;
   /** Encoded, until something changes. */
   #encoded: Uint8Array | undefined;
 
@@ -39,6 +44,7 @@ export class Session {
         if (before !== undefined && before >= stamp) continue;
         if (before === undefined) this.#entries += 1;
         stamps.set(origin, stamp);
+        if (stamp > this.#highest) this.#highest = stamp;
         this.#encoded = undefined;
       }
     }
@@ -54,6 +60,18 @@ export class Session {
     // A quarter at once, so that sorting is rare.
     for (const { stamps, origin } of all.slice(0, ENTRIES_MAX / 4)) stamps.delete(origin);
     this.#entries -= ENTRIES_MAX / 4;
+  }
+
+  /** From now on what is written comes after what was seen, in every region. */
+  ask(): void {
+    this.#asked = true;
+  }
+
+  /** `seenBefore`: the stream's node has been told a stamp, and has stamped everything since above it. What a session has seen may have grown elsewhere
+   *  since, so it goes with every message. */
+  forWrites(seenBefore = false): WriteAfter {
+    if (!this.#asked) return seenBefore ? AFTER_NOTHING : { session: undefined, seenStamp: this.#highest };
+    return { session: this.isEmpty ? undefined : this.encode(), seenStamp: 0 };
   }
 
   /** As a SessionToken message. */
@@ -93,5 +111,6 @@ export class Session {
       );
     }
     this.merge(message);
+    this.ask();
   }
 }

@@ -18,17 +18,27 @@ const PRODUCER = wireTag(8, WIRE_VARINT);
 const ISSUED_AT = wireTag(9, WIRE_VARINT);
 const WANT_VERSIONS = wireTag(10, WIRE_VARINT);
 const WANT_VALUES = wireTag(11, WIRE_VARINT);
+const SEEN_STAMP = wireTag(12, WIRE_VARINT);
 
 /** A node takes no longer one. */
 const DEADLINE_MS_MAX = 60_000;
+
+export interface WriteAfter {
+  /** Encoded. */
+  readonly session: Uint8Array | undefined;
+  /** 0: none. */
+  readonly seenStamp: number;
+}
+
+export const AFTER_NOTHING: WriteAfter = { session: undefined, seenStamp: 0 };
 
 export interface WriteHeader {
   readonly namespace: string;
   readonly collections: readonly string[];
   readonly durability: Durability;
   readonly deadlineMs: number;
-  /** Encoded; empty: none. */
-  readonly session: Uint8Array | undefined;
+  /** What the ops come after. */
+  readonly after: WriteAfter;
   readonly producer: number;
   readonly issuedAtMs: number;
   readonly wantVersions: boolean;
@@ -46,7 +56,8 @@ export function encodeWriteHeader(into: WireWriter, header: WriteHeader): void {
     into.uint(DURABLE_REGIONS, durability.regions);
   }
   into.uint(DEADLINE, Math.min(DEADLINE_MS_MAX, Math.max(1, Math.round(header.deadlineMs))));
-  if (header.session !== undefined) into.bytes(SESSION, header.session);
+  if (header.after.session !== undefined) into.bytes(SESSION, header.after.session);
+  into.uint(SEEN_STAMP, header.after.seenStamp);
   into.uint(PRODUCER, header.producer);
   into.uint(ISSUED_AT, header.issuedAtMs);
   into.bool(WANT_VERSIONS, header.wantVersions);

@@ -294,7 +294,7 @@ const limits = z
       cost: 'Room in the store; at a start so much is read.',
     }),
     conflictsKeepMs: whole(1000, 366 * DAY_MS, DEFAULT_LIMITS.conflictsKeepMs, {
-      is: 'How long a conflict stays in the journal, in milliseconds.',
+      is: 'How long a conflict stays in the journal, in milliseconds, by a clock that most peers confirm.',
       cost: 'A longer time keeps more of them, up to the two bounds above.',
     }),
     linkWindowBytes: whole(2 * MIB, 256 * MIB, DEFAULT_LIMITS.linkWindowBytes, {

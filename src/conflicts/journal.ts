@@ -1,6 +1,7 @@
 // The conflict journal of a node: the journals of its shards in one order, bounded, in pages and as a stream (DESIGN 6).
 // Owns: the bounds. Beyond `keepMs`, `entriesMax` or `bytesMax` the oldest entry goes, whichever shard it is of; what goes for want of
-// room is counted, and whoever reads past it is told (`dropped`, `lost`).
+// room is counted, and whoever reads past it is told (`dropped`, `lost`). Age is by a time that peers have confirmed (clock/agreed-time.ts): a
+// clock that is set a year ahead drops nothing.
 //
 // The order over shards is by time, then by shard, then by place. Pages and streams hold a place and no entries, so that a reader who
 // is slow or gone costs nothing (I8, I12).
@@ -53,9 +54,9 @@ export class ConflictJournal {
     this.#shards = shards;
   }
 
-  /** A shard has a new entry, or all that its log has to say. */
-  grown(nowMs: number): void {
-    this.expire(nowMs);
+  /** A shard has a new entry, or all that its log has to say. `agreedMs`: see expire(). */
+  grown(agreedMs: number | undefined): void {
+    this.expire(agreedMs);
     let [count, bytes] = [0, 0];
     for (const journal of this.#shards()) {
       count += journal.count;
@@ -76,10 +77,11 @@ export class ConflictJournal {
     for (const tail of this.#tails) if (tail.waitsForLog) tail.more();
   }
 
-  /** Drops what is too old. */
-  expire(nowMs: number): void {
+  /** Drops what is too old. undefined: what time it is is not known, so nothing is. */
+  expire(agreedMs: number | undefined): void {
+    if (agreedMs === undefined) return;
     for (const journal of this.#shards()) {
-      while ((journal.oldest?.atMs ?? Infinity) < nowMs - this.#bounds.keepMs) journal.drop(false);
+      while ((journal.oldest?.atMs ?? Infinity) < agreedMs - this.#bounds.keepMs) journal.drop(false);
     }
   }
 

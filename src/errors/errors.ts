@@ -30,6 +30,7 @@ export type ErrorCode =
   // Sessions and levels of consistency.
   | 'SESSION_BEHIND'
   | 'SESSION_LOST'
+  | 'SESSION_AHEAD'
   | 'CONSISTENCY_NOT_REACHED'
   // Peers, configuration, data.
   | 'HANDSHAKE_REFUSED'
@@ -244,6 +245,14 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeFacts>> = {
     outcome: 'not-applied',
     exitCode: EXIT_CODES.precondition,
     meaning: 'The session has seen writes that no region has any more; start a new session.',
+  },
+  SESSION_AHEAD: {
+    // Another region's clock says the same, and only time or a new session helps: trying elsewhere is no use.
+    grpcStatus: GRPC_STATUS.FAILED_PRECONDITION,
+    retriable: false,
+    outcome: 'not-applied',
+    exitCode: EXIT_CODES.precondition,
+    meaning: 'The session has seen a write that is stamped too far in the future; start a new session.',
   },
   CONSISTENCY_NOT_REACHED: {
     grpcStatus: GRPC_STATUS.UNAVAILABLE,

@@ -27,7 +27,7 @@ import { stableFront } from './read-levels.ts';
 import type { Alarm, ChangeOptions, CollectionChanged, CollectionInfo, WriteResult } from './region.ts';
 import { scanPage } from './scan.ts';
 import type { ShardRunner } from './shard-runner.ts';
-import type { WaitingRead } from './waiting-reads.ts';
+import type { WaitingCall } from './waiting-calls.ts';
 
 const DEFINITIONS_MAX = 10_000;
 const PAGE_ROWS = 1000;
@@ -42,7 +42,7 @@ export interface CollectionHost {
   /** Who holds them, whether it takes writes or not. */
   holderOf(namespace: string, name: string): ShardRunner | undefined;
   write(runner: ShardRunner, op: EngineOp, deadlineMs: number, done: (result: WriteResult) => void): void;
-  wait(read: WaitingRead): CausewayError | undefined;
+  wait(read: WaitingCall): CausewayError | undefined;
   /** In a turn of its own. */
   soon(fn: () => void): void;
   nowMs(): number;

@@ -37,7 +37,7 @@ export interface PeerFigures {
   readonly appliedOps: number;
   readonly opLagSeconds: Histogram;
   readonly refusedBatches: number;
-  /** undefined: not known, see unacknowledged(). */
+  /** undefined: not known, see unacknowledged() in status.ts. */
   readonly backlogOps: number | undefined;
   readonly backlogBytes: number | undefined;
   readonly linkDrops: number;
@@ -105,7 +105,7 @@ function peerFigures(region: RegionId, { status, runners, links, tallies, canari
   const windowBytes = served.reduce((bytes, each) => bytes + each.windowBytes, 0);
   const creditBytes = served.reduce((bytes, each) => bytes + each.creditBytes, 0);
   const dialled = links.dialled.filter(({ peer }) => peer === region);
-  const backlogOps = unacknowledged(region, runners);
+  const backlogOps = status.peers.find((peer) => peer.region === region)?.unacknowledgedOps;
   return {
     region,
     appliedOps: tally.appliedOps,
@@ -126,23 +126,6 @@ function peerFigures(region: RegionId, { status, runners, links, tallies, canari
     canarySeconds: canary?.roundTrip ?? new Histogram(LAG_SECONDS),
     canariesLost: canary?.lost ?? 0,
   };
-}
-
-/** Durable ops of this region that a peer has not acknowledged. Those of earlier starts count until all members are known to have them; how many
- *  of these a peer lacks is not known before it has said something to this process. */
-export function unacknowledged(peer: RegionId, runners: readonly ShardRunner[]): number | undefined {
-  let ops = 0;
-  for (const runner of runners) {
-    if (!runner.members.includes(peer)) continue;
-    const { ownOrigin, settings } = runner.engine;
-    const has = runner.durableAt(peer);
-    for (const origin of runner.engine.origins.all()) {
-      if (origin.region !== settings.region || origin.foldedDurable) continue;
-      if (has === undefined && origin.id !== ownOrigin && origin.seq > 0) return undefined;
-      ops += Math.max(0, origin.seq - (has?.get(origin.id) ?? 0));
-    }
-  }
-  return ops;
 }
 
 /** Of an op, about: of this process' own; before it has any, of everything in the log. */

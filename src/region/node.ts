@@ -3,6 +3,7 @@
 //
 // Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
 
+import { AgreedTime } from '../clock/agreed-time.ts';
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
 import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
@@ -37,6 +38,7 @@ import { Links } from '../replication/links.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { EngineOp, Landed } from '../shard/engine.ts';
+import { GUARDS } from '../shard/guards.ts';
 import type { TimerHandle } from '../system/system.ts';
 import { CANARIES } from '../tracing/canaries.ts';
 import type { AppendFailure } from './append-queue.ts';
@@ -90,8 +92,8 @@ import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
 import { Tallies } from './tallies.ts';
 import { refusalOfWriteTo } from './system-namespace.ts';
-import { WaitingReads } from './waiting-reads.ts';
-import { highestOf, WriteCall } from './write-call.ts';
+import { WaitingCalls } from './waiting-calls.ts';
+import { WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
 const COLLECT_EVERY_MS = 1000;
@@ -162,10 +164,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #links: Links;
   readonly #feed: Feed;
   readonly #writer: StoreWriter;
-  readonly #reads = new WaitingReads();
+  readonly #reads = new WaitingCalls('reads');
+  /** Of sessions that have seen what is not here yet. */
+  readonly #sessionWrites = new WaitingCalls('writes');
   /** Reads and scans of the level stable that wait. */
   readonly #cuts = new Set<Cut>();
   readonly #linkStates = new Map<RegionId, LinkState>();
+  readonly #agreed: AgreedTime;
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #tallies: Tallies;
   /** What each member has last said of each shard, since this node started. */
@@ -209,6 +214,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.instance = ports.system.random.uint48().toString(16);
     this.log = ports.log;
     this.#startedAtMs = ports.system.clock.nowMs();
+    this.#agreed = new AgreedTime(settings.maxSkewMs);
     this.#tallies = new Tallies(() => ports.system.clock.monotonicMs());
     for (const placement of settings.placements) {
       this.#placements.set(placement.id, placement);
@@ -327,6 +333,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   async drain(): Promise<void> {
     if (this.#phase === 'stopped') return;
     this.#phase = 'draining';
+    this.#sessionWrites.check(this.#monotonicMs());
     this.#checkReady();
     this.#feed.fail(
       new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
@@ -378,6 +385,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#phase = 'stopped';
     for (const timer of this.#timers) timer.cancel();
     this.#links.stop();
+    this.#sessionWrites.check(this.#monotonicMs());
     const over = new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`);
     this.#feed.fail(over);
     this.#journal.fail(over);
@@ -420,7 +428,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#tryOpen(shard);
       // Subscriptions may have stood still for it, and causal reads.
       this.#feed.landed();
-      this.#journal.grown(this.#nowMs());
+      this.#journal.grown(this.#agreedMs());
     });
   }
 
@@ -477,8 +485,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         this.#counters.conflicts += verdicts.length;
         for (const { collection } of verdicts) conflicts.set(collection.type, conflicts.get(collection.type)! + 1);
       }
-      this.#journal.grown(this.#nowMs());
+      this.#journal.grown(this.#agreedMs());
     },
+    agreedMs: () => this.#agreedMs(),
     defined: (runner) => this.#changes.read(runner),
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
@@ -528,7 +537,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         for (const cut of this.#cuts) cut.landed(runner, changed, landed.batches);
       }
       this.#feed.landed();
-      this.#reads.check(this.#monotonicMs());
+      this.#checkWaiting();
     }
     this.#journal.landed();
     if (!this.#wasReady) this.#checkReady();
@@ -543,21 +552,29 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     if ([...this.#runners.values()].some((runner) => runner.awaitsRegions)) this.#links.wantAcks();
     for (const shard of this.#asking.keys()) this.#tryOpen(shard);
-    this.#reads.check(this.#monotonicMs());
+    this.#checkWaiting();
     this.#judgeClock(nowMs);
     this.#checkReady();
+  }
+
+  /** Something moved, or time passed. */
+  #checkWaiting(): void {
+    const monotonicMs = this.#monotonicMs();
+    this.#sessionWrites.check(monotonicMs);
+    this.#reads.check(monotonicMs);
   }
 
   #collect(): void {
     if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) runner.collect(nowMs);
-    this.#journal.expire(nowMs);
+    this.#journal.expire(this.#agreedMs());
   }
 
   #judgeClock(nowMs: number): void {
     const offsets = new Map<string, number>();
     for (const [region, sample] of this.#clockSamples) offsets.set(region, sample.offsetMs);
+    this.#agreed.observe(nowMs, this.#monotonicMs(), offsets);
     const verdict = judgeOwnClock(offsets, this.settings.maxSkewMs);
     if (verdict.kind === 'ok') {
       if (this.#clockUnsynced !== undefined)
@@ -574,6 +591,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   #nowMs(): number {
     return this.#ports.system.clock.nowMs();
+  }
+
+  /** For what is forgotten for its age. */
+  #agreedMs(): number | undefined {
+    return this.#agreed.at(this.#monotonicMs());
   }
 
   /** For deadlines: the other clock may be set. */
@@ -614,7 +636,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   /** Definitions lie with the data that they are about: no name of a namespace leaves its placement (I10). */
   #definer(namespace: string, name: string, forWrites = true): ShardRunner | CausewayError {
-    const refusal = forWrites ? this.#refusalOfWrite({ ops: [] }, this.#nowMs()) : undefined;
+    const refusal = forWrites ? this.#refusalOfWrite({ ops: [] }) : undefined;
     if (refusal !== undefined) return refusal;
     const placement = this.#namespaces.get(namespace);
     if (placement === undefined) return this.#unknownCollection(namespace, name);
@@ -638,7 +660,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const placement = this.settings.placements.find(
       ({ regions }) => regions.includes(this.region) && regions.includes(other),
     );
-    if (placement === undefined || this.#refusalOfWrite({ ops: [] }, this.#nowMs()) !== undefined) return false;
+    if (placement === undefined || this.#refusalOfWrite({ ops: [] }) !== undefined) return false;
     const runner = this.#runners.get(shardOf(CANARIES.namespace, CANARIES.name, key, placement.id, placement.shards));
     if (runner?.open !== true) return false;
     const intent = { kind: 'put', value } as const;
@@ -654,7 +676,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     const nowMs = this.#nowMs();
     const call = new WriteCall(request, this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX), done);
-    const refusal = this.#refusalOfWrite(request, nowMs);
+    const refusal = this.#refusalOfWrite(request) ?? this.#refusalOfSession(call, nowMs);
     if (refusal !== undefined) {
       this.#counters.refused += request.ops.length;
       for (let i = 0; i < request.ops.length; i++) call.refuse(i, refusal);
@@ -662,6 +684,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     if (request.atomic === true && this.#refuseAtomic(request, call)) return;
+    if (request.session === undefined) {
+      if (isTooFarAhead(call.above, nowMs, this.settings.maxSkewMs)) call.above = 0;
+      this.clock.advanceTo(call.above);
+    }
     if (request.durability.kind === 'regions') this.#links.wantAcks();
     this.#tallies.written.written(request.ops);
     const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
@@ -680,11 +706,65 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       part.indexes.push(i);
       part.ops.push(routed.op);
     }
+    let waits = false;
     for (const [runner, { indexes, ops }] of parts) {
       call.addPart();
-      runner.write(call, indexes, ops);
+      if (request.session === undefined) runner.write(call, indexes, ops);
+      else if (!this.#writeInSession(call, runner.shard, request.session, indexes, ops)) waits = true;
     }
+    if (waits) request.waits?.();
     call.allHandedOut();
+  }
+
+  /**
+   * I4: what a session has seen of a shard stands before what it writes there, so that nobody sees the answer without the question. Waits for
+   * it up to the call's deadline. False: it waits.
+   */
+  #writeInSession(
+    call: WriteCall,
+    shard: ShardId,
+    session: SessionToken,
+    indexes: readonly number[],
+    ops: readonly EngineOp[],
+  ): boolean {
+    const seen: SessionToken = new Map([[shard, session.get(shard) ?? new Map<OriginId, number>()]]);
+    let waits = true;
+    const refuse = (error: CausewayError): void => {
+      this.#counters.refused += indexes.length;
+      for (const index of indexes) call.refuse(index, error);
+      call.partDone();
+    };
+    const attempt = (): boolean => {
+      const error = this.#phase === 'running' ? this.#lostOf(seen) : this.#draining();
+      if (error !== undefined) {
+        waits = false;
+        refuse(error);
+        return true;
+      }
+      const nowMs = this.#nowMs();
+      const runner = this.#runners.get(shard);
+      // A shard may begin anew meanwhile. Between seal and take of a remote batch nothing may be written (I4).
+      if (runner?.open !== true || runner.taking) return false;
+      if (isTooFarAhead(call.above, nowMs, this.settings.maxSkewMs)) return false;
+      if (GUARDS.sessionWait && this.#behind(seen).length > 0) return false;
+      waits = false;
+      this.clock.advanceTo(call.above);
+      runner.write(call, indexes, ops);
+      return true;
+    };
+    const expired = (): void => {
+      const behind = this.#behind(seen);
+      if (behind.length > 0) refuse(sessionBehind(this.region, behind));
+      else refuse(this.#sessionAhead(call.above) ?? this.#notReady());
+    };
+    // Those of before go first: of one session they may be.
+    this.#sessionWrites.check(this.#monotonicMs());
+    const error = this.#sessionWrites.wait({ deadlineAtMs: call.deadlineAtMs, attempt, expired });
+    if (error !== undefined) {
+      waits = false;
+      refuse(error);
+    }
+    return !waits;
   }
 
   /** Nothing of it is handed out unless all of it can be, to one shard. */
@@ -701,12 +781,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return true;
   }
 
-  #refusalOfWrite(request: Pick<WriteRequest, 'ops' | 'session'>, nowMs: number): CausewayError | undefined {
-    if (this.#phase === 'draining' || this.#phase === 'stopped') {
-      return new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
-        hint: 'write to another node or region',
-      });
-    }
+  #refusalOfWrite(request: Pick<WriteRequest, 'ops'>): CausewayError | undefined {
+    if (this.#phase === 'draining' || this.#phase === 'stopped') return this.#draining();
     if (this.#phase === 'starting') return this.#notReady();
     const logState = this.log.state();
     if (logState.kind !== 'ready') {
@@ -735,21 +811,37 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#writer.backlog > limits.storeBacklogMax) {
       return overloaded(`the store is more than ${limits.storeBacklogMax} keys behind the log`);
     }
-    return request.session === undefined ? undefined : this.#absorb(request.session, nowMs);
+    return undefined;
   }
 
-  /** A session's later write beats what the session has seen. */
-  #absorb(session: SessionToken, nowMs: number): CausewayError | undefined {
-    const highest = highestOf(session);
-    if (isTooFarAhead(highest, nowMs, this.settings.maxSkewMs)) {
-      return new CausewayError(
-        'CLOCK_UNSYNCED',
-        `the session's token is ${Math.round(msOfStamp(highest) - nowMs)} ms ahead of this region's clock, more than maxSkewMs (${this.settings.maxSkewMs})`,
-        { hint: 'try again shortly; operators: compare the clocks of the regions' },
-      );
-    }
-    this.clock.advanceTo(highest);
-    return undefined;
+  /** One that is so far ahead that waiting for the time to come would be in vain. */
+  #refusalOfSession(call: WriteCall, nowMs: number): CausewayError | undefined {
+    const { request, above, deadlineAtMs } = call;
+    if (request.session === undefined) return undefined;
+    const untilMs = nowMs + deadlineAtMs - this.#monotonicMs();
+    return isTooFarAhead(above, untilMs, this.settings.maxSkewMs) ? this.#sessionAhead(above) : undefined;
+  }
+
+  #draining(): CausewayError {
+    return new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
+      hint: 'write to another node or region',
+    });
+  }
+
+  /** I5: no token moves the clock beyond the skew guard. */
+  #sessionAhead(highest: number): CausewayError | undefined {
+    const { maxSkewMs } = this.settings;
+    const nowMs = this.#nowMs();
+    if (!isTooFarAhead(highest, nowMs, maxSkewMs)) return undefined;
+    const aheadMs = Math.round(msOfStamp(highest) - nowMs);
+    return new CausewayError(
+      'SESSION_AHEAD',
+      `the session has seen a write that is stamped ${aheadMs} ms ahead of the clock of ${this.region}, more than maxSkewMs (${maxSkewMs})`,
+      {
+        details: { aheadMs, maxSkewMs },
+        hint: `begin a new session, without what this one has seen; it can go on ${aheadMs - maxSkewMs} ms from now. Operators: some region's clock was far ahead, see the alarms of causeway status`,
+      },
+    );
   }
 
   #route(op: WriteOp): { runner: ShardRunner; op: EngineOp } | CausewayError {
@@ -1118,7 +1210,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const runner = runners[i]!;
       const key = stateKey(collection, request.keys[i]!);
       runner.cache.load([{ key, type: collection.type }], () => {
-        views[i] = merge.view(runner.cache.get(key, collection.type), nowMs);
+        const { cache, engine } = runner;
+        const state = GUARDS.durableReads
+          ? cache.get(key, collection.type)
+          : engine.latestOf(collection, request.keys[i]!, cache);
+        views[i] = merge.view(state, nowMs);
         finish();
       });
     }
@@ -1554,11 +1650,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const runner = this.#runners.get(beat.shard);
       if (runner?.recovered === true && runner.members.includes(from)) runner.hear(beat, nowMs);
     }
-    this.#reads.check(this.#monotonicMs());
+    this.#checkWaiting();
   }
 
   onClockSample(from: RegionId, sample: ClockSample): void {
     this.#clockSamples.set(from, sample);
+    this.#agreed.heard(from);
   }
 
   onAck(from: RegionId, shard: ShardId, durable: ReadonlyVector): void {
@@ -1613,7 +1710,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   onLinkState(peer: RegionId, state: LinkState): void {
     const before = this.#linkStates.get(peer)?.kind;
     this.#linkStates.set(peer, state);
-    if (state.kind !== 'up') this.#clockSamples.delete(peer);
+    if (state.kind !== 'up') {
+      this.#clockSamples.delete(peer);
+      this.#agreed.forget(peer);
+    }
     if (before === state.kind) return;
     if (before === 'up') this.#tallies.linkDrops.set(peer, (this.#tallies.linkDrops.get(peer) ?? 0) + 1);
     if (state.kind === 'up') this.#notice('info', `linked to ${peer}`);
@@ -1663,7 +1763,10 @@ function sessionBehind(region: RegionId, behind: readonly Behind[]): CausewayErr
   return new CausewayError(
     'SESSION_BEHIND',
     `region ${region} has not reached what the session has seen: ${worst.origin} is ${worst.behindMs} ms behind in shard ${worst.shard}`,
-    { details: { behind }, hint: 'wait, read in the region of the last write, or allow a stale answer' },
+    {
+      details: { behind },
+      hint: 'wait, go on in the region of the last write, let a read be stale, or begin a new session',
+    },
   );
 }
 

@@ -58,7 +58,12 @@ export interface WriteRequest {
   readonly durability: Durability;
   /** What is not answered by then is answered DEADLINE_EXCEEDED/INDETERMINATE or DURABILITY_NOT_REACHED. At most 60 s. */
   readonly deadlineMs: number;
+  /** The write stands on all that the session has seen of its shards: it waits for that up to the deadline, and is then refused. */
   readonly session?: SessionToken | undefined;
+  /** Called before write() returns when some of the ops wait for the session; what must stay behind them may be written once they are answered. */
+  readonly waits?: (() => void) | undefined;
+  /** Ops are stamped above it, and not refused for it: too far ahead, it is passed over. */
+  readonly seenStamp?: number | undefined;
   /** All ops or none, in one batch; their keys share a partition key. See atomic.ts. */
   readonly atomic?: boolean | undefined;
   /** Tell what keys are after their ops, up to so many bytes of values. */
@@ -197,7 +202,8 @@ export interface PeerStatus {
   readonly opLagMsP99: number | undefined;
   readonly clock: ClockSample | undefined;
   /** Ops of ours that the peer has not acknowledged. */
-  readonly unacknowledgedOps: number;
+  /** undefined: see unacknowledged(). */
+  readonly unacknowledgedOps: number | undefined;
 }
 
 export interface Alarm {

@@ -43,6 +43,8 @@ export interface RunnerEvents {
   landed(runner: ShardRunner, landed: Landed): void;
   /** Verdicts that stand in the journal now. `replayed`: they were given before, as far as this process can know. */
   judged(runner: ShardRunner, verdicts: readonly LandedConflict[], replayed: boolean): void;
+  /** What time it is by most peers, for what is forgotten for its age; undefined: not known. */
+  agreedMs(): number | undefined;
   /** Definitions of collections are others now; before whoever changed them is answered. */
   defined(runner: ShardRunner): void;
   /** Rows wait for the store. */
@@ -190,6 +192,11 @@ export class ShardRunner {
   /** Takes writes: it has a live origin and is not behind what its members told it at the start. */
   get open(): boolean {
     return this.#recovered && !this.#stopped && this.engine.ownOrigin !== undefined && this.#target === undefined;
+  }
+
+  /** Between seal and take of a remote batch. */
+  get taking(): boolean {
+    return this.#taking;
   }
 
   get catchingUp(): boolean {
@@ -642,7 +649,7 @@ export class ShardRunner {
       this.#unstoredBytes += bytes;
     }
     this.#checkTarget();
-    if (landed.conflicts.length > 0) this.#judged(landed.conflicts, this.#nowMs(), false);
+    if (landed.conflicts.length > 0) this.#judged(landed.conflicts, this.#events.agreedMs() ?? this.#nowMs(), false);
     let done = 0;
     while (done < this.#parts.length && this.#parts[done]!.offset !== undefined && this.#parts[done]!.offset! <= offset)
       done++;
@@ -688,12 +695,6 @@ export class ShardRunner {
       this.#tell(part);
       return false;
     });
-  }
-
-  unacknowledgedBy(peer: RegionId): number {
-    const own = this.engine.ownOrigin;
-    if (own === undefined || !this.members.includes(peer)) return 0;
-    return (this.engine.origins.durable.get(own) ?? 0) - (this.#peerDurable.get(peer)?.get(own) ?? 0);
   }
 
   // ── The store, behind the log ───────────────────────────────────────────────────────────────────────────────────

@@ -23,8 +23,25 @@ export function peerStatus(
     opLagMsP50: percentiles?.p50,
     opLagMsP99: percentiles?.p99,
     clock,
-    unacknowledgedOps: runners.reduce((ops, runner) => ops + runner.unacknowledgedBy(region), 0),
+    unacknowledgedOps: unacknowledged(region, runners),
   };
+}
+
+/** Durable ops of this region that a peer has not acknowledged. Those of earlier starts count until all members are known to have them; how many
+ *  of these a peer lacks is not known before it has said something to this process. */
+function unacknowledged(peer: RegionId, runners: readonly ShardRunner[]): number | undefined {
+  let ops = 0;
+  for (const runner of runners) {
+    if (!runner.members.includes(peer)) continue;
+    const { ownOrigin, settings } = runner.engine;
+    const has = runner.durableAt(peer);
+    for (const origin of runner.engine.origins.all()) {
+      if (origin.region !== settings.region || origin.foldedDurable) continue;
+      if (has === undefined && origin.id !== ownOrigin && origin.seq > 0) return undefined;
+      ops += Math.max(0, origin.seq - (has?.get(origin.id) ?? 0));
+    }
+  }
+  return ops;
 }
 
 /**

@@ -12,8 +12,8 @@ export class WriteCall {
   readonly request: WriteRequest;
   /** By the monotonic clock. */
   readonly deadlineAtMs: number;
-  /** Its ops get stamps above this: what the session has seen. */
-  readonly above: number;
+  /** Its ops get stamps above this: what the session, or the client, has seen. */
+  above: number;
   readonly #results: (WriteResult | undefined)[];
   readonly #done: (results: readonly WriteResult[]) => void;
   /** Parts that are not where the durability wants them. */
@@ -26,7 +26,7 @@ export class WriteCall {
   constructor(request: WriteRequest, deadlineAtMs: number, done: (results: readonly WriteResult[]) => void) {
     this.request = request;
     this.deadlineAtMs = deadlineAtMs;
-    this.above = highestOf(request.session);
+    this.above = request.session === undefined ? (request.seenStamp ?? 0) : highestOf(request.session);
     this.#results = Array.from({ length: request.ops.length });
     this.#done = done;
     this.#valueBytesLeft = request.valueBytesMax ?? 0;
@@ -106,9 +106,9 @@ function notReached(durableIn: number): CausewayError {
 }
 
 /** The highest stamp that a session has seen. */
-export function highestOf(session: SessionToken | undefined): number {
+function highestOf(session: SessionToken): number {
   let highest = 0;
-  for (const origins of session?.values() ?? []) {
+  for (const origins of session.values()) {
     for (const stamp of origins.values()) highest = Math.max(highest, stamp);
   }
   return highest;

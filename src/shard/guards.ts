@@ -1,5 +1,5 @@
 // The engine's safety guards, each switchable by the simulator only: a suite that does not notice a missing guard proves nothing.
-// Production never writes to this object; chaos/sim does, for `npm run sim -- --without <guard>`.
+// Production never writes to this object; chaos/sim does, for `npm run sim -- --without <guard>` and `npm run chaos:mutants`.
 
 export const GUARDS = {
   /** I2: a batch at or below the vector is a duplicate. */
@@ -8,6 +8,8 @@ export const GUARDS = {
   gapCheck: true,
   /** I4: a batch waits until its deps are here. */
   depsCheck: true,
+  /** I4: what a session writes waits until what it has seen is here. */
+  sessionWait: true,
   /** I4: applying anything remote seals the open batch first. */
   batchSeal: true,
   /** I5: stamps and promises stay below a bound in the log, and a successor starts above it. */
@@ -28,8 +30,10 @@ export const GUARDS = {
   idempotencyTable: true,
   /** A conflict's row goes into the store together with the states that it is about. */
   journalRows: true,
-  /** Nothing that is not durable is shown to readers, feeds, links or clients. */
+  /** I1: no client is told of what is not durable. */
   durableOnly: true,
+  /** No reader sees what is not durable. */
+  durableReads: true,
 };
 
 export type GuardName = keyof typeof GUARDS;

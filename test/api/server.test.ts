@@ -398,6 +398,33 @@ describe('WriteStream', () => {
     call.end();
   });
 
+  test('what comes behind a message that waits for its session is not tried before it, nor at all when it is refused', async () => {
+    const { address, region } = await serve();
+    const { call, results } = stream(address);
+    const session = { version: 1, clusterId: '', shards: [] };
+    const inSession = (requestId: number, key: string) =>
+      encode('WriteStreamRequest', { requestId, epoch: 1, write: { ...request([put(key)]), session } });
+    region.stall();
+    call.write(inSession(1, 'a'));
+    call.write(message(2, [put('b')], 1));
+    await until(() => region.stalled === 1, 'the first waits');
+    await settled(() => region.writes.length);
+    expect(region.writes).toHaveLength(1);
+    region.release();
+    await until(() => results.length === 2, 'both are answered');
+    expect(region.applied.map(({ key }) => key)).toEqual(['a', 'b']);
+    region.refuse = (op) => (op.key === 'c' ? new CausewayError('SESSION_BEHIND', 'not yet') : undefined);
+    region.stall();
+    call.write(inSession(3, 'c'));
+    call.write(message(4, [put('d')], 1));
+    await until(() => region.stalled === 1, 'the third waits');
+    region.release();
+    await until(() => results.length === 4, 'all are answered');
+    expect(results[3]).toMatchObject({ error: { code: 'SESSION_BEHIND' } });
+    expect(region.applied.map(({ key }) => key)).toEqual(['a', 'b']);
+    call.end();
+  });
+
   test('a failure that may not be retried holds nothing up', async () => {
     const { address, region } = await serve();
     const { call, results } = stream(address);

@@ -293,7 +293,7 @@ function clientBytes(ops: readonly Op[]): Buffer {
     collections,
     durability: { regions: 2 },
     deadlineMs: 1234,
-    session: undefined,
+    after: { session: undefined, seenStamp: 2 ** 50 + 1 },
     producer: 2 ** 40,
     issuedAtMs: 1e12,
     wantVersions: true,

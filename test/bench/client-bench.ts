@@ -10,7 +10,7 @@ import { ApiServer } from '../../src/api/server.ts';
 import { decodeStreamWrite } from '../../src/api/write-decode.ts';
 import { connect, bytes } from '../../src/client/index.ts';
 import { encodeOp } from '../../src/client/op-encode.ts';
-import { encodeWriteHeader } from '../../src/client/write-request.ts';
+import { AFTER_NOTHING, encodeWriteHeader } from '../../src/client/write-request.ts';
 import { WIRE_LEN, WireWriter, wireTag } from '../../src/proto/wire.ts';
 import { originId, regionId, shardId } from '../../src/record/ids.ts';
 import type { Region, WriteResult } from '../../src/region/region.ts';
@@ -80,7 +80,7 @@ function stages(): { name: string; microsPerOp: number }[] {
       collections: ['profiles'],
       durability: 'local',
       deadlineMs: 1000,
-      session: undefined,
+      after: AFTER_NOTHING,
       producer: 7,
       issuedAtMs: 1,
       wantVersions: false,

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { OWN_SUBJECT, subjectOf } from '../../chaos/cluster/subject.ts';
 import { HISTORY_FILE, runScenario, type RunResult } from '../../chaos/run.ts';
 import { scenarios } from '../../chaos/scenarios/index.ts';
 import { pageOf } from '../../chaos/report/page.ts';
@@ -33,12 +34,18 @@ const LOOKED_LEAST = {
 const folder = mkdtempSync(join(tmpdir(), 'causeway-chaos-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(name: string): Promise<RunResult> {
+async function run(name: string, subject = OWN_SUBJECT, to = name): Promise<RunResult> {
   const seed = Date.now() % 2 ** 32;
   // First, so that it is there when the test is interrupted.
   console.log(`seed ${seed}; again: npm run chaos -- ${name} --seed ${seed}`);
   const scenario = scenarios.find((each) => each.name === name)!;
-  return runScenario({ scenario, minutes: SECONDS / 60, seed, folder: join(folder, name), say: () => {} });
+  return runScenario({ scenario, subject, minutes: SECONDS / 60, seed, folder: join(folder, to), say: () => {} });
+}
+
+function findingsOf(verdicts: RunResult['verdicts']): string[] {
+  return verdicts
+    .filter(({ check }) => !TIMED.has(check))
+    .flatMap(({ check, findings }) => findings.map((finding) => `${check}: ${finding}`));
 }
 
 function chaos(...args: readonly string[]): {
@@ -54,10 +61,7 @@ describe('a short run', () => {
     '%s: nothing acknowledged is lost, doubled or different',
     async (name) => {
       const { recording, verdicts } = await run(name);
-      const findings = verdicts
-        .filter(({ check }) => !TIMED.has(check))
-        .flatMap(({ check, findings: some }) => some.map((finding) => `${check}: ${finding}`));
-      expect(findings).toEqual([]);
+      expect(findingsOf(verdicts)).toEqual([]);
       // A run in which nothing happens finds nothing either. A busy machine makes it a small one.
       const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
       for (const [check, least] of Object.entries(LOOKED_LEAST)) expect(looked[check], check).toBeGreaterThan(least);
@@ -65,6 +69,22 @@ describe('a short run', () => {
       const page = pageOf(recording, summaryOf(recording, verdicts, folder));
       expect(page).toContain('<svg');
       expect(page).not.toMatch(/<script|https?:/);
+    },
+    SLOW_MS,
+  );
+
+  test(
+    "somebody's own configuration: its collections are written, and what it lacks is added",
+    async () => {
+      const files = ['us-east', 'us-west', 'eu-west'].map((region) => join('examples', `${region}.yaml`));
+      const subject = subjectOf(files);
+      expect(subject).toMatchObject({ namespace: 'demo', collections: { registers: 'profiles', sets: 'sets' } });
+      const { recording, verdicts } = await run('flapping', subject, 'own');
+      expect(findingsOf(verdicts)).toEqual([]);
+      expect(recording.run).toMatchObject({ regions: ['us-east', 'us-west', 'eu-west'], config: { files, added: [] } });
+      const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
+      for (const check of ['acknowledged', 'values', 'feeds'] as const)
+        expect(looked[check], check).toBeGreaterThan(LOOKED_LEAST[check]);
     },
     SLOW_MS,
   );
@@ -82,6 +102,48 @@ describe('a short run', () => {
     const found = chaos('check', kept);
     expect(found.status).toBe(7);
     expect(found.stdout).toMatch(/FOUND {3}acknowledged/);
+  });
+});
+
+describe("somebody's own configuration", () => {
+  const written = (text: string): string => {
+    const file = join(mkdtempSync(join(folder, 'config-')), 'region.yaml');
+    writeFileSync(file, text);
+    return file;
+  };
+
+  function regionsText(names: string): string {
+    return names
+      .split('')
+      .map((name, i) => `{ name: ${name}, peers: ['10.0.0.1:${i + 1}'] }`)
+      .join(', ');
+  }
+
+  test('a type that it lacks is added, and nothing of its place is kept', () => {
+    const file = written(
+      `clusterId: shop\nregion: b\ndataDir: /srv\nmaxSkewMs: 3000\nregions: [${regionsText('abcd')}]\n` +
+        'namespaces: [{ name: shop }]\ncollections: [{ namespace: shop, name: stock, type: counter-pn }]\n' +
+        'limits: { batchOpsMax: 77 }\n',
+    );
+    const subject = subjectOf([file]);
+    expect(subject).toMatchObject({ regions: ['a', 'b', 'c', 'd'], namespace: 'shop', maxSkewMs: 3000 });
+    expect(subject.collections).toMatchObject({ counters: 'stock', maps: 'chaos-maps' });
+    expect(subject.settings('c')).toMatchObject({ limits: { batchOpsMax: 77 }, storage: { segmentBytes: 2_097_152 } });
+    expect(subject.settings('b')).not.toHaveProperty('dataDir');
+    expect(subject.settings('b')).not.toHaveProperty('regions');
+  });
+
+  test.each([
+    [
+      'two regions',
+      `clusterId: c\nregion: a\ndataDir: /srv\nregions: [${regionsText('ab')}]`,
+      /at least 3 regions; .*region\.yaml names 2 \(a, b\)/,
+    ],
+    ['a mistake in it', '{ region: a, regoins: [] }', /regoins/],
+  ])('%s', (_, text, message) => {
+    const { status, stderr } = chaos('region-kill', '--config', written(text));
+    expect(stderr).toMatch(message);
+    expect(status).toBe(3);
   });
 });
 

@@ -32,6 +32,7 @@ const COMMANDS = [
   'doctor',
   'config',
   'bench',
+  'chaos',
   'completion',
   'version',
 ];

@@ -181,7 +181,7 @@ describe('start', () => {
   });
 });
 
-test.each([['demo'], ['bench']])('%s hands over, flags and exit code included', async (name) => {
+test.each([['demo'], ['bench'], ['chaos']])('%s hands over, flags and exit code included', async (name) => {
   // Both refuse a flag that they do not know by themselves: that shows that it was theirs to judge.
   const { code, stderr } = await cli([name, '--no-such-flag']);
   expect(code).toBe(2);

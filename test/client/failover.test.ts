@@ -309,6 +309,19 @@ describe('sessions', () => {
     expect([...(session?.values() ?? [])].flatMap((stamps) => [...stamps.values()])).toEqual([first.version.stamp]);
   });
 
+  test('a write carries none before somebody asked for one: a token makes writes wait, or refuses them', async () => {
+    const { address, region } = await serve();
+    const db = client([address]);
+    const profiles = db.register('profiles');
+    const { version } = await profiles.set('k', 1);
+    await profiles.get('k');
+    await profiles.set('k', 2);
+    expect(region.writes[1]).toMatchObject({ session: undefined, seenStamp: version.stamp });
+    await profiles.get('k', { consistency: 'causal' });
+    await profiles.set('k', 3);
+    expect(region.writes[2]).toMatchObject({ session: expect.any(Map) as unknown, seenStamp: undefined });
+  });
+
   test('what is no token is refused', () => {
     const db = client([NOWHERE]);
     expect(() => db.join('no token')).toThrow(CausewayError);

@@ -1,7 +1,7 @@
 // The producer over real loopback gRPC: order, retries that apply nothing twice, bounds, failover.
 
 import { describe, expect, test } from 'vitest';
-import { bytes, type Op, type WriteAck } from '../../src/client/index.ts';
+import { bytes, type ConnectOptions, type Op, type WriteAck } from '../../src/client/index.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
 import type { WriteOp } from '../../src/region/region.ts';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
@@ -323,10 +323,10 @@ describe('retries', () => {
 });
 
 describe('failover', () => {
-  async function two() {
+  async function two(options: Partial<ConnectOptions> = {}) {
     const home = await serve({ name: 'us-west' });
     const away = await serve({ name: 'us-east' });
-    const db = client([home.address, away.address]);
+    const db = client([home.address, away.address], options);
     return { home, away, db };
   }
 
@@ -349,14 +349,35 @@ describe('failover', () => {
     expect(producer.stats).toMatchObject({ failedOps: 0, acknowledgedOps: 150, address: home.address });
   });
 
-  test('the first message elsewhere carries the session, so that stamps there are above', async () => {
+  test.each(['local', 'causal'] as const)(
+    'the first message elsewhere says what it comes after: %s',
+    async (consistency) => {
+      const { home, away, db } = await two({ consistency });
+      const producer = db.producer();
+      const first = await producer.sendAndWait(put('k', 0));
+      home.region.setReady(false);
+      const second = await producer.sendAndWait(put('k', 1));
+      const { session, seenStamp } = away.region.writes[0]!;
+      // A session only for who has asked for one: it makes writes wait.
+      expect(session !== undefined).toBe(consistency === 'causal');
+      expect(seenStamp).toBe(consistency === 'causal' ? undefined : first.version.stamp);
+      expect(second.version.stamp).toBeGreaterThan(first.version.stamp);
+    },
+  );
+
+  test('a session that is handed over in mid-stream goes with what is sent from then on', async () => {
     const { home, away, db } = await two();
     const producer = db.producer();
-    const first = await producer.sendAndWait(put('k', 0));
-    home.region.setReady(false);
-    const second = await producer.sendAndWait(put('k', 1));
-    expect(away.region.writes[0]?.session).toBeDefined();
-    expect(second.version.stamp).toBeGreaterThan(first.version.stamp);
+    await producer.sendAndWait(put('k', 0));
+    await producer.sendAndWait(put('k', 1));
+    const other = client([away.address]);
+    const { version } = await other.register('profiles').set('elsewhere', 1);
+    db.join(other.session());
+    await producer.sendAndWait(put('k', 2));
+    const [, second, third] = home.region.writes;
+    expect(second?.session).toBeUndefined();
+    const stamps = [...(third?.session?.values() ?? [])].flatMap((origins) => [...origins.values()]);
+    expect(stamps).toContain(version.stamp);
   });
 
   test('an op whose outcome is not known stays with its region, and so do later ops of its key; others go on', async () => {

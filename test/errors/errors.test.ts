@@ -37,6 +37,7 @@ describe('the table of codes', () => {
       'OVERLOADED',
       'PRECONDITION_FAILED',
       'READ_ONLY',
+      'SESSION_AHEAD',
       'SESSION_BEHIND',
       'SESSION_LOST',
       'TOO_LARGE',

@@ -69,6 +69,37 @@ describe('the journal', () => {
     ]);
   });
 
+  test('are kept when the clock is set a year ahead, with peers to contradict it or alone, also over a restart', async () => {
+    const cluster = await two();
+    const eu = cluster.region('eu');
+    await inConflict(cluster, [put('a', '1'), put('a', '2')]);
+    const yearMs = 365 * 24 * 3_600_000;
+    eu.clock.step(yearMs);
+    await cluster.run(5000);
+    expect(summary(journal(eu))).toEqual(['a: 1']);
+    cluster.cut('eu', 'us');
+    await cluster.run(5000);
+    eu.crash();
+    void eu.start();
+    await cluster.run(5000);
+    expect(summary(journal(eu))).toEqual(['a: 1']);
+    eu.clock.step(-yearMs);
+    cluster.cut('eu', 'us', false);
+    await cluster.run(10_000);
+    expect(summary(journal(eu))).toEqual(['a: 1']);
+  });
+
+  test('go when they are as old as they may be by a clock that a peer confirms, whatever stood on the wall', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'], limits: { conflictsKeepMs: 60_000 } });
+    const eu = cluster.region('eu');
+    await cluster.run(5000);
+    await inConflict(cluster, [put('a', '1'), put('a', '2')]);
+    await cluster.run(50_000);
+    expect(summary(journal(eu))).toEqual(['a: 1']);
+    await cluster.run(12_000);
+    expect(summary(journal(eu))).toEqual([]);
+  });
+
   test.each(['before its row is in the store', 'after that'])(
     'a crash %s: it is there once, at the same place',
     async (when) => {

@@ -120,6 +120,7 @@ test('a restart forgets nothing of the backlog: what is not known has no sample'
   void eu.start();
   await cluster.run(5000);
   expect(eu.node.figures().peers[0]!.backlogOps).toBeUndefined();
+  expect(eu.node.status().peers[0]!.unacknowledgedOps).toBeUndefined();
   cluster.cut('eu', 'us', false);
   await cluster.until(() => eu.node.figures().peers[0]!.backlogOps === 0, 60_000);
 });

@@ -1,6 +1,7 @@
 // A node, or a few, from the outside: what is refused, what is answered, when, and what is still there afterwards.
 
 import { describe, expect, test } from 'vitest';
+import { stampOfMs } from '../../src/clock/hlc.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
 import type { Version } from '../../src/record/ids.ts';
 import { shardOf } from '../../src/record/hash.ts';
@@ -303,7 +304,7 @@ describe('sessions', () => {
     expect(stale.value).toMatchObject({ stale: true });
   });
 
-  test('I5: a later write of a session beats what it has seen, also in a batch that was opened before', async () => {
+  test('I5: what comes after a stamp beats it, also in a batch that was opened before', async () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
     const [eu, us] = [cluster.region('eu'), cluster.region('us')];
     us.clock.step(1000);
@@ -311,16 +312,16 @@ describe('sessions', () => {
     cluster.cut('eu', 'us');
     const seen = us.write(put('k', 'seen'));
     await cluster.run(10);
-    const session = sessionOf(cluster, versionOf(seen));
+    const seenStamp = versionOf(seen).stamp;
     eu.hold();
     const under = eu.write(put('other', '1'));
     await cluster.run(1);
     const open = eu.write(put('other', '2'));
-    const write = eu.write(put('k', 'later'), { session });
+    const write = eu.write(put('k', 'later'), { seenStamp });
     eu.release();
     await cluster.run(100);
     expect([under, open].map(outcome)).toEqual(['ok', 'ok']);
-    expect(versionOf(write).stamp).toBeGreaterThan(versionOf(seen).stamp);
+    expect(versionOf(write).stamp).toBeGreaterThan(seenStamp);
     cluster.cut('eu', 'us', false);
     await cluster.until(() => us.text('register-lww', 'k') === 'later');
   });
@@ -330,8 +331,66 @@ describe('sessions', () => {
     const eu = cluster.region('eu');
     const before = eu.node.clock.last;
     const session: SessionToken = new Map([[cluster.shards[0]!, new Map([[eu.liveOrigin(), before + 4096 * 60_000]])]]);
-    expect(outcome(eu.write(put('k', 'x'), { session }))).toBe('CLOCK_UNSYNCED');
+    expect(outcome(eu.write(put('k', 'x'), { session }))).toBe('SESSION_AHEAD');
     expect(eu.node.clock.last).toBe(before);
+    // Who asked for no session is not refused for it, and its stamp stays where the clock is.
+    const plain = eu.write(put('k', 'x'), { seenStamp: before + 4096 * 60_000 });
+    await cluster.run(100);
+    expect(versionOf(plain).stamp).toBeLessThan(before + 4096 * 30_000);
+  });
+
+  test('I5: a session that is a little too far ahead waits for the time to come', async () => {
+    const cluster = await TestCluster.started({ maxSkewMs: 1000 });
+    const eu = cluster.region('eu');
+    await cluster.run(500);
+    const seen = eu.write(put('k', 'seen'), { seenStamp: stampOfMs(eu.clock.nowMs() + 900) });
+    await cluster.run(100);
+    eu.clock.step(-300);
+    const later = eu.write(put('k', 'later'), { session: sessionOf(cluster, versionOf(seen)), deadlineMs: 1000 });
+    await cluster.run(50);
+    expect(later.answers).toEqual([]);
+    await cluster.run(400);
+    expect(versionOf(later).stamp).toBeGreaterThan(versionOf(seen).stamp);
+  });
+
+  test('I4: a write waits for what its session has seen of its shard, and no longer than it may', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    await cluster.run(300);
+    cluster.cut('eu', 'us');
+    const question = us.write(put('k', 'question'));
+    await cluster.run(50);
+    const session = sessionOf(cluster, versionOf(question));
+    let waiting = 0;
+    const waits = (): void => void waiting++;
+    const refused = eu.write(put('k', 'too early'), { session, deadlineMs: 200, waits });
+    expect([refused.answers.length, waiting]).toEqual([0, 1]);
+    // Its deadline is by the clock that nobody sets.
+    eu.clock.step(-100_000);
+    await cluster.run(300);
+    eu.clock.step(100_000);
+    expect(refused.value).toMatchObject([{ ok: false, error: { code: 'SESSION_BEHIND', outcome: 'not-applied' } }]);
+    const first = eu.write(put('k', 'first'), { session, deadlineMs: 20_000 });
+    const second = eu.write(put('k', 'second'), { session, deadlineMs: 20_000 });
+    await cluster.run(100);
+    cluster.cut('eu', 'us', false);
+    await cluster.until(() => second.answers.length > 0);
+    expect(versionOf(second).seq).toBe(versionOf(first).seq + 1);
+    const own = eu.write(put('k', 'own'), { session: sessionOf(cluster, versionOf(second)), waits });
+    await cluster.run(50);
+    expect([outcome(own), waiting]).toEqual(['ok', 1]);
+  });
+
+  test('a write that waits is refused when its node drains', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    cluster.cut('eu', 'us');
+    const seen = us.write(put('k', 'seen'));
+    await cluster.run(50);
+    const waiting = eu.write(put('k', 'x'), { session: sessionOf(cluster, versionOf(seen)) });
+    expect(waiting.answers).toEqual([]);
+    void eu.node.drain();
+    expect(outcome(waiting)).toBe('DRAINING');
   });
 
   test('a session that has seen what no region holds is lost, also while it waits', async () => {

@@ -242,6 +242,7 @@ export class FakeRegion implements Region {
       if (!result.ok || request.valueBytesMax === undefined) return result;
       return { ...result, after: { view: this.#entries.get(`${op.collection}/${op.key}`)?.view } };
     });
+    if (this.#stalling && request.session !== undefined) request.waits?.();
     this.#answer(() => done(results));
     this.#feed();
   }
@@ -520,6 +521,7 @@ export class FakeRegion implements Region {
     for (const stamps of request.session?.values() ?? []) {
       for (const stamp of stamps.values()) this.#stamp = Math.max(this.#stamp, stamp);
     }
+    this.#stamp = Math.max(this.#stamp, request.seenStamp ?? 0);
     this.#stamp = Math.max(this.#stamp + 1, (this.#system.clock.nowMs() - EPOCH_MS) * 4096);
     const version = { origin: this.origin, seq: (this.#vector(shard).get(this.origin) ?? 0) + 1, stamp: this.#stamp };
     this.applied.push(op);

@@ -125,6 +125,8 @@ export class TestRegion {
         durability: options.durability ?? { kind: 'local' },
         deadlineMs: options.deadlineMs ?? 5000,
         session: options.session,
+        seenStamp: options.seenStamp,
+        waits: options.waits,
       },
       (results) => pending.answer(results),
     );
@@ -164,6 +166,8 @@ export interface WriteCallOptions {
   readonly durability?: Durability;
   readonly deadlineMs?: number;
   readonly session?: SessionToken;
+  readonly seenStamp?: number;
+  readonly waits?: () => void;
 }
 
 /** Counts its answers: there must be one. */

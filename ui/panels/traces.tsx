@@ -84,9 +84,8 @@ function Nothing({ on }: { on: boolean }): JSX.Element {
   if (on) return <p class="empty">Nothing has been sampled yet.</p>;
   return (
     <p class="empty">
-      Tracing is off. It costs next to nothing while it is: set <code>tracing.enabled</code> in the configuration of the nodes
-      (docs/TRACING.md) and start them again. The history of one key is told without it, under Key
-      history.
+      Tracing is off. It costs next to nothing while it is: set <code>tracing.enabled</code> in the configuration of the
+      nodes (docs/TRACING.md) and start them again. The history of one key is told without it, under Key history.
     </p>
   );
 }

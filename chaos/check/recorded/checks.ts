@@ -29,7 +29,7 @@ const run: Check = {
   },
 };
 
-const CHECKS: readonly Check[] = [
+export const checks: readonly Check[] = [
   run,
   acknowledged,
   registers,
@@ -48,5 +48,5 @@ const CHECKS: readonly Check[] = [
 ];
 
 export function judge(recording: Recording): Verdict[] {
-  return CHECKS.map((check) => verdictOf(check, recording));
+  return checks.map((check) => verdictOf(check, recording));
 }

@@ -4,5 +4,11 @@ import { conflictScenarios } from './conflicts.ts';
 import { logScenarios } from './logs.ts';
 import type { Scenario } from './scenario.ts';
 import { sessionScenarios } from './sessions.ts';
+import { sessionWriteScenarios } from './session-writes.ts';
 
-export const scenarios: readonly Scenario[] = [...conflictScenarios, ...logScenarios, ...sessionScenarios];
+export const scenarios: readonly Scenario[] = [
+  ...conflictScenarios,
+  ...logScenarios,
+  ...sessionScenarios,
+  ...sessionWriteScenarios,
+];

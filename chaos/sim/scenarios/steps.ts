@@ -4,7 +4,14 @@ import type { CausewayError } from '../../../src/errors/errors.ts';
 import type { Intent, View } from '../../../src/merge/types.ts';
 import type { OriginId, Version } from '../../../src/record/ids.ts';
 import type { Idempotency, MergeTypeName } from '../../../src/record/op.ts';
-import type { Condition, Durability, ReadResult, RegionStatus, WriteResult } from '../../../src/region/region.ts';
+import type {
+  Condition,
+  Durability,
+  ReadResult,
+  RegionStatus,
+  SessionToken,
+  WriteResult,
+} from '../../../src/region/region.ts';
 import type { ClientOp } from '../../check/clients.ts';
 import { keyName, traceOfClientOp } from '../../check/history.ts';
 import { holds } from '../../check/violation.ts';
@@ -16,6 +23,8 @@ export interface WriteOptions {
   readonly idempotency?: Idempotency;
   readonly durability?: Durability;
   readonly deadlineMs?: number;
+  readonly session?: SessionToken;
+  readonly seenStamp?: number;
 }
 
 export function owner(sim: Simulation, region: string): SimNode {
@@ -136,6 +145,8 @@ export function attempt(
     ],
     durability,
     deadlineMs: options.deadlineMs ?? 2000,
+    session: options.session,
+    seenStamp: options.seenStamp,
   };
   node.node!.write(request, ([result]) => {
     cluster.catchUp(at);
@@ -145,7 +156,7 @@ export function attempt(
       op.id,
       result!.ok ? `${result!.version.origin}:${result!.version.seq}` : result!.error.code,
     );
-    clients.answered(op, at.id, result!, durability, undefined);
+    clients.answered(op, at.id, result!, durability, options.session);
     done(result!);
   });
 }

@@ -49,7 +49,7 @@ interface Stream {
   readonly endpoint: Endpoint;
   readonly call: ClientDuplexStream<Buffer, Buffer>;
   epoch: number;
-  /** A message has gone; the first one carries the session, so that a new region's stamps are above what was written before. */
+  /** A message has gone; the first one says what it comes after, so that a new region's stamps are above what was written before. */
   started: boolean;
 }
 
@@ -324,7 +324,7 @@ export class Lane {
         collections: batch.collections,
         durability: this.#settings.durability,
         deadlineMs: attemptMs,
-        session: stream.started || session.isEmpty ? undefined : session.encode(),
+        after: session.forWrites(stream.started),
         producer: this.#id,
         issuedAtMs: batch.issuedAtMs,
         wantVersions: batch.wantsVersions,

@@ -34,7 +34,7 @@ test('findings stand first, with what was promised', () => {
   b.put('k', 'v', { in: [EU] });
   const { page, text } = reported(b);
   expect(text).toMatch(/FOUND {3}acknowledged .*\n.*is not in us/);
-  expect(text).toMatch(/again: npm run chaos -- test --minutes 1 --seed 1/);
+  expect(text).toMatch(/again: causeway chaos test --minutes 1 --seed 1/);
   expect(page).toMatch(/<h2>Findings<\/h2><h3>acknowledged<\/h3>/);
 });
 

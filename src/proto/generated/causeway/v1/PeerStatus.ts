@@ -12,6 +12,7 @@ export interface PeerStatus {
   'opLagMsP99'?: (number | string);
   'clock'?: (_causeway_v1_ClockSample | null);
   'unacknowledgedOps'?: (number | string | Long);
+  'unacknowledgedUnknown'?: (boolean);
   '_lagMs'?: "lagMs";
   '_opLagMsP50'?: "opLagMsP50";
   '_opLagMsP99'?: "opLagMsP99";
@@ -25,6 +26,7 @@ export interface PeerStatus__Output {
   'opLagMsP99'?: (number);
   'clock': (_causeway_v1_ClockSample__Output | null);
   'unacknowledgedOps': (number);
+  'unacknowledgedUnknown': (boolean);
   '_lagMs'?: "lagMs";
   '_opLagMsP50'?: "opLagMsP50";
   '_opLagMsP99'?: "opLagMsP99";

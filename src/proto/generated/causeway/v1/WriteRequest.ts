@@ -17,6 +17,7 @@ export interface WriteRequest {
   'issuedAtMs'?: (number | string | Long);
   'wantVersions'?: (boolean);
   'wantValues'?: (boolean);
+  'seenStamp'?: (number | string | Long);
 }
 
 export interface WriteRequest__Output {
@@ -31,4 +32,5 @@ export interface WriteRequest__Output {
   'issuedAtMs': (number);
   'wantVersions': (boolean);
   'wantValues': (boolean);
+  'seenStamp': (number);
 }

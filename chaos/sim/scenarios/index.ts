@@ -1,8 +1,16 @@
 // Every scenario, in the order in which `--scenario all` plays them.
 
 import { conflictScenarios } from './conflicts.ts';
+import { forgedScenarios } from './forged.ts';
 import { logScenarios } from './logs.ts';
+import { poisonScenarios } from './poison.ts';
 import type { Scenario } from './scenario.ts';
 import { sessionScenarios } from './sessions.ts';
 
-export const scenarios: readonly Scenario[] = [...conflictScenarios, ...logScenarios, ...sessionScenarios];
+export const scenarios: readonly Scenario[] = [
+  ...conflictScenarios,
+  ...logScenarios,
+  ...forgedScenarios,
+  ...poisonScenarios,
+  ...sessionScenarios,
+];

@@ -302,6 +302,37 @@ export const logScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'lost-disk-while-another-catches-up',
+    says: 'a region that begins anew is told of an op whose only copy is then lost: it does not wait for it for ever',
+    plan: quiet({ settleMsMax: 15_000 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'ap', 'register-lww', 'k0', put('everywhere'));
+      await inStep(sim);
+      cluster.wipe(crash(sim, 'eu'), false);
+      cut(sim, 'ap', 'sa');
+      // Until the streams have broken: what waits in one would still arrive.
+      await sim.run(5000);
+      await write(sim, 'ap', 'register-lww', 'k0', put('only in ap'));
+      let told = false;
+      cluster.network.taps.push({
+        delivered: (from, to, message) => {
+          if (message.kind !== 'welcome' || from.site !== 'ap' || to.site !== 'eu') return;
+          told = true;
+          cut(sim, 'ap', 'eu');
+        },
+      });
+      restart(sim, 'eu');
+      await sim.until('eu was told of the op', 5000, () => told);
+      await sim.run(5000);
+      expect(!owner(sim, 'eu').node!.ready(), () => 'eu does not wait for what ap has');
+      cluster.wipe(crash(sim, 'ap'), false);
+      restart(sim, 'ap');
+      await sim.settle();
+    },
+  },
+  {
     name: 'region-returns-after-long',
     says: 'a region is away for minutes while the others write and delete: it catches up, and nothing that was deleted comes back',
     plan: quiet({ heartbeatMs: 500 }),

@@ -12,7 +12,7 @@ import { cutText, parseCut } from '../../chaos/sim/shrink.ts';
 import { simulate } from '../../chaos/sim/simulate.ts';
 
 /** About a minute of two cores. */
-const SEEDS = 1200;
+const SEEDS = 800;
 /** What every hundredth seed takes, or more often. */
 const COMMON = [
   ...['apply', 'duplicate', 'gap', 'wait', 'hold'].map((outcome) => `batch ${outcome}`),

@@ -114,16 +114,18 @@ export class FinalCheck {
         digests.set(shard, digest);
       }
     }
-    for (const node of this.#owners()) {
-      const status = node.node!.status();
-      for (const { shard, parkedBatches, tombstones, origins, ownOrigin } of status.shards) {
+    const statuses = this.#owners().map((node) => ({ node, shards: node.node!.status().shards }));
+    // An origin is of one shard.
+    const live = new Set(
+      statuses.flatMap(({ shards }) => shards.map(({ shard, ownOrigin }) => `${shard} ${ownOrigin}`)),
+    );
+    for (const { node, shards: each } of statuses) {
+      for (const { shard, parkedBatches, tombstones, origins, ownOrigin } of each) {
         if (parkedBatches > 0) return `${node.name} ${shard}: ${parkedBatches} batches are parked`;
         for (const { origin, held, state } of origins) {
           if (held !== undefined) return `${node.name} ${shard}: ${origin} is held: ${held}`;
-          const live = this.#owners().some((other) =>
-            other.node!.status().shards.some((own) => own.shard === shard && own.ownOrigin === origin),
-          );
-          if (state !== 'closed' && !live) return `${node.name} ${shard}: ${origin} has ended and is ${state}`;
+          if (state !== 'closed' && !live.has(`${shard} ${origin}`))
+            return `${node.name} ${shard}: ${origin} has ended and is ${state}`;
         }
         if (ownOrigin === undefined) return `${node.name} ${shard}: no own origin`;
         if (tombstones > 0 && !plan.expiry) return `${node.name} ${shard}: ${tombstones} tombstones`;

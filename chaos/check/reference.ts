@@ -24,6 +24,13 @@ const newest = <T extends { readonly version: Version }>(items: readonly T[]): T
 };
 const hex = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+/** Of what clients asked for, which is compared again and again. */
+const elementNames = new WeakMap<Uint8Array, string>();
+const elementName = (bytes: Uint8Array): string => {
+  let name = elementNames.get(bytes);
+  if (name === undefined) elementNames.set(bytes, (name = hex(bytes)));
+  return name;
+};
 const sameDot = (a: Dot, b: Dot): boolean => a.seq === b.seq && a.origin === b.origin;
 
 /** What a reader sees at `nowMs` when exactly `ops` are in the region. */
@@ -69,12 +76,12 @@ export const REFERENCE: { readonly [T in MergeTypeName]: (ops: readonly SpecOp[]
       const covers = (op: SpecOp, element: string): boolean => {
         if (op.intent.kind === 'delete') return true;
         if (op.intent.kind !== 'set-remove' && op.intent.kind !== 'set-add') return false;
-        return op.intent.elements.some((other) => hex(other) === element);
+        return op.intent.elements.some((other) => elementName(other) === element);
       };
       for (const add of ops) {
         if (add.intent.kind !== 'set-add' || !isLive(add.intent.expiresAtMs, nowMs)) continue;
         for (const bytes of add.intent.elements) {
-          const element = hex(bytes);
+          const element = elementName(bytes);
           // A later add of the element stands for the ones that it has seen, so that its expiry counts and not theirs.
           const gone = ops.some(
             (op) => !sameDot(op.version, add.version) && op.seen(add.version) && covers(op, element),

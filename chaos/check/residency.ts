@@ -1,7 +1,7 @@
 // I10  no byte about a shard crosses to a region outside its placement: not its batches, and not its vectors or beats either.
 
-import { readBatchHeader } from '../../src/record/batch.ts';
 import type { RegionId, ShardId } from '../../src/record/ids.ts';
+import { peekShard } from '../../src/record/batch.ts';
 import type { Down, Up } from '../../src/replication/messages.ts';
 import { holds } from './violation.ts';
 
@@ -34,7 +34,7 @@ function shardsOf(message: Up | Down): ShardId[] {
     case 'beat':
       return message.shards.map(({ shard }) => shard);
     case 'batches':
-      return message.batches.map((bytes) => readBatchHeader(bytes).shard);
+      return message.batches.map((bytes) => peekShard(bytes)!);
     case 'hello':
     case 'credit':
     case 'ping':

@@ -21,6 +21,8 @@ export type ShardToken = ReadonlyMap<OriginId, number>;
 export class ViewCheck {
   readonly #history: History;
   readonly #clients: ClientCheck;
+  /** An op is looked at with every read of its key. */
+  readonly #specs = new Map<LoggedOp, SpecOp>();
   reads = 0;
 
   constructor(history: History, clients: ClientCheck) {
@@ -29,10 +31,14 @@ export class ViewCheck {
   }
 
   specOp(op: LoggedOp): SpecOp {
+    const known = this.#specs.get(op);
+    if (known !== undefined) return known;
     const intent = this.#clients.intentOf(op);
     if (intent === undefined)
       throw new Violation('I2', `op ${op.version.seq} of ${op.version.origin} was written by no client`);
-    return { version: op.version, intent, seen: (dot) => hasSeen(op, dot) };
+    const spec: SpecOp = { version: op.version, intent, seen: (dot) => hasSeen(op, dot) };
+    this.#specs.set(op, spec);
+    return spec;
   }
 
   /** A key's ops in one region's log, in its order, up to an offset. */
@@ -157,11 +163,11 @@ export class ViewCheck {
   ): void {
     const log = this.#history.log(region, shard);
     const got = viewText(view);
-    const offsets = [
-      fromOffset,
-      ...(log.byKey.get(name) ?? []).map(({ offset }) => offset).filter((offset) => offset > fromOffset),
-    ];
-    for (const offset of offsets) if (this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs)) return;
+    const ops = log.byKey.get(name) ?? [];
+    // The newest state first: it is what is sent unless the sender is behind its own log.
+    for (let i = ops.length - 1; i >= 0 && ops[i]!.offset > fromOffset; i--)
+      if (this.#explains(type, this.opsOf(log, name, ops[i]!.offset), got, fromMs, toMs)) return;
+    if (this.#explains(type, this.opsOf(log, name, fromOffset), got, fromMs, toMs)) return;
     throw new Violation(
       'feed',
       `${region} sent ${name} (${shard}) as ${got} with an event of offset ${fromOffset}; no state since then reads so`,

@@ -5,7 +5,9 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { GuardName } from '../../src/shard/guards.ts';
 import { regionNode } from './node-factory.ts';
+import type { Progress } from './progress.ts';
 import { scenarios } from './scenarios/index.ts';
+import { cutPlan, cutText, shrink, type Cut } from './shrink.ts';
 import { simulate, type SimResult, type SimStats } from './simulate.ts';
 
 /** Every so many seeds, one is run twice: its traces must be equal. */
@@ -19,9 +21,15 @@ export interface BulkOptions {
   readonly scenario: string | undefined;
   /** Stop after so many findings. */
   readonly findingsMax: number;
-  readonly onProgress?: (done: number, findings: number) => void;
+  readonly onProgress?: (report: BulkReport) => void;
   /** True: no more seeds are begun, and what was run is reported. */
   readonly stopped?: () => boolean;
+  /** Findings of random seeds are cut down, so many of them: each costs up to SHRINK_RUNS_MAX runs. Default 0. */
+  readonly shrinkMax?: number;
+  /** What an earlier part of the same run has done. */
+  readonly resume?: Progress | undefined;
+  /** Called after each chunk. */
+  readonly onChunk?: (done: Pick<Progress, 'chunkSeeds' | 'chunks'>, report: BulkReport) => void;
 }
 
 export interface Finding {
@@ -31,6 +39,8 @@ export interface Finding {
   readonly plan: string;
   readonly invariant: string;
   readonly message: string;
+  /** What is left of the seed when everything was taken away that the finding does not need; undefined: it was not tried, or nothing could be. */
+  readonly cut?: string | undefined;
 }
 
 export interface BulkReport {
@@ -48,6 +58,7 @@ export async function runSeed(
   scenario: string | undefined,
   onTrace?: (line: string) => void,
   traceLines?: number,
+  cut: Cut = {},
 ): Promise<SimResult> {
   const base = {
     without,
@@ -55,7 +66,7 @@ export async function runSeed(
     ...(onTrace === undefined ? {} : { onTrace }),
     ...(traceLines === undefined ? {} : { traceLines }),
   };
-  if (scenario === undefined) return simulate(seed, base);
+  if (scenario === undefined) return simulate(seed, { ...base, adjust: (plan) => cutPlan(plan, cut) });
   const found = scenarios.find(({ name }) => name === scenario);
   if (found === undefined) throw new Error(`no scenario ${scenario}`);
   return simulate(seed, { ...base, adjust: found.plan, script: found.script });
@@ -67,9 +78,14 @@ async function checkedSeed(
   without: readonly GuardName[],
   scenario: string | undefined,
 ): Promise<SimResult> {
-  const result = await runSeed(seed, without, scenario);
+  return twice(seed, () => runSeed(seed, without, scenario));
+}
+
+/** Runs it, and when it is its turn once more. */
+export async function twice(seed: number, run: () => Promise<SimResult>): Promise<SimResult> {
+  const result = await run();
   if (seed % TWICE_EVERY !== 0 || result.finding !== undefined) return result;
-  const again = await runSeed(seed, without, scenario);
+  const again = await run();
   if (again.hash === result.hash) return result;
   return {
     ...result,
@@ -81,7 +97,18 @@ async function checkedSeed(
   };
 }
 
+/** The smallest case that violates the same. undefined: nothing can be taken away. */
+export async function shrinkSeed(
+  failed: SimResult,
+  without: readonly GuardName[],
+  from: Cut = {},
+): Promise<Cut | undefined> {
+  const run = (cut: Cut): Promise<SimResult> => runSeed(failed.seed, without, undefined, undefined, undefined, cut);
+  return (await shrink(failed, run, from))?.cut;
+}
+
 interface Chunk {
+  readonly index: number;
   readonly from: number;
   readonly to: number;
   readonly without: readonly GuardName[];
@@ -117,10 +144,14 @@ function addStats(totals: Record<string, number>, stats: SimStats): void {
   add(totals, 'conflicts', stats.conflicts);
   for (const [name, value] of Object.entries(stats.refusals)) add(totals, `refused ${name}`, value);
   for (const [name, value] of Object.entries(stats.faults)) add(totals, `fault ${name}`, value);
+  for (const [name, value] of Object.entries(stats.branches)) add(totals, name, value);
 }
 
-export async function runChunk({ from, to, without, scenario }: Chunk): Promise<ChunkResult> {
+export async function runChunk({ from, to, without, scenario }: Omit<Chunk, 'index'>): Promise<ChunkResult> {
   const result: ChunkResult = { findings: [], totals: {}, settleMsMax: 0, cpuMs: 0 };
+  // A stack costs more than the refusal that it is of, and nobody reads one here.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   let settleMsMax = 0;
   const cpu = process.cpuUsage();
   for (let seed = from; seed < to; seed++) {
@@ -130,6 +161,7 @@ export async function runChunk({ from, to, without, scenario }: Chunk): Promise<
     if (finding !== undefined)
       result.findings.push({ seed, scenario, plan, invariant: finding.invariant, message: finding.message });
   }
+  Error.stackTraceLimit = stackTraceLimit;
   const used = process.cpuUsage(cpu);
   return { ...result, settleMsMax, cpuMs: (used.user + used.system) / 1000 };
 }
@@ -137,32 +169,42 @@ export async function runChunk({ from, to, without, scenario }: Chunk): Promise<
 export async function runBulk(options: BulkOptions): Promise<BulkReport> {
   const { start, seeds, without, scenario } = options;
   const end = start + seeds;
-  const size = Math.max(1, Math.min(50, Math.ceil(seeds / (options.jobs * 4))));
-  let next = start;
-  let done = 0;
-  let settleMsMax = 0;
-  let cpuMs = 0;
-  const findings: Finding[] = [];
-  const totals: Record<string, number> = {};
+  const { resume } = options;
+  const size = resume?.chunkSeeds ?? Math.max(1, Math.min(50, Math.ceil(seeds / (options.jobs * 4))));
+  const chunks = new Set(resume?.chunks);
+  const last = Math.ceil(seeds / size);
+  const seedsIn = (index: number): number => Math.min(end, start + (index + 1) * size) - (start + index * size);
+  let next = 0;
+  let done = [...chunks].reduce((sum, index) => sum + seedsIn(index), 0);
+  let settleMsMax = resume?.settleMsMax ?? 0;
+  let cpuMs = resume?.cpuMs ?? 0;
+  const findings: Finding[] = [...(resume?.findings ?? [])];
+  const totals: Record<string, number> = { ...resume?.totals };
+  const report = (): BulkReport => ({ seeds: done, findings, totals, settleMsMax, cpuMs });
   const take = (): Chunk | undefined => {
-    if (next >= end || findings.length >= options.findingsMax || options.stopped?.() === true) return undefined;
-    const from = next;
-    next = Math.min(end, next + size);
-    return { from, to: next, without, scenario };
+    while (chunks.has(next)) next++;
+    if (next >= last || findings.length >= options.findingsMax || options.stopped?.() === true) return undefined;
+    const index = next++;
+    const from = start + index * size;
+    return { index, from, to: from + seedsIn(index), without, scenario };
   };
-  const put = (chunk: Chunk, result: ChunkResult): void => {
-    if (chunk.scenario === scenario) done += chunk.to - chunk.from;
+  const addResult = (result: ChunkResult): void => {
     findings.push(...result.findings);
     for (const [name, value] of Object.entries(result.totals)) add(totals, name, value);
     settleMsMax = Math.max(settleMsMax, result.settleMsMax);
     cpuMs += result.cpuMs;
-    options.onProgress?.(done, findings.length);
+  };
+  const put = (chunk: Chunk, result: ChunkResult): void => {
+    addResult(result);
+    chunks.add(chunk.index);
+    done += chunk.to - chunk.from;
+    options.onProgress?.(report());
+    options.onChunk?.({ chunkSeeds: size, chunks: [...chunks] }, report());
   };
   // The scenarios go first: they are quick, and some mistakes need them (a guard against what only a script can bring about).
-  if (scenario === undefined) {
+  if (scenario === undefined && resume === undefined) {
     for (const { name } of scenarios) {
-      const chunk: Chunk = { from: start, to: start + 1, without, scenario: name };
-      put(chunk, await runChunk(chunk));
+      addResult(await runChunk({ from: start, to: start + 1, without, scenario: name }));
       if (findings.length >= options.findingsMax) break;
     }
   }
@@ -172,8 +214,33 @@ export async function runBulk(options: BulkOptions): Promise<BulkReport> {
     await Promise.all(Array.from({ length: options.jobs }, () => runWorker(take, put)));
   }
   findings.sort((a, b) => a.seed - b.seed);
-  return { seeds: done, findings, totals, settleMsMax, cpuMs };
+  const shrunk = await shrinkFindings(findings, without, options.shrinkMax ?? 0);
+  return { ...report(), findings: shrunk };
 }
+
+async function shrinkFindings(
+  findings: readonly Finding[],
+  without: readonly GuardName[],
+  max: number,
+): Promise<Finding[]> {
+  const result: Finding[] = [];
+  let left = max;
+  for (const finding of findings) {
+    if (finding.scenario !== undefined || finding.cut !== undefined || left === 0) {
+      result.push(finding);
+      continue;
+    }
+    left--;
+    const failed = await runSeed(finding.seed, without, undefined);
+    // Of a seed that differs from itself nothing can be said of a part of it.
+    const cut = failed.finding?.invariant === finding.invariant ? await shrinkSeed(failed, without) : undefined;
+    result.push(cut === undefined ? finding : { ...finding, cut: cutText(cut) });
+  }
+  return result;
+}
+
+/** Young objects live about as long as a seed: with the usual 16 MiB most would be copied twice before they die. */
+const WORKER_FLAGS = ['--max-semi-space-size=64', '--single-threaded-gc'];
 
 /** A process of its own: traps replace globals, and one simulation at a time lives in a process. */
 function runWorker(take: () => Chunk | undefined, put: (chunk: Chunk, result: ChunkResult) => void): Promise<void> {
@@ -181,7 +248,7 @@ function runWorker(take: () => Chunk | undefined, put: (chunk: Chunk, result: Ch
     const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
     const path = fileURLToPath(new URL(`./worker${extension}`, import.meta.url));
     const child = fork(path, [], {
-      execArgv: extension === '.ts' ? ['--import', 'tsx'] : process.execArgv,
+      execArgv: [...(extension === '.ts' ? ['--import', 'tsx'] : process.execArgv), ...WORKER_FLAGS],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     let current: Chunk | undefined;

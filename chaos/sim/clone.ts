@@ -1,42 +1,58 @@
 // A structural copy of what crosses the simulated wire: two nodes that shared an object could influence each other without
 // a message, and the simulation would not show what a real wire does.
 
-export function cloneMessage<T>(value: T): T {
-  return clone(value) as T;
+export interface Copied<T> {
+  readonly copy: T;
+  /** About what the message takes on the wire. */
+  readonly bytes: number;
 }
+
+/** The copy and its size in one walk: every message of a run comes by here. */
+export function copyMessage<T>(message: T): Copied<T> {
+  size = 0;
+  const copy = clone(message) as T;
+  return { copy, bytes: size };
+}
+
+/** Of the copy that is being made. */
+let size = 0;
 
 function clone(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) {
-    if (typeof value === 'function') throw new TypeError('a function cannot cross the wire');
+  if (typeof value === 'string') {
+    size += value.length + 1;
     return value;
   }
-  if (value instanceof Uint8Array) return Buffer.from(value);
-  if (Array.isArray(value)) return value.map(clone);
-  if (value instanceof Map) {
-    const copy = new Map<unknown, unknown>();
-    for (const [k, v] of value) copy.set(k, clone(v));
+  if (typeof value !== 'object' || value === null) {
+    if (typeof value === 'function') throw new TypeError('a function cannot cross the wire');
+    size += 4;
+    return value;
+  }
+  if (value instanceof Uint8Array) {
+    size += value.length + 4;
+    return Buffer.from(value);
+  }
+  size += 2;
+  if (Array.isArray(value)) {
+    const copy = new Array<unknown>(value.length);
+    for (let i = 0; i < copy.length; i++) copy[i] = clone(value[i]);
     return copy;
   }
-  if (value instanceof Set) return new Set([...value].map(clone));
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) copy[key] = clone((value as Record<string, unknown>)[key]);
-  return copy;
-}
-
-/** About what a message takes on the wire. */
-export function sizeOf(value: unknown): number {
-  if (value instanceof Uint8Array) return value.length + 4;
-  if (typeof value === 'string') return value.length + 1;
-  if (typeof value !== 'object' || value === null) return 4;
-  let bytes = 2;
   if (value instanceof Map) {
-    for (const [k, v] of value) bytes += sizeOf(k) + sizeOf(v);
-    return bytes;
+    const copy = new Map<unknown, unknown>();
+    for (const [k, v] of value as Map<unknown, unknown>) copy.set(clone(k), clone(v));
+    return copy;
   }
-  if (Array.isArray(value)) {
-    for (const item of value) bytes += sizeOf(item);
-    return bytes;
+  if (value instanceof Set) {
+    const copy = new Set<unknown>();
+    for (const item of value as Set<unknown>) copy.add(clone(item));
+    return copy;
   }
-  for (const key of Object.keys(value)) bytes += sizeOf((value as Record<string, unknown>)[key]);
-  return bytes;
+  const copy: Record<string, unknown> = { ...value };
+  for (const key in copy) {
+    const part = copy[key];
+    // Most fields are plain, and stand in the copy already.
+    if (typeof part === 'number') size += 4;
+    else copy[key] = clone(part);
+  }
+  return copy;
 }

@@ -1,7 +1,7 @@
 // A simulated cluster: regions with their disks and clocks, nodes that come and go, and the network between them.
 // The nodes are the production ones; what they stand on (log, store, ownership, wire, clock) is simulated.
 
-import type { LogEntry, LogRecovery } from '../../src/log/log.ts';
+import type { AppendOutcome, LogEntry, LogRecovery } from '../../src/log/log.ts';
 import {
   MemoryDisk,
   MemoryLog,
@@ -17,9 +17,10 @@ import { MERGE_TYPE_CODES, type CollectionRef, type MergeTypeName } from '../../
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from '../../src/region/options.ts';
 import type { Region } from '../../src/region/region.ts';
 import { MemoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
-import type { StoreRow } from '../../src/store/store.ts';
+import type { StepOutcome, StoreRow, StoreStep } from '../../src/store/store.ts';
 import { History } from '../check/history.ts';
-import { Network } from './network.ts';
+import { countAppend } from './branches.ts';
+import { Network, type Conditions } from './network.ts';
 import type { Plan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
 import { Life, Scheduler } from './scheduler.ts';
@@ -79,6 +80,8 @@ export class SimRegion {
   generation = 0;
   diskMs: number;
   appendFault: ((append: MemoryAppend) => AppendFault) | undefined;
+  /** Called when a node begins to write to its store, or to make it durable. */
+  onStore: ((node: SimNode, what: 'write' | 'checkpoint') => void) | undefined;
   backup: { readonly image: MemoryDiskImage; readonly tails: ReadonlyMap<ShardId, number> } | undefined;
   /** Acknowledged ops of it may be gone: its disk was lost or went back. */
   rewound = false;
@@ -123,6 +126,8 @@ export class Cluster {
   readonly #random: SeededRandom;
   readonly #factory: NodeFactory;
   readonly #dirty = new Set<SimRegion>();
+  /** Per shard; everybody asks. */
+  readonly #members = new Map<ShardId, readonly RegionId[]>();
 
   constructor(plan: Plan, random: SeededRandom, factory: NodeFactory) {
     this.plan = plan;
@@ -152,13 +157,15 @@ export class Cluster {
   }
 
   /** What the plan says of the wire when nothing is wrong with it. */
-  calm(): { delayMs: number; jitterMs: number; bytesPerMs: number; blocked: boolean; breakRate: number } {
+  calm(): Conditions {
     return {
       delayMs: this.plan.delayMs,
       jitterMs: this.plan.jitterMs,
       bytesPerMs: 10_000,
       blocked: false,
       breakRate: 0,
+      repeats: 0,
+      flips: 0,
     };
   }
 
@@ -174,8 +181,13 @@ export class Cluster {
   }
 
   members(shard: ShardId): readonly RegionId[] {
-    const { placementId } = shardParts(shard);
-    return this.placements.find(({ id }) => id === placementId)?.regions ?? [];
+    let members = this.#members.get(shard);
+    if (members === undefined) {
+      const { placementId } = shardParts(shard);
+      members = this.placements.find(({ id }) => id === placementId)?.regions ?? [];
+      this.#members.set(shard, members);
+    }
+    return members;
   }
 
   shardOf(namespace: string, collection: string, key: string): ShardId {
@@ -274,6 +286,7 @@ export class Cluster {
     store.onOpened = () => {
       node.storeOpen = true;
     };
+    store.onWork = (what) => region.onStore?.(node, what);
     const transport = this.network.transport(node.address, region.id, life);
     node.ownership =
       region.nodes.length === 1 ? undefined : new MemoryOwnership(region.owner === node.index ? region.shards : []);
@@ -458,6 +471,18 @@ class TrackedLog extends MemoryLog {
     return this.#scheduler.track(super.open(shards), this.#life);
   }
 
+  override append(
+    shard: ShardId,
+    expectOffset: number,
+    entries: readonly LogEntry[],
+    done: (outcome: AppendOutcome) => void,
+  ): void {
+    super.append(shard, expectOffset, entries, (outcome) => {
+      countAppend(outcome);
+      done(outcome);
+    });
+  }
+
   override close(): Promise<void> {
     return this.#scheduler.track(super.close(), this.#life);
   }
@@ -469,6 +494,7 @@ class TrackedStore extends MemoryStore {
   readonly #life: Life;
   readonly #disk: MemoryStoreDisk;
   onOpened: (() => void) | undefined;
+  onWork: ((what: 'write' | 'checkpoint') => void) | undefined;
 
   constructor(options: ConstructorParameters<typeof MemoryStore>[0], scheduler: Scheduler, life: Life) {
     super(options);
@@ -501,7 +527,13 @@ class TrackedStore extends MemoryStore {
     done(this.#disk.shard(shard).scan(from, to, limit));
   }
 
+  override write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
+    this.onWork?.('write');
+    super.write(steps, done);
+  }
+
   override checkpoint(): Promise<void> {
+    this.onWork?.('checkpoint');
     return this.#scheduler.track(super.checkpoint(), this.#life);
   }
 

@@ -8,6 +8,10 @@ import { lastPause } from './workload.ts';
 import type { SeededRandom } from './random.ts';
 
 const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+
+/** Where a process may be made to die. */
+type Place = 'append' | 'landed' | 'write' | 'checkpoint';
 
 export class Faults {
   readonly #cluster: Cluster;
@@ -15,13 +19,20 @@ export class Faults {
   #healed = false;
   /** One-shot faults of the log, per region. */
   readonly #pendingAppendFaults = new Map<SimRegion, ('lost-ack' | 'lost' | 'late')[]>();
+  /** Where a region's owner dies next, and for how long. */
+  readonly #deaths = new Map<SimRegion, { readonly place: Place; readonly downMs: number }>();
+  /** A region that stamps a year ahead, and what ends that. */
+  #poisoned: { readonly region: SimRegion; readonly cure: () => void } | undefined;
   readonly injected = new Map<FaultName, number>();
+  /** `name.n` of what the plan drew and what happened, in order. */
+  readonly taken: string[] = [];
 
   constructor(cluster: Cluster, random: SeededRandom) {
     this.#cluster = cluster;
     this.#random = random.fork('faults');
     for (const region of cluster.regions) {
       region.appendFault = (append) => this.#appendFault(region, append);
+      region.onStore = (node, what) => this.#dieAt(node, what);
     }
   }
 
@@ -31,24 +42,30 @@ export class Faults {
     for (const name of FAULT_NAMES) {
       const mean = plan.faults[name];
       if (mean === undefined) continue;
-      const times = this.#random.chance(mean % 1) ? Math.floor(mean) + 1 : Math.floor(mean);
+      const draws = this.#random.fork(name);
+      const times = draws.chance(mean % 1) ? Math.floor(mean) + 1 : Math.floor(mean);
       for (let i = 0; i < times; i++) {
-        const at = this.#random.between(100, plan.chaosMs);
+        const at = draws.between(100, plan.chaosMs);
+        const which = `${name}.${i}`;
+        // From numbers of its own, so that a seed without one of its faults is otherwise the same seed (shrink.ts).
+        const random = draws.fork(String(i));
+        if (plan.faultsKept?.includes(which) === false) continue;
         scheduler.at(at, () => {
-          if (!this.#healed) this.inject(name);
+          if (this.#healed) return;
+          this.taken.push(which);
+          this.inject(name, random.pick(this.#cluster.regions), random);
         });
       }
     }
   }
 
-  inject(name: FaultName, region: SimRegion = this.#random.pick(this.#cluster.regions)): void {
+  inject(name: FaultName, region: SimRegion, random = this.#random): void {
     this.injected.set(name, (this.injected.get(name) ?? 0) + 1);
     this.#cluster.trace.add('fault', name, region.id);
-    this.#inject(name, region);
+    this.#inject(name, region, random);
   }
 
-  #inject(name: FaultName, region: SimRegion): void {
-    const random = this.#random;
+  #inject(name: FaultName, region: SimRegion, random: SeededRandom): void {
     const cluster = this.#cluster;
     const { scheduler, network } = cluster;
     const node = region.nodes[region.owner]!;
@@ -66,6 +83,40 @@ export class Faults {
           torn: false,
           machine: false,
         });
+        break;
+      case 'crashAt':
+        this.#deaths.set(region, {
+          place: random.pick(['append', 'landed', 'write', 'checkpoint']),
+          downMs: someTime(),
+        });
+        break;
+      case 'gone':
+        for (const each of region.nodes)
+          this.crash(each, undefined, { keep: 'random', torn: false, machine: random.chance(0.5) });
+        break;
+      case 'rolling':
+        this.#roll(
+          random.shuffled(cluster.regions).flatMap(({ nodes }) => nodes),
+          random,
+        );
+        break;
+      case 'repeat':
+        this.#arrives(region, other, { repeats: 1 + random.below(5) });
+        break;
+      case 'bitFlip':
+        this.#arrives(region, other, { flips: 1 + random.below(2) });
+        break;
+      case 'newer':
+      case 'apart':
+        network.versions.set(region.id, name);
+        this.#roll(region.nodes, random);
+        later(someTime(), () => {
+          network.versions.delete(region.id);
+          this.#roll(region.nodes, random);
+        });
+        break;
+      case 'poison':
+        if (this.#poisoned === undefined && this.#othersWhole(region)) this.#poison(region, random);
         break;
       case 'power':
         for (const each of region.nodes)
@@ -129,13 +180,13 @@ export class Faults {
         later(random.between(500, 4000), () => region.clock.step(HOUR_MS));
         break;
       case 'lostAck':
-        this.#nextAppends(region, 'lost-ack');
+        this.#nextAppends(region, 'lost-ack', random);
         break;
       case 'lostAppend':
-        this.#nextAppends(region, 'lost');
+        this.#nextAppends(region, 'lost', random);
         break;
       case 'lateAppend':
-        this.#nextAppends(region, 'late');
+        this.#nextAppends(region, 'late', random);
         later(random.logBetween(1, 3000), () => {
           region.disk.landLate();
           cluster.touched(region);
@@ -165,20 +216,22 @@ export class Faults {
         later(someTime(), () => node.storeDisk.failWrites(undefined));
         break;
       case 'storeCleared':
-        this.#whileDown(region, () => region.nodes.forEach(({ storeDisk }) => storeDisk.clear()));
+        this.#whileDown(region, random, () => region.nodes.forEach(({ storeDisk }) => storeDisk.clear()));
         break;
       case 'wipe':
-        if (this.#othersWhole(region)) this.#whileDown(region, () => cluster.wipe(region, random.chance(0.5)));
+        if (this.#othersWhole(region)) this.#whileDown(region, random, () => cluster.wipe(region, random.chance(0.5)));
         break;
       case 'damage':
         if (this.#othersWhole(region))
-          this.#whileDown(region, () => cluster.damage(region, random.pick(region.shards), 1 + random.below(20)));
+          this.#whileDown(region, random, () =>
+            cluster.damage(region, random.pick(region.shards), 1 + random.below(20)),
+          );
         break;
       case 'backup':
         if (region.backup === undefined) {
           cluster.takeBackup(region);
           later(random.between(300, 2500), () => {
-            if (this.#othersWhole(region)) this.#whileDown(region, () => cluster.restoreBackup(region));
+            if (this.#othersWhole(region)) this.#whileDown(region, random, () => cluster.restoreBackup(region));
           });
         }
         break;
@@ -190,16 +243,71 @@ export class Faults {
 
   /** At most one region loses data in a seed: two would be a loss that nothing promises to survive. */
   #othersWhole(region: SimRegion): boolean {
-    return this.#cluster.regions.every((other) => other === region || !other.rewound);
+    const lost = (other: SimRegion): boolean => other.rewound || this.#poisoned?.region === other;
+    return this.#cluster.regions.every((other) => other === region || !lost(other));
   }
 
-  #whileDown(region: SimRegion, fn: () => void): void {
+  /** Nobody takes what it stamps now (I5), so that all of it goes when its disk is given up: the cure that needs no operator. */
+  #poison(region: SimRegion, random: SeededRandom): void {
+    const cluster = this.#cluster;
+    const others = cluster.regions.filter((each) => each !== region);
+    for (const each of others) this.block(region, each, true);
+    // Half of the time nothing that it says gets out. Otherwise the others hear its promises and reports, and hold what it wrote.
+    if (!random.chance(0.5)) for (const each of others) while (cluster.network.breakOne(region.id, each.id, 'cut'));
+    region.clock.step(YEAR_MS);
+    const cure = (): void => {
+      this.#poisoned = undefined;
+      this.#whileDown(region, random, () => cluster.wipe(region, false));
+      region.clock.step(-YEAR_MS);
+      for (const each of others) this.block(region, each, false);
+    };
+    this.#poisoned = { region, cure };
+    cluster.scheduler.after(random.between(100, 2000), () => {
+      if (this.#poisoned?.region === region) cure();
+    });
+  }
+
+  #arrives(from: SimRegion, to: SimRegion, change: { readonly repeats: number } | { readonly flips: number }): void {
+    this.#cluster.network.change(from.id, to.id, change);
+  }
+
+  /** One after the other: the next when the one before has stopped. */
+  #roll(nodes: readonly SimNode[], random: SeededRandom): void {
+    const [node, ...rest] = nodes;
+    if (node === undefined || this.#healed) return;
+    const next = (): void => {
+      if (this.#healed) return;
+      this.#cluster.scheduler.after(random.between(0, 300), () => {
+        if (this.#healed) return;
+        this.#cluster.start(node);
+        this.#roll(rest, random);
+      });
+    };
+    if (node.up) this.#cluster.stop(node, next);
+    else this.#roll(rest, random);
+  }
+
+  #dieAt(node: SimNode, place: Place): boolean {
+    const death = this.#deaths.get(node.region);
+    if (death?.place !== place || !node.life.alive || node.state === 'starting') return false;
+    this.#deaths.delete(node.region);
+    const { life } = node;
+    this.#cluster.trace.add('dies at', place, node.name);
+    // Nothing else happens in between.
+    this.#cluster.scheduler.after(0, () => {
+      if (node.life === life)
+        this.crash(node, death.downMs, { keep: 'random', torn: false, machine: death.downMs > 1000 });
+    });
+    return true;
+  }
+
+  #whileDown(region: SimRegion, random: SeededRandom, fn: () => void): void {
     for (const node of region.nodes) this.crash(node, undefined, { keep: 'random', torn: false, machine: true });
     // After a loss: late appends of the lost disk are lost with it.
     region.disk.landLate();
     fn();
     this.#cluster.touched(region);
-    for (const node of region.nodes) this.#restartLater(node, this.#random.between(20, 1000));
+    for (const node of region.nodes) this.#restartLater(node, random.between(20, 1000));
   }
 
   crash(node: SimNode, downMs: number | undefined, options: Parameters<Cluster['crash']>[1]): void {
@@ -235,13 +343,16 @@ export class Faults {
     this.#cluster.network.change(b.id, a.id, { blocked });
   }
 
-  #nextAppends(region: SimRegion, fault: 'lost-ack' | 'lost' | 'late'): void {
+  #nextAppends(region: SimRegion, fault: 'lost-ack' | 'lost' | 'late', random: SeededRandom): void {
     const pending = this.#pendingAppendFaults.get(region) ?? [];
-    for (let i = 1 + this.#random.below(2); i > 0; i--) pending.push(fault);
+    for (let i = 1 + random.below(2); i > 0; i--) pending.push(fault);
     this.#pendingAppendFaults.set(region, pending);
   }
 
   #appendFault(region: SimRegion, _append: MemoryAppend): 'none' | 'lost-ack' | 'lost' | 'late' {
+    const owner = region.nodes[region.owner]!;
+    if (this.#dieAt(owner, 'append')) return 'lost';
+    if (this.#dieAt(owner, 'landed')) return 'lost-ack';
     const pending = this.#pendingAppendFaults.get(region);
     if (pending === undefined || pending.length === 0) return 'none';
     return this.#random.chance(0.7) ? pending.shift()! : 'none';
@@ -253,6 +364,9 @@ export class Faults {
     const { regions, network, trace } = this.#cluster;
     trace.add('heal');
     this.#pendingAppendFaults.clear();
+    this.#deaths.clear();
+    network.versions.clear();
+    this.#poisoned?.cure();
     for (const region of regions) {
       region.appendFault = undefined;
       region.diskMs = Math.min(region.diskMs, this.#cluster.plan.diskMs);

@@ -5,14 +5,21 @@ import { parseArgs } from 'node:util';
 import { EXIT_CODES } from '../../src/errors/errors.ts';
 import { GUARDS, type GuardName } from '../../src/shard/guards.ts';
 import { realSystem } from '../../src/system/real.ts';
-import { runBulk, runSeed, type BulkReport } from './bulk.ts';
+import { BRANCHES, neverTaken } from './branches.ts';
+import { runBulk, runSeed, shrinkSeed, type BulkReport, type Finding } from './bulk.ts';
+import { codeId, progressFile, type Progress } from './progress.ts';
+import { cutText, parseCut, type Cut } from './shrink.ts';
 import { scenarios } from './scenarios/index.ts';
 
 const HELP = `npm run sim -- [options]
 
   --seeds N        run N seeds (default 500)
   --start S        first seed (default 1)
+  --resume         go on where a run of the same seeds was stopped (it is noted in .data/sim)
   --seed X         run this seed twice, compare the traces, and show the end of the trace when something is found
+  --cut LIST       with --seed: cut down to regions=2,nodes=1,shards=1,consumers=0,ops=14,ms=900,faults=crash.0+cut.1
+  --no-shrink      do not cut findings down
+  --all-branches   a branch of the engine's decisions, or a fault, that no seed took is a failure (for long runs)
   --jobs J         processes (default: one per core)
   --scenario NAME  run a named scenario instead of random chaos; 'all' runs every one
   --without GUARD  switch a safety guard off (may be repeated): the run must then find something
@@ -22,9 +29,10 @@ const HELP = `npm run sim -- [options]
   --json           one JSON document instead of text
   --list           scenarios and guards
 
-Exit codes: 0 nothing found, 7 findings, 2 usage.
+Exit codes: 0 nothing found, 7 findings (with --all-branches also a branch that was never taken), 2 usage.
 Examples:
-  npm run sim -- --seeds 10000
+  npm run sim -- --seeds 100000 --all-branches
+  npm run sim -- --seeds 100000 --all-branches --resume
   npm run sim -- --seed 4711 --lines 200
   npm run sim -- --without depsCheck --seeds 300
   npm run sim -- --scenario deposed-owner-heartbeat
@@ -32,6 +40,8 @@ Examples:
 
 /** Seeds between two lines of progress. */
 const PROGRESS_EVERY = 1000;
+/** Of one run: to cut one down takes as long as a hundred seeds. */
+const SHRUNK_FINDINGS_MAX = 3;
 
 class UsageError extends Error {}
 
@@ -42,6 +52,10 @@ interface Args {
   readonly jobs: number;
   readonly scenario: string | undefined;
   readonly without: readonly GuardName[];
+  readonly cut: Cut;
+  readonly resume: boolean;
+  readonly shrink: boolean;
+  readonly allBranches: boolean;
   readonly findings: number;
   readonly lines: number;
   readonly verbose: boolean;
@@ -62,6 +76,10 @@ function parse(argv: readonly string[]): Args | 'help' | 'list' {
         without: { type: 'string', multiple: true },
         findings: { type: 'string' },
         lines: { type: 'string' },
+        cut: { type: 'string' },
+        resume: { type: 'boolean' },
+        'no-shrink': { type: 'boolean' },
+        'all-branches': { type: 'boolean' },
         verbose: { type: 'boolean' },
         json: { type: 'boolean' },
         list: { type: 'boolean' },
@@ -89,7 +107,13 @@ function parse(argv: readonly string[]): Args | 'help' | 'list' {
   if (scenario !== undefined && scenario !== 'all' && !scenarios.some(({ name }) => name === scenario)) {
     throw new UsageError(`no scenario '${scenario}'; there are ${scenarios.map(({ name }) => name).join(', ')}`);
   }
+  if (values.cut !== undefined && (values.seed === undefined || scenario !== undefined))
+    throw new UsageError('--cut goes with --seed, and not with a scenario');
   return {
+    cut: values.cut === undefined ? {} : cutOf(values.cut),
+    resume: values.resume ?? false,
+    shrink: values['no-shrink'] !== true,
+    allBranches: values['all-branches'] ?? false,
     seeds: number('seeds', values.seeds, scenario === undefined ? 500 : 1, 1),
     start: number('start', values.start, 1, 0),
     seed: values.seed === undefined ? undefined : number('seed', values.seed, 0, 0),
@@ -103,10 +127,20 @@ function parse(argv: readonly string[]): Args | 'help' | 'list' {
   };
 }
 
-function replayCommand(seed: number, args: Args, scenario: string | undefined): string {
+function cutOf(text: string): Cut {
+  try {
+    return parseCut(text);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`--cut: ${error.message}`);
+    throw error;
+  }
+}
+
+function replayCommand(seed: number, args: Args, scenario: string | undefined, cut = ''): string {
   return [
     'npm run sim --',
     `--seed ${seed}`,
+    ...(cut === '' ? [] : [`--cut ${cut}`]),
     ...(scenario === undefined ? [] : [`--scenario ${scenario}`]),
     ...args.without.map((guard) => `--without ${guard}`),
   ].join(' ');
@@ -119,21 +153,20 @@ function say(line: string): void {
 async function single(seed: number, args: Args, scenario: string | undefined): Promise<boolean> {
   Error.stackTraceLimit = 40;
   if (!args.json) say(`seed ${seed}${scenario === undefined ? '' : `, scenario ${scenario}`}`);
-  const result = await runSeed(seed, args.without, scenario, args.verbose && !args.json ? say : undefined, args.lines);
-  const again = await runSeed(seed, args.without, scenario);
+  const onTrace = args.verbose && !args.json ? say : undefined;
+  const result = await runSeed(seed, args.without, scenario, onTrace, args.lines, args.cut);
+  const again = await runSeed(seed, args.without, scenario, undefined, undefined, args.cut);
   const finding =
     result.finding ??
     (again.hash === result.hash
       ? undefined
       : { invariant: 'determinism', message: `two runs differ: ${result.hash} and ${again.hash}`, stack: undefined });
+  let cut = args.cut;
+  if (result.finding !== undefined && finding === result.finding && scenario === undefined && args.shrink)
+    cut = (await shrinkSeed(result, args.without, cut)) ?? cut;
+  const replay = replayCommand(seed, args, scenario, cutText(cut));
   if (args.json) {
-    say(
-      JSON.stringify(
-        { ...result, finding: finding ?? null, hashAgain: again.hash, replay: replayCommand(seed, args, scenario) },
-        undefined,
-        2,
-      ),
-    );
+    say(JSON.stringify({ ...result, finding: finding ?? null, hashAgain: again.hash, replay }, undefined, 2));
     return finding === undefined;
   }
   say(`plan: ${result.plan}`);
@@ -147,23 +180,35 @@ async function single(seed: number, args: Args, scenario: string | undefined): P
   for (const line of result.trace) say(`  ${line}`);
   say(`VIOLATED ${finding.invariant}: ${finding.message}`);
   if (finding.stack !== undefined) say(finding.stack.split('\n').slice(1, 40).join('\n'));
-  say(`replay: ${replayCommand(seed, args, scenario)}`);
+  say(`replay: ${replay}`);
   return false;
 }
 
 async function bulk(args: Args): Promise<boolean> {
   const { clock } = realSystem();
   const began = clock.monotonicMs();
-  if (!args.json)
-    say(
-      `seeds ${args.start} to ${args.start + args.seeds - 1}, ${args.jobs} processes${args.without.length === 0 ? '' : `, without ${args.without.join(', ')}`}`,
+  const file = progressFile(args.start, args.seeds, args.without);
+  const code = codeId();
+  const resume = args.resume ? file.load() : undefined;
+  if (resume !== undefined && resume.code !== code) {
+    throw new UsageError(
+      `${file.path} is of other code than this: what passed there proves nothing here. Begin anew, without --resume`,
     );
-  let shown = 0;
+  }
+  if (!args.json) {
+    const without = args.without.length === 0 ? '' : `, without ${args.without.join(', ')}`;
+    say(`seeds ${args.start} to ${args.start + args.seeds - 1}, ${args.jobs} processes${without}`);
+    if (args.resume) say(resume === undefined ? `${file.path} is not there: from the beginning` : doneBefore(resume));
+  }
+  const secondsBefore = resume?.seconds ?? 0;
+  const seconds = (): number => secondsBefore + (clock.monotonicMs() - began) / 1000;
+  let shown = resume === undefined ? 0 : Number.NaN;
   let stopped = false;
   // A long run that is interrupted tells what it has seen so far.
-  process.once('SIGINT', () => {
-    stopped = true;
-  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      stopped = true;
+    });
   const report = await runBulk({
     start: args.start,
     seeds: args.seeds,
@@ -171,50 +216,75 @@ async function bulk(args: Args): Promise<boolean> {
     without: args.without,
     scenario: undefined,
     findingsMax: args.findings,
+    shrinkMax: args.shrink ? SHRUNK_FINDINGS_MAX : 0,
     stopped: () => stopped,
-    onProgress: (done, findings) => {
-      if (done - shown < PROGRESS_EVERY) return;
-      shown = done;
-      process.stderr.write(`${done} seeds, ${findings} findings\n`);
+    resume,
+    onChunk: (chunk, { findings, totals, settleMsMax, cpuMs }) => {
+      const { start, seeds, without } = args;
+      const counted = { findings, totals, settleMsMax, cpuMs, seconds: seconds() };
+      file.save({ code, start, seeds, without, ...chunk, ...counted });
+    },
+    onProgress: (sofar) => {
+      if (Number.isNaN(shown)) shown = sofar.seeds;
+      if (sofar.seeds - shown < PROGRESS_EVERY) return;
+      shown = sofar.seeds;
+      process.stderr.write(`${paceOf(sofar, seconds())}, ${sofar.findings.length} findings\n`);
     },
   });
-  const seconds = (clock.monotonicMs() - began) / 1000;
+  const missed = neverTaken(report.totals);
   if (args.json) {
-    say(
-      JSON.stringify(
-        {
-          start: args.start,
-          ...report,
-          seconds,
-          seedsPerSecond: report.seeds / seconds,
-          cpuMsPerSeed: report.cpuMs / report.seeds,
-        },
-        undefined,
-        2,
-      ),
-    );
+    const figures = {
+      seconds: seconds(),
+      seedsPerSecond: report.seeds / seconds(),
+      cpuMsPerSeed: report.cpuMs / report.seeds,
+      branches: Object.fromEntries([...BRANCHES.keys()].map((name) => [name, report.totals[name] ?? 0])),
+      branchesNeverTaken: missed,
+    };
+    const findings = report.findings.map((finding) => ({ ...finding, replay: replayOf(finding, args) }));
+    say(JSON.stringify({ start: args.start, ...report, findings, ...figures }, undefined, 2));
   } else {
-    printReport(report, seconds, args);
+    printReport(report, seconds(), args, missed);
   }
-  return report.findings.length === 0;
+  if (stopped && report.seeds < args.seeds && !args.json)
+    say(`stopped after ${report.seeds} of ${args.seeds} seeds; the same command with --resume goes on`);
+  return report.findings.length === 0 && !(args.allBranches && missed.length > 0);
 }
 
-function printReport(report: BulkReport, seconds: number, args: Args): void {
-  for (const { seed, scenario, plan, invariant, message } of report.findings) {
+function doneBefore({ findings, totals, seconds }: Progress): string {
+  return `goes on: ${Math.round((totals['virtualMs'] ?? 0) / 3_600_000)} virtual hours were run in ${seconds.toFixed(0)} s, ${findings.length} findings`;
+}
+
+function paceOf(report: BulkReport, seconds: number): string {
+  const { seeds, cpuMs } = report;
+  return `${seeds} seeds in ${seconds.toFixed(1)} s: ${(seeds / seconds).toFixed(1)} seeds/s, ${(cpuMs / seeds).toFixed(1)} ms CPU a seed`;
+}
+
+function replayOf({ seed, scenario, cut }: Finding, args: Args): string {
+  return replayCommand(seed, args, scenario, cut);
+}
+
+function printReport(report: BulkReport, seconds: number, args: Args, missed: readonly string[]): void {
+  for (const finding of report.findings) {
+    const { seed, scenario, plan, invariant, message } = finding;
     say(`${scenario === undefined ? '' : `scenario ${scenario}, `}seed ${seed}: VIOLATED ${invariant}: ${message}`);
     say(`  plan: ${plan}`);
-    say(`  replay: ${replayCommand(seed, args, scenario)}`);
+    say(`  replay: ${replayOf(finding, args)}`);
   }
   const { totals } = report;
-  const group = (prefix: string): string =>
-    Object.entries(totals)
-      .filter(([name]) => name.startsWith(prefix))
-      .sort(([, a], [, b]) => b - a)
-      .map(([name, value]) => `${name.slice(prefix.length)} ${value}`)
+  const list = (entries: readonly (readonly [name: string, value: number])[]): string =>
+    entries
+      .toSorted(([, a], [, b]) => b - a)
+      .map(([name, value]) => `${name} ${value}`)
       .join(', ');
+  const branches = (group: string): string =>
+    list(
+      [...BRANCHES.keys()]
+        .filter((name) => name.startsWith(`${group} `))
+        .map((name) => [name.slice(group.length + 1), totals[name] ?? 0] as const),
+    );
+  const hours = (totals['virtualMs']! / 1000 / 3600).toFixed(1);
   say(
-    `${report.seeds} seeds in ${seconds.toFixed(1)} s: ${(report.seeds / seconds).toFixed(1)} seeds/s, ${(report.cpuMs / report.seeds).toFixed(1)} ms CPU a seed, ` +
-      `${(totals['virtualMs']! / 1000 / 3600).toFixed(1)} virtual hours, longest healing ${(report.settleMsMax / 1000).toFixed(1)} s`,
+    `${paceOf(report, seconds)}, ${hours} virtual hours, longest healing ${(report.settleMsMax / 1000).toFixed(1)} s`,
   );
   say(
     `ops ${totals['ops']} (acknowledged ${totals['acked']}, unknown ${totals['unknown']}), batches ${totals['batches']}, reads ${totals['reads']} (bounded ${totals['boundedReads']}, stable ${totals['stableReads']}, ` +
@@ -222,8 +292,17 @@ function printReport(report: BulkReport, seconds: number, args: Args): void {
       `atomic writes ${totals['atomicWrites']}, ` +
       `feed events ${totals['feedEvents']}, conflicts ${totals['conflicts']}, events ${totals['events']}`,
   );
-  say(`refusals: ${group('refused ')}`);
-  say(`faults: ${group('fault ')}`);
+  say('branches taken');
+  for (const [group, of] of [
+    ['batch', "peers' batches"],
+    ['op', "clients' ops"],
+    ['atomic', 'atomic writes'],
+    ['append', 'appends'],
+    ['refused', 'refusals'],
+    ['fault', 'faults'],
+  ] as const)
+    say(`  ${of}: ${branches(group)}`);
+  if (missed.length > 0) say(`${args.allBranches ? 'NEVER TAKEN' : 'never taken'}: ${missed.join(', ')}`);
   say(report.findings.length === 0 ? 'nothing found' : `${report.findings.length} FINDINGS`);
 }
 

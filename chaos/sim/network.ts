@@ -6,8 +6,8 @@
 // A blocked direction stalls first (retransmission) and breaks the stream after a while.
 
 import type { LinkHandlers, LinkStream, Transport } from '../../src/replication/transport.ts';
-import type { Down, Up } from '../../src/replication/messages.ts';
-import { cloneMessage, sizeOf } from './clone.ts';
+import type { Batches, Down, Hello, Up } from '../../src/replication/messages.ts';
+import { copyMessage } from './clone.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 import type { SeededRandom } from './random.ts';
 import type { Trace } from './trace.ts';
@@ -21,6 +21,9 @@ export interface Conditions {
   blocked: boolean;
   /** Of each message: the stream breaks at it. */
   breakRate: number;
+  /** So many of the next messages with batches arrive twice, or with a bit that is another one. */
+  repeats: number;
+  flips: number;
 }
 
 export const PERFECT: Readonly<Conditions> = {
@@ -29,6 +32,8 @@ export const PERFECT: Readonly<Conditions> = {
   bytesPerMs: 100_000,
   blocked: false,
   breakRate: 0,
+  repeats: 0,
+  flips: 0,
 };
 
 export interface NetworkOptions {
@@ -67,6 +72,8 @@ export class Network {
   readonly trace: Trace;
   readonly options: NetworkOptions;
   readonly taps: NetworkTap[] = [];
+  /** Sites whose processes are of another version than this. `apart`: the two have no protocol in common. */
+  readonly versions = new Map<string, 'newer' | 'apart'>();
   readonly #conditions = new Map<string, Conditions>();
   readonly #listeners = new Map<string, Listener>();
   readonly #streams = new Set<Stream>();
@@ -269,6 +276,8 @@ class End {
   #scheduled = false;
   #stalledSince: number | undefined;
   #closing = false;
+  /** Messages that have arrived while the process stood still. */
+  #waiting = 0;
   /** What was sent after the stream broke goes nowhere. */
   #black = false;
 
@@ -285,8 +294,7 @@ class End {
   #send(message: Message): boolean {
     if (this.closed || this.#closing) return false;
     const network = this.stream.network;
-    const bytes = sizeOf(message);
-    const copy = cloneMessage(message);
+    const { copy, bytes } = copyMessage(message);
     if (this.peer !== undefined) for (const tap of network.taps) tap.sent?.(this.endpoint, this.peer.endpoint, copy);
     this.#buffered += bytes;
     if (this.stream.broken) {
@@ -354,8 +362,20 @@ class End {
     }
     const item = this.#queue.shift()!;
     this.#buffered -= item.bytes;
-    // The receiving process may be paused: it takes the message when it goes on.
-    scheduler.at(scheduler.now, () => peer.#take(this.endpoint, item.message), peer.endpoint.life);
+    const { life } = peer.endpoint;
+    if (life.alive && !life.paused && peer.#waiting === 0) peer.#take(this.endpoint, item.message);
+    else {
+      // A process that stands still takes the message when it goes on, and what comes after it behind it.
+      peer.#waiting++;
+      scheduler.at(
+        scheduler.now,
+        () => {
+          peer.#waiting--;
+          peer.#take(this.endpoint, item.message);
+        },
+        life,
+      );
+    }
     if (this.#full && this.#buffered <= network.options.sendBufferBytes / 2) {
       this.#full = false;
       scheduler.at(scheduler.now, () => this.#drained(), this.endpoint.life);
@@ -366,6 +386,24 @@ class End {
   #take(from: Endpoint, message: Message): void {
     if (this.closed || this.#closing) return;
     const network = this.stream.network;
+    const conditions = network.conditions(from.site, this.endpoint.site);
+    if (message.kind === 'batches') {
+      if (conditions.flips > 0) {
+        conditions.flips--;
+        flipBit(message, network.random);
+      }
+      if (conditions.repeats > 0) {
+        conditions.repeats--;
+        this.#hand(from, copyMessage(message).copy);
+        if (this.closed || this.#closing) return;
+      }
+    }
+    if (message.kind === 'hello') message = asOtherVersion(message, network.versions, from.site, this.endpoint.site);
+    this.#hand(from, message);
+  }
+
+  #hand(from: Endpoint, message: Message): void {
+    const { network } = this.stream;
     for (const tap of network.taps) tap.delivered?.(from, this.endpoint, message);
     network.trace.add(message.kind, from.address, '>', this.endpoint.address, this.stream.id, detailOf(message));
     this.handlers?.message(message);
@@ -424,6 +462,32 @@ class End {
     this.stream.network.trace.add('closed', this.endpoint.address, this.stream.id, reason);
     this.handlers?.closed(reason);
   }
+}
+
+/** The copy that arrives is the receiver's own. */
+function flipBit({ batches }: Batches, random: SeededRandom): void {
+  const bytes = random.pick(batches);
+  const at = random.below(bytes.length);
+  bytes[at] = bytes[at]! ^ (1 << random.below(8));
+}
+
+/** What a process says of itself, as one of another version sees it: only the distance between two versions matters. */
+function asOtherVersion(
+  hello: Hello,
+  versions: ReadonlyMap<string, 'newer' | 'apart'>,
+  from: string,
+  to: string,
+): Hello {
+  const [sender, receiver] = [versions.get(from), versions.get(to)];
+  if (sender === receiver) return hello;
+  const { protocolVersion, protocolVersionMin } = hello;
+  if (sender === 'apart')
+    return { ...hello, protocolVersion: protocolVersion + 1, protocolVersionMin: protocolVersion + 1 };
+  if (receiver === 'apart')
+    return { ...hello, protocolVersion: protocolVersionMin - 1, protocolVersionMin: protocolVersionMin - 1 };
+  if (sender === 'newer')
+    return { ...hello, protocolVersion: protocolVersion + 1, features: [...hello.features, 'of-tomorrow'] };
+  return hello;
 }
 
 function detailOf(message: Message): string {

@@ -9,10 +9,13 @@ import type { SeededRandom } from './random.ts';
 export const FAULTS = {
   /** kill -9: what was under way in the log lands or not. */
   crash: 'process dies, restarts after a while',
+  crashAt: 'process dies at an append, before or after it is written, at a write to the store or at its checkpoint',
   /** Loss of power: the store's unproven rows are gone too, the log's tail may be torn. */
   power: 'machine loses power, restarts after a while',
   /** SIGTERM: drain, stop, start. */
   restart: 'process is stopped in order and started again',
+  rolling: 'the processes of all regions are stopped and started again, one region after the other',
+  gone: 'a region is down until the end',
   pause: 'process stands still, then goes on (SIGSTOP)',
   partition: 'two regions cannot reach each other',
   isolate: 'one region reaches nobody',
@@ -20,9 +23,14 @@ export const FAULTS = {
   clog: 'one direction between two regions is slow',
   breaks: 'streams between two regions break now and then',
   cut: 'one stream breaks',
+  repeat: 'batches arrive twice',
+  bitFlip: 'a bit of a batch is another one when it arrives',
+  newer: 'a region runs a later version, which also speaks the present one',
+  apart: 'a region runs a version that the others do not speak, for a while',
   clockStep: 'a clock jumps, forward or back',
   clockDrift: 'a clock runs fast or slow',
   clockBack: 'a clock is an hour behind after a crash',
+  poison: 'a region that is cut off stamps a year ahead, until its disk is given up',
   lostAck: 'the log writes and does not answer',
   lostAppend: 'the log neither writes nor answers',
   lateAppend: 'an append of unknown outcome lands late',
@@ -67,7 +75,13 @@ export interface Plan {
   readonly limits: NodeLimits;
   /** Mean number of each fault over the time of chaos; faults that are left out do not happen. */
   readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  /** Of a seed that was cut down (shrink.ts): no more ops than these, and no faults but these. */
+  readonly opsMax?: number | undefined;
+  readonly faultsKept?: readonly string[] | undefined;
 }
+
+/** Of the time that smaller clusters get, by regions. */
+const TIME_OF_LARGE: Readonly<Record<number, number>> = { 4: 0.75, 5: 0.5 };
 
 export function planOf(seed: number, random: SeededRandom): Plan {
   const regions = random.pick([2, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
@@ -88,7 +102,8 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     narrowPlacement: regions > 2 && random.chance(0.25),
     keysPerCollection: random.pick([1, 2, 4]),
     elements: random.pick([2, 4]),
-    chaosMs: random.pick([1500, 2500, 4000]),
+    // What a cluster costs grows with the square of its regions, and the large ones would take most of a run's time.
+    chaosMs: Math.round(random.pick([1000, 2000, 4000]) * (TIME_OF_LARGE[regions] ?? 1)),
     settleMsMax: 60_000,
     heartbeatMs,
     leaseMs: random.pick([300, 1000]),
@@ -124,6 +139,9 @@ const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from
   crash: { chance: 0.4, from: 0.5, to: 3 },
   power: { chance: 0.25, from: 0.5, to: 2 },
   restart: { chance: 0.2, from: 0.5, to: 2 },
+  crashAt: { chance: 0.25, from: 0.5, to: 4 },
+  rolling: { chance: 0.08, from: 0.5, to: 1 },
+  gone: { chance: 0.08, from: 0.5, to: 1 },
   pause: { chance: 0.2, from: 0.5, to: 2 },
   partition: { chance: 0.35, from: 0.3, to: 2 },
   isolate: { chance: 0.2, from: 0.3, to: 1 },
@@ -131,9 +149,14 @@ const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from
   clog: { chance: 0.2, from: 0.5, to: 2 },
   breaks: { chance: 0.25, from: 0.5, to: 2 },
   cut: { chance: 0.25, from: 0.5, to: 4 },
+  repeat: { chance: 0.2, from: 0.5, to: 4 },
+  bitFlip: { chance: 0.2, from: 0.5, to: 4 },
+  newer: { chance: 0.08, from: 0.3, to: 1 },
+  apart: { chance: 0.08, from: 0.3, to: 1 },
   clockStep: { chance: 0.25, from: 0.5, to: 2 },
   clockDrift: { chance: 0.3, from: 0.5, to: 1 },
   clockBack: { chance: 0.12, from: 0.3, to: 1 },
+  poison: { chance: 0.08, from: 0.3, to: 0.6 },
   lostAck: { chance: 0.2, from: 0.5, to: 4 },
   lostAppend: { chance: 0.2, from: 0.5, to: 4 },
   lateAppend: { chance: 0.2, from: 0.5, to: 3 },

@@ -15,6 +15,7 @@ import { ResidencyCheck } from '../check/residency.ts';
 import { ScanCheck } from '../check/scans.ts';
 import { holds, Violation } from '../check/violation.ts';
 import { ViewCheck } from '../check/views.ts';
+import { countBranches } from './branches.ts';
 import { Cluster, type NodeFactory } from './cluster.ts';
 import { Faults } from './faults.ts';
 import { planOf, planText, type Plan } from './plan.ts';
@@ -47,11 +48,16 @@ export interface SimStats {
   readonly conflicts: number;
   readonly refusals: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** How often each branch of the engine's decisions was taken (branches.ts). */
+  readonly branches: Readonly<Record<string, number>>;
 }
 
 export interface SimResult {
   readonly seed: number;
   readonly plan: string;
+  readonly shape: Pick<Plan, 'regions' | 'nodesPerRegion' | 'shards' | 'consumersPerRegion' | 'chaosMs'>;
+  /** `name.n` of each fault that the seed drew and that happened. */
+  readonly faultsTaken: readonly string[];
   readonly hash: string;
   readonly finding: SimFinding | undefined;
   readonly trace: readonly string[];
@@ -226,6 +232,8 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
   const plan = options.adjust?.(drawn) ?? drawn;
   for (const guard of options.without ?? []) GUARDS[guard] = false;
   const traps = installTraps();
+  const branches = new Map<string, number>();
+  countBranches(branches);
   const sim = new Simulation(plan, options);
   let finding: SimFinding | undefined;
   try {
@@ -242,6 +250,7 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
     finding = findingOf(error);
   } finally {
     traps.restore();
+    countBranches(undefined);
     for (const guard of options.without ?? []) GUARDS[guard] = true;
   }
   if (traps.sprung.length > 0)
@@ -254,6 +263,14 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
   return {
     seed,
     plan: planText(plan),
+    shape: {
+      regions: plan.regions,
+      nodesPerRegion: plan.nodesPerRegion,
+      shards: plan.shards,
+      consumersPerRegion: plan.consumersPerRegion,
+      chaosMs: plan.chaosMs,
+    },
+    faultsTaken: sim.faults.taken,
     hash: cluster.trace.hash(),
     finding,
     trace: finding === undefined ? [] : cluster.trace.tail(options.traceLines ?? 60),
@@ -276,6 +293,7 @@ export async function simulate(seed: number, options: SimOptions): Promise<SimRe
       conflicts: sim.conflicts.count,
       refusals: Object.fromEntries(sim.workload?.refusals ?? []),
       faults: Object.fromEntries(sim.faults.injected),
+      branches: Object.fromEntries(branches),
     },
   };
 }

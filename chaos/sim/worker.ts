@@ -2,6 +2,9 @@
 
 import { runChunk } from './bulk.ts';
 
+// Ctrl-C goes to all processes of a terminal: the parent asks for no more chunks, and the one under way is finished.
+process.on('SIGINT', () => undefined);
+
 // A parent that is gone wants no more results.
 process.on('disconnect', () => process.exit(0));
 

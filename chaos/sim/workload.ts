@@ -294,7 +294,11 @@ class Client {
   }
 
   #write(): void {
-    const { random, region } = this;
+    const { random, region, workload } = this;
+    if (workload.opIds >= (workload.cluster.plan.opsMax ?? Infinity)) {
+      this.#next();
+      return;
+    }
     if (this.#atomics.chance(ATOMIC_WRITES)) {
       this.#writeAtomic();
       return;

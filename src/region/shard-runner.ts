@@ -360,8 +360,10 @@ export class ShardRunner {
 
   #checkTarget(): void {
     if (this.#target === undefined) return;
+    const { origins } = this.engine;
     for (const [origin, seq] of this.#target) {
-      if ((this.engine.origins.durable.get(origin) ?? 0) < seq) return;
+      // What lay beyond the end of a closed origin was lost after we were told of it: it will not come.
+      if ((origins.durable.get(origin) ?? 0) < seq && origins.get(origin)?.counted !== Infinity) return;
     }
     this.#target = undefined;
   }

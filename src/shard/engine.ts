@@ -944,7 +944,9 @@ export class ShardEngine {
     }
     for (const report of beat.reports) {
       if (report.member === this.settings.region) continue;
-      this.reports.hear(report, this.origins.durable);
+      // Nor is a report: the newest counts, and one of a year ahead would be the newest for a year.
+      if (!GUARDS.clockGuard || !isTooFarAhead(report.stamp, nowMs, this.settings.maxSkewMs))
+        this.reports.hear(report, this.origins.durable);
       for (const { origin, seq } of report.frozen) this.origins.prove(origin, seq);
       // An origin that a member has heard of and we have not: until it is passed here too, nothing is.
       for (const { origin } of report.counted) if (members.includes(originRegion(origin))) this.origins.ensure(origin);

@@ -187,6 +187,8 @@ export class OriginTable {
     const origin = this.ensure(id);
     origin.frozen = true;
     origin.closed = true;
+    // What was held for its stamp lies beyond the end: nobody will ever take it, so nothing is held any more.
+    if (origin.hold?.kind === 'clock' && origin.hold.stamp > stamp) origin.hold = undefined;
     this.#count(origin, 0);
   }
 

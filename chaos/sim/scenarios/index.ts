@@ -1,7 +1,9 @@
 // Every scenario, in the order in which `--scenario all` plays them.
 
 import { conflictScenarios } from './conflicts.ts';
+import { forgedScenarios } from './forged.ts';
 import { logScenarios } from './logs.ts';
+import { poisonScenarios } from './poison.ts';
 import type { Scenario } from './scenario.ts';
 import { sessionScenarios } from './sessions.ts';
 import { sessionWriteScenarios } from './session-writes.ts';
@@ -9,6 +11,8 @@ import { sessionWriteScenarios } from './session-writes.ts';
 export const scenarios: readonly Scenario[] = [
   ...conflictScenarios,
   ...logScenarios,
+  ...forgedScenarios,
+  ...poisonScenarios,
   ...sessionScenarios,
   ...sessionWriteScenarios,
 ];

@@ -1,0 +1,109 @@
+// Clocks a year ahead: nobody believes what they stamp, and the region is whole again when its disk is given up.
+
+import {
+  boot,
+  crash,
+  DELETE,
+  expect,
+  inStep,
+  isolate,
+  put,
+  read,
+  ready,
+  restart,
+  status,
+  textOf,
+  write,
+} from './steps.ts';
+import { quiet, type Scenario } from './scenario.ts';
+
+const YEAR_MS = 365 * 86_400_000;
+
+export const poisonScenarios: readonly Scenario[] = [
+  {
+    name: 'poison-stamp',
+    says: "an op is stamped a year ahead: its origin's stream is held with an alarm within 5 s, all others flow",
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      isolate(sim, 'ap');
+      await sim.run(2500);
+      cluster.region('ap').clock.step(YEAR_MS);
+      await sim.run(200);
+      const poison = await write(sim, 'ap', 'register-lww', 'k0', put('from the future'));
+      cluster.region('ap').clock.set(0, 0);
+      isolate(sim, 'ap', false);
+      await sim.until('alarms in eu and sa', 5000, () =>
+        ['eu', 'sa'].every((region) => status(sim, region).alarms.some(({ code }) => code === 'clock-hold')),
+      );
+      const version = await write(sim, 'eu', 'register-lww', 'k1', put('from today'));
+      expect(version.stamp < poison.stamp, () => "eu's clock was pushed ahead");
+      await inStepOf(sim, 'eu', 'sa');
+      expect(textOf(read(sim, 'sa', 'register-lww', 'k1')) === 'from today', () => 'an honest stream does not flow');
+      expect(read(sim, 'sa', 'register-lww', 'k0') === undefined, () => 'the poisoned op was taken');
+    },
+  },
+  {
+    name: 'poisoned-region-begins-anew',
+    says: 'what a region said while its clock was a year ahead holds nobody up once its disk was given up: no alarm, no tombstone is left',
+    plan: quiet({ settleMsMax: 10_000 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'eu', 'register-lww', 'k1', put('to be deleted'));
+      await inStep(sim);
+      // The others hear what it promises and reports, and then, when it is back, what it wrote.
+      cluster.region('ap').clock.step(YEAR_MS);
+      await sim.run(500);
+      isolate(sim, 'ap');
+      await sim.run(15_000);
+      await write(sim, 'ap', 'register-lww', 'k0', put('from the future'));
+      const poisoned: Uint8Array[] = [];
+      let repeated = false;
+      cluster.network.taps.push({
+        sent: (from, to, message) => {
+          if (message.kind !== 'batches' || to.site !== 'eu' || from.site !== 'ap') return;
+          const batches = message.batches as Uint8Array[];
+          if (cluster.region('ap').generation === 0) poisoned.push(...batches.map((bytes) => Buffer.from(bytes)));
+          else if (!repeated && status(sim, 'eu').alarms.length === 0) {
+            // What a stream of yesterday still brings.
+            batches.push(...poisoned);
+            repeated = true;
+          }
+        },
+      });
+      isolate(sim, 'ap', false);
+      await sim.until('alarms in eu and sa', 5000, () =>
+        ['eu', 'sa'].every((region) => status(sim, region).alarms.some(({ code }) => code === 'clock-hold')),
+      );
+      cluster.wipe(crash(sim, 'ap'), false);
+      cluster.region('ap').clock.set(0, 0);
+      restart(sim, 'ap');
+      await write(sim, 'eu', 'register-lww', 'k1', DELETE);
+      await sim.until('no alarm in eu', 5000, () => status(sim, 'eu').alarms.length === 0);
+      await ready(sim, 'ap');
+      await write(sim, 'ap', 'register-lww', 'k0', put('from today'));
+      await sim.settle();
+      expect(repeated && poisoned.length > 0, () => 'the poisoned batch did not come again');
+      expect(
+        ['eu', 'sa'].every((region) => status(sim, region).alarms.every(({ code }) => code !== 'clock-hold')),
+        () => 'an alarm for what nobody will ever take',
+      );
+    },
+  },
+];
+
+/** What one region has written is in the other. */
+async function inStepOf(sim: Parameters<typeof status>[0], from: string, to: string): Promise<void> {
+  const { cluster } = sim;
+  await sim.until(`${to} has what ${from} wrote`, 5000, () => {
+    cluster.catchUp();
+    return cluster.region(from).shards.every((shard) => {
+      const there = cluster.history.log(cluster.region(to).id, shard).vector;
+      return [...cluster.history.log(cluster.region(from).id, shard).vector].every(
+        ([origin, seq]) => !origin.startsWith(`${from}~`) || (there.get(origin) ?? 0) >= seq,
+      );
+    });
+  });
+}

@@ -40,7 +40,7 @@ const LOOPBACK = '127.0.0.1';
  * @property {string} directory what it keeps, its configuration and its output
  * @property {() => string} output what it has said so far
  * @property {() => Promise<void>} kill as a crash: at once, the data stays
- * @property {() => void} pause it stands still; connections stay open
+ * @property {() => Promise<void>} pause it stands still from then on; connections stay open
  * @property {() => void} resume
  * @property {() => Promise<void>} restart again on its port and its data, after kill()
  * @property {() => Promise<void>} stop ends it and removes its data
@@ -149,9 +149,10 @@ async function freePorts(count) {
  * @param {object} [options]
  * @param {string} [options.config] more lines of its configuration, e.g. users or TLS
  * @param {string} [options.syncInterval] of JetStream. Default `always`: an ack follows fsync
+ * @param {string} [options.maxPayload] of a message. Default 20MB: what a log entry has at most, and its header
  * @returns {Promise<Server & { url: string, monitor: string }>} `url` for clients; `monitor` serves /varz
  */
-export async function startNats({ config = '', syncInterval = 'always' } = {}) {
+export async function startNats({ config = '', syncInterval = 'always', maxPayload = '20MB' } = {}) {
   const [port = 0, monitor = 0] = await freePorts(2);
   const server = await started(natsServer(), 'nats', port, (directory) => {
     writeFileSync(
@@ -159,10 +160,9 @@ export async function startNats({ config = '', syncInterval = 'always' } = {}) {
       [
         `listen: ${LOOPBACK}:${port}`,
         `http: ${LOOPBACK}:${monitor}`,
-        // What a log entry has at most, and its header.
-        'max_payload: 20MB',
+        `max_payload: ${maxPayload}`,
         'max_pending: 64MB',
-        `jetstream { store_dir: "${join(directory, 'jetstream')}", sync_interval: ${syncInterval}, max_mem: 64MB, max_file: 4GB }`,
+        `jetstream { store_dir: "${join(directory, 'jetstream')}", sync_interval: "${syncInterval}", max_mem: 64MB, max_file: 4GB }`,
         config,
         '',
       ].join('\n'),
@@ -272,7 +272,10 @@ async function started(found, name, port, argsFor) {
     directory,
     output,
     kill: () => end('SIGKILL'),
-    pause: () => void child.kill('SIGSTOP'),
+    pause: async () => {
+      child.kill('SIGSTOP');
+      while (!standsStill(child.pid ?? 0)) await new Promise((resolve) => setTimeout(resolve, 1));
+    },
     resume: () => void child.kill('SIGCONT'),
     restart: start,
     stop: async () => {
@@ -281,6 +284,16 @@ async function started(found, name, port, argsFor) {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * All threads of it. Where there is no /proc a signal that was sent has to do.
+ * @param {number} pid
+ */
+function standsStill(pid) {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return true;
+  return readdirSync(tasks).every((task) => /\) [TZX]/.test(readFileSync(join(tasks, task, 'stat'), 'utf8')));
 }
 
 /**

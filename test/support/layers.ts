@@ -10,6 +10,7 @@ export const RULES: LayerRules = {
     system: [],
     proto: [],
     metrics: [],
+    nats: ['errors', 'system'],
 
     // Pure: data in, decisions out.
     record: ['errors'],
@@ -19,7 +20,8 @@ export const RULES: LayerRules = {
     collections: ['record', 'merge', 'errors'],
 
     // Engines behind ports.
-    log: ['record', 'errors', 'system', 'metrics'],
+    // nats: connections to NATS, which the log and the ownership of a region of several nodes share.
+    log: ['record', 'errors', 'system', 'metrics', 'nats'],
     store: ['record', 'errors', 'system'],
     ownership: ['record', 'errors', 'system'],
 
@@ -83,6 +85,8 @@ export const RULES: LayerRules = {
   },
 
   vendors: {
+    nats: ['src/nats/**', 'src/log/jetstream.ts'],
+    ioredis: ['src/store/redis.ts'],
     lmdb: ['src/store/lmdb.ts', 'src/store/lmdb-environment.mjs'],
     '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],
     'grpc-health-check': ['src/api/**'],

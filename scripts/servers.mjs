@@ -199,9 +199,11 @@ export async function startNatsCluster(size, { syncInterval = 'always' } = {}) {
  * @returns {Promise<Server>}
  */
 export async function startRedis({ args = [] } = {}) {
-  const [port = 0] = await freePorts(1);
+  const [port = 0, bus = 0] = await freePorts(2);
   return started(redisServer(), 'redis', port, (directory) => [
     ...['--port', `${port}`, '--bind', LOOPBACK, '--dir', directory],
+    // A Cluster's own port: the default is 10,000 above, where there may be none. A node alone does not learn its address from others.
+    ...(args.includes('--cluster-enabled') ? ['--cluster-port', `${bus}`, '--cluster-announce-ip', LOOPBACK] : []),
     ...['--save', '', '--maxmemory-policy', 'noeviction', '--daemonize', 'no'],
     ...args,
   ]);

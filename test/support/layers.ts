@@ -23,7 +23,7 @@ export const RULES: LayerRules = {
     // nats: connections to NATS, which the log and the ownership of a region of several nodes share.
     log: ['record', 'errors', 'system', 'metrics', 'nats'],
     store: ['record', 'errors', 'system'],
-    ownership: ['record', 'errors', 'system'],
+    ownership: ['record', 'errors', 'system', 'nats'],
 
     // A node. It sees engines through their ports only; compose.ts hands them in.
     replication: ['shard', 'record', 'clock', 'errors', 'system', 'log/log.ts'],
@@ -85,7 +85,7 @@ export const RULES: LayerRules = {
   },
 
   vendors: {
-    nats: ['src/nats/**', 'src/log/jetstream.ts'],
+    nats: ['src/nats/**', 'src/log/jetstream.ts', 'src/ownership/nats-kv.ts'],
     ioredis: ['src/store/redis.ts'],
     lmdb: ['src/store/lmdb.ts', 'src/store/lmdb-environment.mjs'],
     '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],

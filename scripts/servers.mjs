@@ -210,6 +210,28 @@ export async function startRedis({ args = [] } = {}) {
 }
 
 /**
+ * A Sentinel that watches one master, by itself, and soon thinks that it is down.
+ * @param {Server} master
+ * @param {string} name what it calls it
+ * @returns {Promise<Server>}
+ */
+export async function startSentinel(master, name) {
+  const [port = 0] = await freePorts(1);
+  return started(redisServer(), 'sentinel', port, (directory) => {
+    const lines = [
+      `port ${port}`,
+      `bind ${LOOPBACK}`,
+      `dir ${directory}`,
+      `sentinel monitor ${name} ${LOOPBACK} ${master.port} 1`,
+      `sentinel down-after-milliseconds ${name} 1000`,
+      `sentinel failover-timeout ${name} 5000`,
+    ];
+    writeFileSync(join(directory, 'sentinel.conf'), `${lines.join('\n')}\n`);
+    return [join(directory, 'sentinel.conf'), '--sentinel'];
+  });
+}
+
+/**
  * @param {Program | string} found
  * @param {string} name
  * @param {number} port

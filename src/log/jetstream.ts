@@ -61,6 +61,9 @@ const READ_MS_MAX = 3000;
 const PUBLISH_MS_MAX = 3000;
 /** For JetStream to answer and the streams to be there: a cluster that has just started chooses its leaders first. */
 const OPEN_MS_MAX = 30_000;
+/** At a start, while the headers of a stream are read: how long nothing may come, and how many messages are asked for ahead. */
+const SCAN_SILENCE_MS_MAX = 20_000;
+const SCAN_AHEAD = 5000;
 const AGAIN_MS = 200;
 const CHECK_MS = 1000;
 /** Without any answer for longer than this nothing more is taken. A cluster that has lost a leader takes up to ten seconds to choose another one. */
@@ -277,9 +280,18 @@ export class JetStreamLog implements Log {
       throw corrupt(name, `expected messages 1 to ${last}, found ${messages} from ${first} on`);
     }
     const consumer = await connection.jetstream().consumers.get(name, { headers_only: true, opt_start_seq: 1 });
-    const stream = await consumer.consume({ max_messages: 5000 });
+    const stream = await consumer.consume({ max_messages: SCAN_AHEAD });
+    const { clock, timers } = this.#system;
+    let heardAtMs = clock.monotonicMs();
+    let silent = false;
+    const patience = timers.every(CHECK_MS, () => {
+      if (clock.monotonicMs() - heardAtMs < SCAN_SILENCE_MS_MAX) return;
+      silent = true;
+      stream.stop();
+    });
     try {
       for await (const message of stream) {
+        heardAtMs = clock.monotonicMs();
         const index = decodeIndex(message.headers?.get(INDEX_HEADER) ?? '');
         const expected = track.lastSequence + 1;
         if (index === undefined || message.seq !== expected || index.firstOffset !== track.tail + 1) {
@@ -292,8 +304,15 @@ export class JetStreamLog implements Log {
         if (message.seq >= last) break;
       }
     } finally {
+      patience.cancel();
       stream.stop();
       await consumer.delete().catch(() => false);
+    }
+    if (silent) {
+      throw new CausewayError(
+        'UNAVAILABLE',
+        `JetStream stopped sending stream ${name} behind message ${track.lastSequence} of ${last}`,
+      );
     }
     if (track.lastSequence < last) throw corrupt(name, `expected ${last} messages, got ${track.lastSequence}`);
     track.assigned = track.tail;

@@ -10,7 +10,7 @@
 // None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
 // wrong costs a refused append.
 //
-// I12 Bounds: a key for each node that ever was (removed when it stops, else after DAY) and two for each shard.
+// I12 Bounds: two keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
 import type { KV, KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';

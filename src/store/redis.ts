@@ -9,7 +9,7 @@
 // breaks everything that has no answer is sent again; a step that was made already knows itself by its name.
 //
 // While Redis is away reads and writes wait. Bounds: whoever writes has one write under way (region/store-writer.ts); reads are bounded by those who
-// read. A script works as long as its step is large: 16 k rows are about 25 ms, in which Redis answers nobody.
+// read. A script works as long as its step is large, and Redis answers nobody meanwhile.
 // HAZARD: `maxmemory-policy` other than noeviction would make Redis forget rows in mid run. open() refuses it.
 
 import { readFileSync } from 'node:fs';

@@ -90,7 +90,7 @@ class NatsRegion {
   }
 
   async stop(): Promise<void> {
-    await this.#client?.close();
+    this.#client?.close();
     await this.#api?.stop();
     await this.#node?.stop();
     this.#network.at(`${this.name}:1`)?.crash();

@@ -3,7 +3,7 @@
 import { expect, describe, onTestFinished, test, vi } from 'vitest';
 import { Redis } from 'ioredis';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
-import { startRedis, type Server } from '../../scripts/servers.mjs';
+import { startRedis, startSentinel, type Server } from '../../scripts/servers.mjs';
 import type { RedisStore } from '../../src/store/redis.ts';
 import { getFrom, scanFrom, SHARD_A, SHARD_B, SHARDS, stepOf, writeTo, WRITTEN } from '../contract/store.ts';
 import { Pki } from '../support/pki.ts';
@@ -191,6 +191,25 @@ describe.skipIf(typeof redisFound === 'string')('the Redis store', () => {
     }
     expect(made.lost).toEqual([]);
     expect(await scanFrom(store, SHARD_A, 'k', 'l', 100)).toHaveLength(50);
+  });
+
+  test('a fail-over by Sentinel to a replica that has everything: writes wait for it and go on, and nothing is rebuilt', async () => {
+    const master = await ownServer();
+    const replica = await ownServer('--replicaof', master.host, `${master.port}`);
+    const sentinel = await startSentinel(master, 'main');
+    onTestFinished(() => sentinel.stop());
+    const made = bench(master);
+    const { host, port } = sentinel;
+    const store = await opened(made.make({ servers: { kind: 'sentinel', sentinels: [{ host, port }], name: 'main' } }));
+    const [atSentinel, onReplica] = [redisBench(sentinel).command, redisBench(replica).command];
+    await vi.waitFor(async () => expect(await atSentinel('SENTINEL', 'REPLICAS', 'main')).toHaveLength(1), PATIENCE);
+    expect(await writeTo(store, stepOf(SHARD_A, 0, 5, { a: 'kept' }))).toEqual([WRITTEN]);
+    await vi.waitFor(async () => expect(await onReplica('GET', keysOf(made).head)).toMatch(/^1 5 /), PATIENCE);
+    await master.kill();
+    expect(await writeTo(store, stepOf(SHARD_A, 5, 9, { b: 'after' }))).toEqual([WRITTEN]);
+    expect(await getFrom(store, SHARD_A, 'a', 'b')).toEqual(['kept', 'after']);
+    expect(await onReplica('GET', keysOf(made).head)).toMatch(/^1 9 /);
+    expect(made.lost).toEqual([]);
   });
 
   test('Redis without memory: steps fail and change nothing, until there is some', async () => {

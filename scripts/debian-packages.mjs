@@ -73,13 +73,11 @@ function ownLists(work) {
   return ['-o', `Dir::State::lists=${join(work, 'lists')}`, '-o', `Dir::Cache=${join(work, 'cache')}`];
 }
 
-/** Where this system gets Debian from. */
+/** Where this system gets Debian from; told also before it has asked there for anything. */
 function debianMirror() {
-  const { status, stdout } = spawnSync('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'], {
-    encoding: 'utf8',
-  });
+  const { status, stdout } = spawnSync('apt-get', ['update', '--print-uris'], { encoding: 'utf8' });
   if (status !== 0) return undefined;
-  return stdout.split('\n').find((uri) => /\/debian\/?$/.test(uri));
+  return /'([^']*\/debian)\/+dists\//.exec(stdout)?.[1];
 }
 
 /**

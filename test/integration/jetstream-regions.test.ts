@@ -102,7 +102,9 @@ describe.skipIf(typeof natsFound === 'string')('regions on JetStream', () => {
     const network = new MemoryNetwork(realSystem());
     const regions = await Promise.all(REGIONS.map(async (name) => new NatsRegion(name, await startNats(), network)));
     const [eu, us] = regions as [NatsRegion, NatsRegion];
+    let going = true;
     onTestFinished(async () => {
+      going = false;
       for (const region of regions) {
         await region.stop();
         await region.nats.stop();
@@ -113,16 +115,13 @@ describe.skipIf(typeof natsFound === 'string')('regions on JetStream', () => {
 
     let acknowledged = 0;
     let unknown = 0;
-    let refused = 0;
-    let going = true;
     const write = async (region: NatsRegion): Promise<void> => {
       while (going) {
         try {
           await region.client.counter('likes').increment('post');
           acknowledged++;
         } catch (error) {
-          if (isCausewayError(error) && error.outcome === 'not-applied') refused++;
-          else unknown++;
+          if (!isCausewayError(error) || error.outcome !== 'not-applied') unknown++;
         }
       }
     };
@@ -154,7 +153,6 @@ describe.skipIf(typeof natsFound === 'string')('regions on JetStream', () => {
       return (await values())[0]!;
     };
     const before = await agreed();
-    expect(refused + unknown).toBeGreaterThan(0);
     expect(eu.fatal).toEqual([]);
 
     await eu.stop();

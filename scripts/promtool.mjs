@@ -1,15 +1,9 @@
-// promtool, which checks rules and runs their tests: the one of the system, or Debian's package unpacked into .cache, of which nothing is installed.
-//
-// Two tests may ask at once: each unpacks for itself, and the first to rename wins.
+// promtool, which checks rules and runs their tests: the one of the system, or Debian's package unpacked into .cache.
 
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const UNPACKED = join(root, '.cache', 'prometheus');
-const FETCH_MS_MAX = 60_000;
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { unpacked } from './debian-packages.mjs';
 
 /** @typedef {{ promtool: string, prometheus: string }} Programs */
 
@@ -20,28 +14,9 @@ const FETCH_MS_MAX = 60_000;
 export function prometheusPrograms() {
   const installed = programsIn('/usr/bin');
   if (installed !== undefined) return installed;
-  const before = programsIn(join(UNPACKED, 'usr/bin'));
-  if (before !== undefined) return before;
-  mkdirSync(dirname(UNPACKED), { recursive: true });
-  const work = mkdtempSync(`${UNPACKED}-`);
-  try {
-    const fetched = ran('apt-get', ['download', 'prometheus'], work);
-    if (fetched !== undefined)
-      return `promtool is not installed, and Debian's package could not be fetched: ${fetched}`;
-    const [file] = readdirSync(work).filter((name) => name.endsWith('.deb'));
-    if (file === undefined) return 'apt-get download left no package';
-    const unpacked = ran('dpkg-deb', ['--extract', file, 'out'], work);
-    if (unpacked !== undefined) return `Debian's package could not be unpacked: ${unpacked}`;
-    try {
-      renameSync(join(work, 'out'), UNPACKED);
-    } catch (error) {
-      // Somebody else was faster.
-      if (!existsSync(UNPACKED)) throw error;
-    }
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return programsIn(join(UNPACKED, 'usr/bin')) ?? "Debian's package has no promtool";
+  const found = unpacked('prometheus', ['prometheus']);
+  if (typeof found === 'string') return found;
+  return programsIn(join(found.directory, 'usr/bin')) ?? "Debian's package has no promtool";
 }
 
 /**
@@ -51,18 +26,6 @@ export function prometheusPrograms() {
 function programsIn(directory) {
   const promtool = join(directory, 'promtool');
   return existsSync(promtool) ? { promtool, prometheus: join(directory, 'prometheus') } : undefined;
-}
-
-/**
- * What went wrong, if anything.
- * @param {string} command
- * @param {string[]} args
- * @param {string} cwd
- */
-function ran(command, args, cwd) {
-  const { error, status, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: FETCH_MS_MAX });
-  if (error !== undefined) return error.message;
-  return status === 0 ? undefined : stderr.trim();
 }
 
 /**

@@ -18,7 +18,7 @@ class OriginPoints {
   #stride = STRIDE_FIRST;
   #sincePoint = STRIDE_FIRST;
 
-  add(peek: BatchPeek, offset: number): void {
+  add(peek: Omit<BatchPeek, 'region'>, offset: number): void {
     // A point says that all seqs before it stand before its offset too, so find() is never late. A batch that does not start
     // above everything before it (after a gap that was filled later) makes no point.
     const above = peek.firstSeq > this.lastSeq;
@@ -63,7 +63,7 @@ export function lastAtMost(ascending: readonly number[], value: number): number 
 export class BatchIndex {
   readonly #origins = new Map<OriginId, OriginPoints>();
 
-  add(peek: BatchPeek, offset: number): void {
+  add(peek: Omit<BatchPeek, 'region'>, offset: number): void {
     let points = this.#origins.get(peek.origin);
     if (points === undefined) {
       points = new OriginPoints();

@@ -1,5 +1,5 @@
 // Where one shard's entries stand in the files: the sparse index behind Log.read().
-// A position counts bytes over all segments of the log, so that one ascending number says file and place.
+// A position counts bytes over all segments of the log, so that one ascending number says file and place; in JetStream it is the sequence of a message.
 // I12 at most POINTS_MAX points of 16 bytes are kept, 256 KiB a shard: at the bound every second point goes and the distance between points
 //     doubles (first at 4 GiB of log). A read then walks further before it finds its first entry; a reader that goes on where it stopped
 //     is remembered and walks nothing.
@@ -14,14 +14,19 @@ export class PositionIndex {
   /** Ascending, both. */
   readonly #offsets: number[] = [];
   readonly #positions: number[] = [];
-  #strideBytes = STRIDE_BYTES_FIRST;
+  #stride: number;
   /** Offset → exact position of where a reader will go on. Oldest first. */
   readonly #resumes = new Map<number, number>();
+
+  /** The distance between points at first, in what positions count. */
+  constructor(stride = STRIDE_BYTES_FIRST) {
+    this.#stride = stride;
+  }
 
   /** Entries are added in order. */
   add(offset: number, position: number): void {
     const last = this.#positions.at(-1);
-    if (last !== undefined && position - last < this.#strideBytes) return;
+    if (last !== undefined && position - last < this.#stride) return;
     this.#offsets.push(offset);
     this.#positions.push(position);
     if (this.#offsets.length > POINTS_MAX) this.#thin();
@@ -49,6 +54,6 @@ export class PositionIndex {
     }
     this.#offsets.length = kept;
     this.#positions.length = kept;
-    this.#strideBytes *= 2;
+    this.#stride *= 2;
   }
 }

@@ -5,11 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { BatchIndex } from '../../src/log/batch-index.ts';
 import { PositionIndex } from '../../src/log/position-index.ts';
 import { CachedTail, TailCache } from '../../src/log/tail-cache.ts';
-import { originRegion } from '../../src/record/ids.ts';
 import { originOf } from '../contract/log.ts';
 
 const origin = originOf('us-east', 1);
-const region = originRegion(origin);
 
 describe('batches by seq', () => {
   test('never late, whatever order, gaps and overlaps the batches have', () => {
@@ -18,7 +16,7 @@ describe('batches by seq', () => {
       fc.property(fc.array(batch, { maxLength: 300 }), (batches) => {
         const index = new BatchIndex();
         batches.forEach(({ firstSeq, count }, i) =>
-          index.add({ origin, region, firstSeq, lastSeq: firstSeq + count - 1 }, i + 1),
+          index.add({ origin, firstSeq, lastSeq: firstSeq + count - 1 }, i + 1),
         );
         for (let seq = 1; seq < 450; seq += 3) {
           const holds = batches.findIndex(({ firstSeq, count }) => firstSeq <= seq && seq < firstSeq + count);
@@ -35,7 +33,7 @@ describe('batches by seq', () => {
   test('a long stream stays within its points and is found near where it is', () => {
     const index = new BatchIndex();
     const batches = 600_000;
-    for (let i = 1; i <= batches; i++) index.add({ origin, region, firstSeq: i * 10, lastSeq: i * 10 + 9 }, i);
+    for (let i = 1; i <= batches; i++) index.add({ origin, firstSeq: i * 10, lastSeq: i * 10 + 9 }, i);
     for (const at of [1, 2, 31, 32, 33, 1000, 299_999, 599_999, 600_000]) {
       const found = index.find(origin, at * 10 + 5)!;
       expect(found).toBeLessThanOrEqual(at);

@@ -10,6 +10,7 @@ export const RULES: LayerRules = {
     system: [],
     proto: [],
     metrics: [],
+    nats: ['errors', 'system'],
 
     // Pure: data in, decisions out.
     record: ['errors'],
@@ -22,9 +23,10 @@ export const RULES: LayerRules = {
     tracing: ['record', 'clock', 'errors', 'system'],
 
     // Engines behind ports.
-    log: ['record', 'errors', 'system', 'metrics'],
+    // nats: connections to NATS, which the log and the ownership of a region of several nodes share.
+    log: ['record', 'errors', 'system', 'metrics', 'nats'],
     store: ['record', 'errors', 'system'],
-    ownership: ['record', 'errors', 'system'],
+    ownership: ['record', 'errors', 'system', 'nats'],
 
     // A node. It sees engines through their ports only; compose.ts hands them in.
     replication: ['shard', 'record', 'clock', 'errors', 'system', 'tracing', 'log/log.ts'],
@@ -116,6 +118,8 @@ export const RULES: LayerRules = {
     '@opentelemetry/resources': ['src/telemetry/otlp-*.ts'],
     '@opentelemetry/sdk-metrics': ['src/telemetry/otlp-metrics.ts'],
     '@opentelemetry/sdk-trace': ['src/telemetry/otlp-traces.ts'],
+    nats: ['src/nats/**', 'src/log/jetstream.ts', 'src/ownership/nats-kv.ts'],
+    ioredis: ['src/store/redis.ts'],
     lmdb: ['src/store/lmdb.ts', 'src/store/lmdb-environment.mjs'],
     '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],
     'grpc-health-check': ['src/api/**'],

@@ -1,0 +1,101 @@
+// What the JetStream log keeps in memory of one shard, and the newest entries of all shards.
+// I12 the cache holds at most bytesMax of messages (and at least the newest): the oldest message goes first. Slow readers hold no memory here; they
+//     read from the servers.
+
+import type { ShardId } from '../record/ids.ts';
+import { BatchIndex } from './batch-index.ts';
+import type { FrameIndex } from './jetstream-frame.ts';
+import type { OpenedStream } from './jetstream-stream.ts';
+import type { AppendOutcome, LogEntry, StoredEntry } from './log.ts';
+import { PositionIndex } from './position-index.ts';
+import { CachedTail } from './tail-cache.ts';
+
+const MESSAGES_A_POINT = 32;
+
+export interface PendingAppend {
+  readonly expectOffset: number;
+  readonly entries: readonly LogEntry[];
+  readonly done: (outcome: AppendOutcome) => void;
+  /** When it was made, its offset was the next one. */
+  readonly fits: boolean;
+}
+
+export class JetStreamTrack {
+  readonly shard: ShardId;
+  readonly stream: OpenedStream;
+  /** The last message that is known to be stored, and the last entry in it. */
+  lastSequence = 0;
+  tail = 0;
+  /** The last entry that is stored or asked to be: what an append must follow. */
+  assigned = 0;
+  /** A lease was appended to this stream. */
+  proven = false;
+  bytes = 0;
+  /** Waiting, oldest first; what is on its way is not among them. */
+  queue: PendingAppend[] = [];
+  /** A message is on its way, or the end of the stream is being looked for. */
+  busy = false;
+  /** Times in a row that the stream was not what we know it to be. */
+  doubts = 0;
+  readonly sequences = new PositionIndex(MESSAGES_A_POINT);
+  readonly batches = new BatchIndex();
+  readonly cached = new CachedTail();
+
+  constructor(shard: ShardId, stream: OpenedStream) {
+    this.shard = shard;
+    this.stream = stream;
+  }
+
+  get idle(): boolean {
+    return !this.busy && this.queue.length === 0;
+  }
+
+  /** The message behind the last one is there. */
+  add(sequence: number, index: FrameIndex, bytes: number): void {
+    this.lastSequence = sequence;
+    this.tail = index.firstOffset + index.count - 1;
+    if (index.hasLease) this.proven = true;
+    this.bytes += bytes;
+    this.sequences.add(index.firstOffset, sequence);
+    for (const batch of index.batches) this.batches.add(batch, index.firstOffset);
+  }
+}
+
+interface CachedMessage {
+  readonly track: JetStreamTrack;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What an entry costs beside its bytes. */
+const ENTRY_OVERHEAD_BYTES = 192;
+
+export class MessageCache {
+  readonly #bytesMax: number;
+  /** Oldest first, from #head on. */
+  #messages: CachedMessage[] = [];
+  #head = 0;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Entries of one message, that follow those cached of the shard. */
+  add(track: JetStreamTrack, entries: readonly StoredEntry[], payloadBytes: number): void {
+    for (const entry of entries) track.cached.push(entry);
+    const bytes = payloadBytes + entries.length * ENTRY_OVERHEAD_BYTES;
+    this.#messages.push({ track, entries: entries.length, bytes });
+    this.#bytes += bytes;
+    while (this.#bytes > this.#bytesMax && this.#head < this.#messages.length - 1) {
+      const oldest = this.#messages[this.#head++]!;
+      this.#bytes -= oldest.bytes;
+      oldest.track.cached.drop(oldest.entries);
+    }
+    // Copying what is left each time would cost much; waiting for half makes it one copy a message at most.
+    if (this.#head * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}

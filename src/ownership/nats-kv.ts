@@ -1,0 +1,281 @@
+// Ownership in a region of several nodes, over a NATS key-value bucket: who lives, and who holds which shard.
+//
+//   node.<id>               put every BEAT: the node lives. Its value is where it is reached. Silent for leaseMs: it is taken for dead.
+//   shard.<placement>.<i>   who holds the shard. Claimed and given up by compare-and-set, so that two nodes never follow each other in one step.
+//   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
+//
+// Each living node's share is by rendezvous hashing. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
+// it. A node whose own beats are not acknowledged for leaseMs holds nothing any more, by its own word.
+//
+// None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
+// wrong costs a refused append.
+//
+// I12 Bounds: two keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
+
+import type { KV, KvEntry } from 'nats';
+import { CausewayError, invariant } from '../errors/errors.ts';
+import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
+import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
+import type { System, TimerHandle } from '../system/system.ts';
+import type { Ownership } from './ownership.ts';
+import { preferredOwner } from './rendezvous.ts';
+
+const LEASE_MS = 2000;
+/** Beats of a lease: one may be lost, and one late. */
+const BEATS = 4;
+const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+export interface NatsKvOptions {
+  readonly nats: NatsOptions;
+  readonly clusterId: string;
+  readonly region: RegionId;
+  /** Unique in the region. */
+  readonly node: string;
+  /** Where other nodes and clients reach this one. */
+  readonly address: string;
+  /** Of the bucket: as many as the log's streams. */
+  readonly replicas: number;
+  readonly shards: readonly ShardId[];
+  /** How long a node may be silent. Default 2000; the same on all nodes. Shorter finds the dead sooner and takes the slow for dead more often. */
+  readonly leaseMs?: number;
+  /** Called when the shard shall move, before it is given up; owns() is false already. */
+  readonly drain?: (shard: ShardId) => Promise<void>;
+  readonly system: System;
+}
+
+interface Seen {
+  readonly address: string;
+  /** By our monotonic clock. */
+  atMs: number;
+}
+
+interface Claim {
+  readonly holder: string;
+  readonly revision: number;
+}
+
+export class NatsKvOwnership implements Ownership {
+  readonly #options: NatsKvOptions;
+  readonly #system: System;
+  readonly #leaseMs: number;
+  readonly #listeners: ((shard: ShardId, owned: boolean) => void)[] = [];
+  readonly #byKey: ReadonlyMap<string, ShardId>;
+  readonly #nodes = new Map<string, Seen>();
+  readonly #claims = new Map<ShardId, Claim>();
+  readonly #pins = new Map<ShardId, string>();
+  readonly #owned = new Set<ShardId>();
+  /** A claim, or a release, of the shard is under way. */
+  readonly #busy = new Set<ShardId>();
+  #connection: NatsConnection | undefined;
+  #kv: KV | undefined;
+  #beating: TimerHandle | undefined;
+  /** When the last beat that was acknowledged had been sent. */
+  #beatenAtMs = 0;
+  /** Nobody is taken for dead before everybody had time to be heard. */
+  #startedAtMs = 0;
+  #stopping = false;
+
+  constructor(options: NatsKvOptions) {
+    invariant(
+      NODE_ID.test(options.node),
+      `a node's name here is 1 to 64 of A-Z, a-z, 0-9, '_' and '-'; got ${options.node}`,
+    );
+    this.#options = options;
+    this.#system = options.system;
+    this.#leaseMs = options.leaseMs ?? LEASE_MS;
+    this.#byKey = new Map(options.shards.map((shard) => [partOf(shard), shard]));
+  }
+
+  /** Resolves when this node is known to the others. Throws CausewayError: CONFIG_INVALID, UNAVAILABLE. */
+  async start(): Promise<void> {
+    const { nats, clusterId, region, replicas } = this.#options;
+    const connection = await connectNats(nats);
+    try {
+      const bucket = `causeway-${clusterId.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${region}`;
+      this.#kv = await connection.jetstream().views.kv(bucket, { history: 1, replicas });
+      await this.#beat();
+      this.#startedAtMs = this.#nowMs();
+      void this.#watch(this.#kv);
+    } catch (cause) {
+      await connection.close();
+      throw new CausewayError(
+        'UNAVAILABLE',
+        `the nodes of ${region} cannot be asked for: ${(cause as Error).message}`,
+        {
+          hint: 'Is JetStream on, and may this node make the key-value bucket?',
+          cause,
+        },
+      );
+    }
+    this.#connection = connection;
+    this.#beating = this.#system.timers.every(this.#leaseMs / BEATS, () => {
+      void this.#beat().catch(() => undefined);
+      this.#settle();
+    });
+  }
+
+  #nowMs(): number {
+    return this.#system.clock.monotonicMs();
+  }
+
+  // ── What is known ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  owns(shard: ShardId): boolean {
+    return this.#owned.has(shard);
+  }
+
+  onChange(listener: (shard: ShardId, owned: boolean) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Who holds it, as far as is known here: where to forward to. */
+  ownerOf(shard: ShardId): { readonly node: string; readonly address: string } | undefined {
+    const holder = this.#claims.get(shard)?.holder ?? '';
+    const seen = this.#nodes.get(holder);
+    return seen === undefined ? undefined : { node: holder, address: seen.address };
+  }
+
+  /** Nodes that are not silent. */
+  living(): readonly string[] {
+    const since = this.#nowMs() - this.#leaseMs;
+    return [...this.#nodes]
+      .filter(([node, { atMs }]) => atMs > since || node === this.#options.node)
+      .map(([node]) => node);
+  }
+
+  /** By hand: to this node as long as it lives; undefined: wherever it belongs. */
+  async move(shard: ShardId, node: string | undefined): Promise<void> {
+    const key = `pin.${partOf(shard)}`;
+    if (node === undefined) await this.#kv?.delete(key);
+    else await this.#kv?.put(key, node);
+  }
+
+  // ── Beats ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #beat(): Promise<void> {
+    const atMs = this.#nowMs();
+    await this.#kv?.put(`node.${this.#options.node}`, this.#options.address);
+    this.#beatenAtMs = Math.max(this.#beatenAtMs, atMs);
+  }
+
+  /** From the time at which it was sent: the others count from when they heard of it, which is later. */
+  get #leased(): boolean {
+    return !this.#stopping && this.#nowMs() - this.#beatenAtMs < this.#leaseMs;
+  }
+
+  async #watch(kv: KV): Promise<void> {
+    for await (const entry of await kv.watch()) {
+      this.#heard(entry);
+      if (!this.#stopping) this.#settle();
+    }
+  }
+
+  #heard(entry: KvEntry): void {
+    const gone = entry.operation !== 'PUT';
+    const [kind, ...rest] = entry.key.split('.');
+    const name = rest.join('.');
+    if (kind === 'node') {
+      if (gone) this.#nodes.delete(name);
+      else this.#nodes.set(name, { address: entry.string(), atMs: this.#nowMs() });
+      return;
+    }
+    const shard = this.#byKey.get(name);
+    if (shard === undefined) return;
+    if (kind === 'pin') {
+      if (gone) this.#pins.delete(shard);
+      else this.#pins.set(shard, entry.string());
+    } else if (kind === 'shard') {
+      const known = this.#claims.get(shard);
+      // Our own claim was answered before it was heard of.
+      if (known !== undefined && known.revision >= entry.revision) return;
+      this.#claims.set(shard, { holder: gone ? '' : entry.string(), revision: entry.revision });
+    }
+  }
+
+  // ── Who holds what ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #settle(): void {
+    const { node, shards } = this.#options;
+    const leased = this.#leased;
+    const living = this.living();
+    for (const shard of shards) {
+      const claim = this.#claims.get(shard);
+      const mine = claim?.holder === node;
+      if (this.#owned.has(shard) && !(leased && mine)) this.#set(shard, false);
+      if (!leased || this.#busy.has(shard)) continue;
+      const pinned = this.#pins.get(shard);
+      const wanted = pinned !== undefined && living.includes(pinned) ? pinned : preferredOwner(shard, living);
+      if (mine) {
+        if (wanted === node) this.#set(shard, true);
+        else void this.#release(shard, claim);
+      } else if (wanted === node && this.#isFree(claim, living)) void this.#claim(shard, claim);
+    }
+  }
+
+  #isFree(claim: Claim | undefined, living: readonly string[]): boolean {
+    if (claim === undefined || claim.holder === '') return true;
+    return !living.includes(claim.holder) && this.#nowMs() - this.#startedAtMs > this.#leaseMs;
+  }
+
+  async #claim(shard: ShardId, known: Claim | undefined): Promise<void> {
+    const { node } = this.#options;
+    const kv = this.#kv!;
+    const key = `shard.${partOf(shard)}`;
+    this.#busy.add(shard);
+    try {
+      const revision = await (known === undefined ? kv.create(key, node) : kv.update(key, node, known.revision));
+      this.#claims.set(shard, { holder: node, revision });
+    } catch {
+      // Somebody was faster, or nobody knows: what is heard next tells, and each beat tries again.
+      return;
+    } finally {
+      this.#busy.delete(shard);
+    }
+    if (!this.#stopping) this.#settle();
+  }
+
+  /** Drains, then lets it go. */
+  async #release(shard: ShardId, claim: Claim): Promise<void> {
+    this.#busy.add(shard);
+    this.#set(shard, false);
+    try {
+      await this.#options.drain?.(shard);
+      const revision = await this.#kv!.update(`shard.${partOf(shard)}`, '', claim.revision);
+      this.#claims.set(shard, { holder: '', revision });
+    } catch {
+      // Taken from us meanwhile, or not known: as above.
+    } finally {
+      this.#busy.delete(shard);
+    }
+  }
+
+  #set(shard: ShardId, owned: boolean): void {
+    if (this.#owned.has(shard) === owned) return;
+    if (owned) this.#owned.add(shard);
+    else this.#owned.delete(shard);
+    for (const listener of this.#listeners) listener(shard, owned);
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Gives everything up, so that the others need not wait for the lease to end. */
+  async stop(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || this.#stopping) return;
+    this.#stopping = true;
+    this.#beating?.cancel();
+    const { node } = this.#options;
+    const held = [...this.#claims].filter(([, { holder }]) => holder === node);
+    if (!connection.isClosed() && this.#nowMs() - this.#beatenAtMs < this.#leaseMs) {
+      await Promise.all(held.map(([shard, claim]) => this.#release(shard, claim)));
+      await this.#kv?.delete(`node.${node}`).catch(() => undefined);
+    }
+    for (const shard of this.#owned) this.#set(shard, false);
+    await connection.close();
+  }
+}
+
+function partOf(shard: ShardId): string {
+  const { placementId, index } = shardParts(shard);
+  return `${placementId}.${index}`;
+}

@@ -1,0 +1,156 @@
+// Ownership over a real NATS server.
+
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
+import { startNats } from '../../scripts/servers.mjs';
+import { NatsKvOwnership, type NatsKvOptions } from '../../src/ownership/nats-kv.ts';
+import { preferredOwner } from '../../src/ownership/rendezvous.ts';
+import { regionId, shardId, type ShardId } from '../../src/record/ids.ts';
+import { realSystem } from '../../src/system/real.ts';
+import {
+  OWNED_SHARDS,
+  runOwnershipContract,
+  settled,
+  type OwnershipHarness,
+  type OwningNode,
+} from '../contract/ownership.ts';
+import { natsFound, sharedServer } from '../support/servers.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+if (typeof natsFound === 'string') console.warn(`the tests of ownership over NATS are skipped: ${natsFound}`);
+
+const PATIENCE = { timeout: 30_000, interval: 20 };
+let clusters = 0;
+
+interface KvNode extends OwningNode {
+  readonly ownership: NatsKvOwnership;
+  readonly heal: () => void;
+}
+
+interface KvHarness extends OwnershipHarness {
+  readonly start: (name: string, options?: Partial<NatsKvOptions>) => Promise<KvNode>;
+}
+
+describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
+  const server = sharedServer(natsFound, () => startNats());
+
+  function harness(): KvHarness {
+    const clusterId = `test-${process.pid}-${clusters++}`;
+    const ends: (() => Promise<void>)[] = [];
+    return {
+      start: async (name, options = {}) => {
+        const proxy = await TcpProxy.listen({ targetHost: server().host, targetPort: server().port });
+        const ownership = new NatsKvOwnership({
+          nats: { servers: [`nats://${proxy.address}`], name },
+          clusterId,
+          region: regionId('eu-west'),
+          node: name,
+          address: `${name}:1`,
+          replicas: 1,
+          shards: OWNED_SHARDS,
+          system: realSystem(),
+          ...options,
+        });
+        ends.push(async () => {
+          await ownership.stop();
+          await proxy.close();
+        });
+        await ownership.start();
+        return {
+          name,
+          ownership,
+          stop: () => ownership.stop(),
+          cut: () => proxy.cut('reset'),
+          heal: () => proxy.heal(),
+        };
+      },
+      cleanup: async () => {
+        for (const end of ends) await end();
+      },
+    };
+  }
+
+  runOwnershipContract('NATS KV', harness);
+
+  function begin(): KvHarness {
+    const made = harness();
+    onTestFinished(() => made.cleanup());
+    return made;
+  }
+
+  test('everybody knows who holds what, and where', async () => {
+    const { start } = begin();
+    const [a, b] = [await start('a'), await start('b')];
+    const owners = await settled([a, b]);
+    await vi.waitFor(() => {
+      for (const { ownership } of [a, b]) {
+        expect(OWNED_SHARDS.map((shard) => ownership.ownerOf(shard))).toEqual(
+          owners.map((node) => ({ node, address: `${node}:1` })),
+        );
+      }
+    }, PATIENCE);
+  });
+
+  test('a shard that moves is drained before it is given up', async () => {
+    const { start } = begin();
+    const drained: string[] = [];
+    const nodes: KvNode[] = [];
+    const drain = (shard: ShardId): Promise<void> => {
+      drained.push(`${shard} ${nodes.map(({ ownership }) => ownership.owns(shard)).join()}`);
+      return Promise.resolve();
+    };
+    const a = await start('a', { drain });
+    nodes.push(a);
+    await settled([a]);
+    const b = await start('b');
+    nodes.push(b);
+    const owners = await settled([a, b]);
+    const moved = OWNED_SHARDS.filter((_, i) => owners[i] === 'b');
+    // b is heard of while it starts: the first may go before it is in the list.
+    expect(drained.map((each) => each.replace(/ false$/, ' false,false')).sort()).toEqual(
+      moved.map((shard) => `${shard} false,false`).sort(),
+    );
+  });
+
+  test('one shard is moved by hand, and back', async () => {
+    const { start } = begin();
+    const [a, b] = [await start('a'), await start('b')];
+    const owners = await settled([a, b]);
+    const at = owners.indexOf('a');
+    await b.ownership.move(OWNED_SHARDS[at]!, 'b');
+    await vi.waitFor(() => expect(b.ownership.owns(OWNED_SHARDS[at]!)).toBe(true), PATIENCE);
+    expect(await settled([a, b])).toEqual(owners.with(at, 'b'));
+    await a.ownership.move(OWNED_SHARDS[at]!, undefined);
+    await vi.waitFor(() => expect(a.ownership.owns(OWNED_SHARDS[at]!)).toBe(true), PATIENCE);
+    expect(await settled([a, b])).toEqual(owners);
+  });
+
+  test('a node that was cut off comes back and takes its share again', async () => {
+    const { start } = begin();
+    const [a, b] = [await start('a'), await start('b')];
+    const owners = await settled([a, b]);
+    b.cut();
+    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => a.ownership.owns(shard))).toBe(true), PATIENCE);
+    b.heal();
+    expect(await settled([a, b])).toEqual(owners);
+  });
+});
+
+describe('rendezvous', () => {
+  const shards = Array.from({ length: 1000 }, (_, i) => shardId(1, i));
+  const ownersOf = (nodes: string[]): (string | undefined)[] => shards.map((shard) => preferredOwner(shard, nodes));
+
+  test('shares are about equal, and do not depend on the order of the nodes', () => {
+    const owners = ownersOf(['a', 'b', 'c', 'd']);
+    expect(ownersOf(['d', 'b', 'a', 'c'])).toEqual(owners);
+    for (const node of ['a', 'b', 'c', 'd']) {
+      expect(owners.filter((owner) => owner === node).length).toBeGreaterThan(200);
+    }
+    expect(ownersOf([])).toEqual(shards.map(() => undefined));
+  });
+
+  test('a node that goes moves its own share only', () => {
+    const [before, after] = [ownersOf(['a', 'b', 'c']), ownersOf(['a', 'b'])];
+    for (const [i, owner] of before.entries()) if (owner !== 'c') expect(after[i]).toBe(owner);
+  });
+});

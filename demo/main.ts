@@ -38,7 +38,7 @@ async function main(): Promise<number> {
 
   view.say('Starting three regions, each a process of its own: us-west, us-central and us-east ...');
   const work = async (): Promise<number> => {
-    cluster = await startCluster();
+    cluster = await startCluster(!options.once);
     for (const { name, address, pid } of cluster.regions) view.say(`  ${name.padEnd(11)} ${address}  (pid ${pid})`);
     view.say(`  data in ${cluster.directory}`);
     if (!options.once) view.say(`Watch it in a browser: ${pageOf(cluster)}`);

@@ -16,7 +16,7 @@ import { rest, type Desk, type Worker } from './desk.ts';
 const STAY_MS = 3000;
 const LOOK_MS = 100;
 /** A consumer that is told to stop has until then to get the rest. */
-const DRAIN_MS_MAX = 20_000;
+const DRAIN_MS_MAX = 60_000;
 /** What was received and not handled is received again in the next region. */
 const LEAVING = new CausewayError('CANCELLED', 'the consumer moves on');
 

@@ -55,6 +55,7 @@ export function hasSeen(op: LoggedOp, dot: Dot): boolean {
 export interface RegionEntry {
   readonly offset: number;
   readonly kind: LogEntryKind;
+  readonly bytes: Uint8Array;
   readonly batch: LoggedBatch | undefined;
 }
 
@@ -217,7 +218,7 @@ export class History {
       log.leaseBound = Math.max(log.leaseBound, lease.bound);
       log.leased = lease.origin;
     }
-    const entry: RegionEntry = { offset, kind, batch };
+    const entry: RegionEntry = { offset, kind, bytes, batch };
     log.entries.push(entry);
     this.onDurable?.(log, entry);
   }
@@ -230,7 +231,7 @@ export class History {
     const known = origin.startingAt(header.firstSeq);
     if (known !== undefined) {
       holds(
-        Buffer.from(known.bytes.buffer, known.bytes.byteOffset, known.bytes.length).equals(bytes),
+        Buffer.compare(known.bytes, bytes) === 0,
         'I6',
         () => `op ${header.firstSeq} of ${header.origin} in ${shard} has other bytes in ${region} than elsewhere`,
       );
@@ -364,14 +365,18 @@ export class History {
     return this.#relayed.get(log)?.has(origin) === true;
   }
 
-  /** The region's log ends at `tail` now: its disk was lost, or an old copy was put back. */
-  rewind(region: RegionId, shard: ShardId, tail: number): void {
+  /** The region's log holds `entries` now, from offset 1 on: its disk was lost, or an old copy was put back. What it has in common with the
+   *  log as it was is kept; the rest has to become durable() again: a copy from before a loss holds other entries at the same offsets. */
+  rewind(region: RegionId, shard: ShardId, entries: readonly Uint8Array[]): void {
     const log = this.log(region, shard);
     let relayed = this.#relayed.get(log);
     if (relayed === undefined) this.#relayed.set(log, (relayed = new Set()));
     for (const id of this.originsOf(shard).keys()) if (originRegion(id) === region) relayed.add(id);
-    if (tail >= log.tail) return;
-    const kept = log.entries.splice(0).slice(0, tail);
+    let common = 0;
+    const most = Math.min(entries.length, log.tail);
+    while (common < most && Buffer.compare(log.entries[common]!.bytes, entries[common]!) === 0) common++;
+    if (common === log.tail) return;
+    const kept = log.entries.splice(0).slice(0, common);
     log.vector.clear();
     log.stamps.clear();
     log.byKey.clear();

@@ -32,6 +32,8 @@ function shardsOf(message: Up | Down): ShardId[] {
     case 'ack':
     case 'welcome':
     case 'beat':
+    case 'begin':
+    case 'begun':
       return message.shards.map(({ shard }) => shard);
     case 'batches':
       return message.batches.map((bytes) => peekShard(bytes)!);

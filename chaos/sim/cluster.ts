@@ -423,7 +423,12 @@ export class Cluster {
     region.generation++;
     region.rewound = true;
     this.trace.add('disk', region.id, how);
-    for (const shard of region.shards) this.history.rewind(region.id, shard, region.disk.shard(shard).tail);
+    for (const shard of region.shards) {
+      const { entries } = region.disk.shard(shard);
+      const bytes = entries.map((entry) => entry.bytes);
+      this.history.rewind(region.id, shard, bytes);
+    }
+    this.touched(region);
     for (const each of this.events) each.rewound?.(region);
   }
 

@@ -509,6 +509,12 @@ function detailOf(message: Message): string {
       return '';
     case 'compress':
       return `${message.frames}`;
+    case 'begin':
+      return message.shards.map(({ shard, origin }) => `${shard} ${origin.slice(0, -8)}`).join(' ');
+    case 'begun':
+      return message.shards
+        .map((each) => `${each.shard} ${each.origin.slice(0, -8)}>${each.boundOfReceiver}`)
+        .join(' ');
   }
 }
 

@@ -1,8 +1,8 @@
 // Before anything is stamped on a log that is new, damaged or behind, the shard's members are asked what they know of our region
-// (DESIGN 7): a new incarnation starts above the highest of it, and reads wait for what they hold.
+// (DESIGN 7): a new incarnation starts above the highest of it, and reads wait for what they hold. Of a log that is not whole the answers
+// have to bind (causeway.v1.Begun): of what an earlier process of ours has said, some may still be on its way.
 
-import type { RegionId, ShardId } from '../record/ids.ts';
-import type { WelcomeShard } from '../replication/messages.ts';
+import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 
 /** Of a log that is new or damaged, all members are waited for this long; after it one answer is enough, and none never is. */
 const ASK_ALL_MS = 5000;
@@ -11,21 +11,25 @@ const ASK_WHOLE_MS = 500;
 
 export class MembershipCheck {
   readonly shard: ShardId;
+  /** What is about to begin. */
+  readonly origin: OriginId;
   readonly #asked: ReadonlySet<RegionId>;
   readonly #answers = new Map<RegionId, number>();
   readonly #sinceMs: number;
   /** The log proves its own tail. */
   readonly whole: boolean;
 
-  constructor(shard: ShardId, others: readonly RegionId[], whole: boolean, monotonicMs: number) {
+  constructor(shard: ShardId, origin: OriginId, others: readonly RegionId[], whole: boolean, monotonicMs: number) {
     this.shard = shard;
+    this.origin = origin;
     this.whole = whole;
     this.#asked = new Set(others);
     this.#sinceMs = monotonicMs;
   }
 
-  answer(from: RegionId, welcome: WelcomeShard): void {
-    if (this.#asked.has(from)) this.#answers.set(from, welcome.boundOfReceiver);
+  /** The highest answer of a member counts: a link that came up again brings another one. */
+  answer(from: RegionId, bound: number): void {
+    if (this.#asked.has(from)) this.#answers.set(from, Math.max(bound, this.#answers.get(from) ?? 0));
   }
 
   /** The bound to start above, once enough members have answered. */

@@ -20,6 +20,7 @@ import type { Intent, View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
 import {
   KEY_BYTES_MAX,
+  originId,
   originRegion,
   shardId,
   shardParts,
@@ -35,7 +36,7 @@ import { DEFINITIONS, stateKey, type CollectionRef, type Op } from '../record/op
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
 import { Links } from '../replication/links.ts';
-import type { WelcomeShard } from '../replication/messages.ts';
+import type { BegunShard, WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { EngineOp, Landed } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
@@ -175,6 +176,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #tallies: Tallies;
   /** What each member has last said of each shard, since this node started. */
   readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
+  /** Peers that can be asked where we may begin. */
+  readonly #binding = new Set<RegionId>();
   readonly #journal: ConflictJournal;
   readonly #canaries: Canaries | undefined;
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
@@ -438,15 +441,30 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#recovery?.state === 'new' && runner.engine.leased) this.#proven.add(shard);
     const whole = this.#proven.has(shard) || this.settings.allowFreshStart;
     const others = members.filter((member) => member !== this.region);
-    const check = new MembershipCheck(shard, others, whole, this.#ports.system.clock.monotonicMs());
+    const { clock, random } = this.#ports.system;
+    const origin = originId(this.region, random.uint48());
+    const check = new MembershipCheck(shard, origin, others, whole, clock.monotonicMs());
     this.#asking.set(shard, check);
     // What was lost was lost before this node opened the log, so whatever a member has said since then counts.
     for (const [from, welcomes] of this.#welcomes) {
       const welcome = welcomes.get(shard);
-      if (welcome === undefined) continue;
-      if (!whole) runner.mustReach(welcome);
-      check.answer(from, welcome);
+      if (welcome !== undefined) this.#hearWelcome(from, welcome, check, runner);
     }
+    for (const from of this.#binding) this.#askWhereToBegin(from, [shard]);
+  }
+
+  #hearWelcome(from: RegionId, welcome: WelcomeShard, check: MembershipCheck, runner: ShardRunner): void {
+    if (!check.whole) runner.mustReach(welcome);
+    if (check.whole || !this.#binding.has(from)) check.answer(from, welcome.boundOfReceiver);
+  }
+
+  #askWhereToBegin(from: RegionId, shards: Iterable<ShardId>): void {
+    const begin = [];
+    for (const shard of shards) {
+      const check = this.#asking.get(shard);
+      if (check?.whole === false) begin.push({ shard, origin: check.origin });
+    }
+    if (begin.length > 0) this.#links.begin(from, begin);
   }
 
   #endRunner(shard: ShardId): void {
@@ -472,7 +490,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (bound === undefined) return;
     this.#asking.delete(shard);
     this.#proven.add(shard);
-    runner.openIncarnation(bound);
+    runner.openIncarnation(asking.origin, bound);
     this.#links.onOwnership();
     this.#checkReady();
   }
@@ -1662,8 +1680,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#runners.get(shard)?.acknowledged(from, durable);
   }
 
-  onWelcome(from: RegionId, shards: readonly WelcomeShard[]): void {
+  onWelcome(from: RegionId, shards: readonly WelcomeShard[], bindingAnswers: boolean): void {
     const nowMs = this.#nowMs();
+    if (bindingAnswers) this.#binding.add(from);
+    else this.#binding.delete(from);
     let welcomes = this.#welcomes.get(from);
     if (welcomes === undefined) {
       welcomes = new Map();
@@ -1676,14 +1696,31 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (!isTooFarAhead(welcome.boundOfReceiver, nowMs, this.settings.maxSkewMs))
         this.clock.advanceTo(welcome.boundOfReceiver);
       const asking = this.#asking.get(welcome.shard);
-      if (asking !== undefined && !asking.whole) runner.mustReach(welcome);
-      else this.#checkOwnPast(from, runner, welcome, nowMs);
+      if (asking?.whole !== false) this.#checkOwnPast(from, runner, welcome, nowMs);
       if (asking !== undefined) {
-        asking.answer(from, welcome);
+        this.#hearWelcome(from, welcome, asking, runner);
         this.#tryOpen(welcome.shard);
       }
     }
+    this.#askWhereToBegin(
+      from,
+      shards.map(({ shard }) => shard),
+    );
     this.#checkReady();
+  }
+
+  begin(shard: ShardId, origin: OriginId): number {
+    return this.#runners.get(shard)?.engine.begin(origin, this.#nowMs()) ?? 0;
+  }
+
+  onBegun(from: RegionId, shards: readonly BegunShard[]): void {
+    for (const { shard, origin, boundOfReceiver } of shards) {
+      const asking = this.#asking.get(shard);
+      // An answer to an earlier question binds nobody to this one.
+      if (asking === undefined || asking.origin !== origin) continue;
+      asking.answer(from, boundOfReceiver);
+      this.#tryOpen(shard);
+    }
   }
 
   /** A peer that holds more of our own earlier ops than our whole-looking log does: the log is an old copy, or lost its tail. */

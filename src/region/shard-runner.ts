@@ -9,7 +9,7 @@ import { msOfStamp, type Hlc } from '../clock/hlc.ts';
 import { ShardJournal } from '../conflicts/shard-journal.ts';
 import type { StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
-import type { OriginId, RegionId, ShardId, StateKey } from '../record/ids.ts';
+import { originIncarnation, type OriginId, type RegionId, type ShardId, type StateKey } from '../record/ids.ts';
 import { DEFINITIONS, mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
 import type { Received } from '../replication/host.ts';
@@ -335,9 +335,9 @@ export class ShardRunner {
   }
 
   /** I6: from now on this node sequences, above everything that the log and (`above`) the members know of us. */
-  openIncarnation(above: number): void {
+  openIncarnation(origin: OriginId, above: number): void {
     if (this.#stopped || this.engine.ownOrigin !== undefined) return;
-    this.#append(this.engine.openIncarnation(this.#ports.system.random.uint48(), above, this.#nowMs()));
+    this.#append(this.engine.openIncarnation(originIncarnation(origin), above, this.#nowMs()));
     this.#scheduleSeal();
   }
 
@@ -759,7 +759,7 @@ export class ShardRunner {
   #noticeBehind(monotonicMs: number): void {
     // A log that takes nothing has nothing to ask for.
     if (this.#ports.log.state().kind !== 'ready') return;
-    if (this.#parking.count === 0 && !this.engine.isBehind()) {
+    if (this.#parking.count === 0 && !this.engine.isBehind(this.#nowMs())) {
       this.#behindSinceMs = undefined;
       this.#askAfterMs = ASK_AGAIN_AFTER_MS;
       return;

@@ -23,7 +23,7 @@ import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { MemberReport, ShardBeat, Watermark } from '../shard/beat.ts';
 import { encodeBeat } from './beat-wire.ts';
 import { decodeFrame, encodeFrame, isFrame } from './frames.ts';
-import type { Down, RefuseReason, Up, WelcomeShard } from './messages.ts';
+import type { Begin, Down, RefuseReason, Up, WelcomeShard } from './messages.ts';
 
 /** Of a message to the source. */
 export const UP_BYTES_MAX = 1024 * 1024;
@@ -72,6 +72,8 @@ export function encodeUp(message: Up): Buffer {
       return encode(upType, { ping: { sentAtMs: message.sentAtMs } });
     case 'compress':
       return encode(upType, { compress: { frames: message.frames } });
+    case 'begin':
+      return encode(upType, { begin: { shards: message.shards.map(wireBeginning) } });
   }
 }
 
@@ -94,6 +96,12 @@ export function encodeDown(message: Down): Buffer {
       });
     case 'beat':
       return encodeBeat(message);
+    case 'begun':
+      return encode(downType, {
+        begun: {
+          shards: message.shards.map(({ boundOfReceiver, ...rest }) => ({ ...wireBeginning(rest), boundOfReceiver })),
+        },
+      });
   }
 }
 
@@ -111,6 +119,10 @@ function wireOrigin(origin: OriginId): { region: RegionId; incarnation: number }
   return { region: originRegion(origin), incarnation: originIncarnation(origin) };
 }
 
+function wireBeginning({ shard, origin }: Begin['shards'][number]): object {
+  return { ...wireShard(shard), ...wireOrigin(origin) };
+}
+
 function wireVector(vector: ReadonlyVector): object[] {
   const entries: object[] = [];
   for (const [origin, seq] of vector) if (seq > 0) entries.push({ ...wireOrigin(origin), seq });
@@ -122,7 +134,7 @@ function wireVector(vector: ReadonlyVector): object[] {
 /** Throws MalformedBytes. */
 export function decodeUp(bytes: Buffer): Up {
   if (bytes.length > UP_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes to a source`);
-  const [kind, body] = one(decode(upType, bytes), ['hello', 'want', 'credit', 'ack', 'ping', 'compress']);
+  const [kind, body] = one(decode(upType, bytes), ['hello', 'want', 'credit', 'ack', 'ping', 'compress', 'begin']);
   switch (kind) {
     case 'hello':
       return {
@@ -149,6 +161,8 @@ export function decodeUp(bytes: Buffer): Up {
       return { kind: 'ping', sentAtMs: integer(body, 'sentAtMs') };
     case 'compress':
       return { kind: 'compress', frames: body['frames'] === true };
+    case 'begin':
+      return { kind: 'begin', shards: each(body, 'shards').map(beginning) };
   }
 }
 
@@ -156,7 +170,7 @@ export function decodeUp(bytes: Buffer): Up {
 export function decodeDown(bytes: Buffer): Down {
   if (isFrame(bytes)) return decodeFrame(bytes);
   if (bytes.length > CONTROL_BYTES_MAX) throw new MalformedBytes(`a message of ${bytes.length} bytes without batches`);
-  const [kind, body] = one(decode(downType, bytes), ['welcome', 'refuse', 'beat', 'batches']);
+  const [kind, body] = one(decode(downType, bytes), ['welcome', 'refuse', 'beat', 'batches', 'begun']);
   switch (kind) {
     case 'batches':
       throw new MalformedBytes('batches that do not stand first in their frame');
@@ -171,6 +185,14 @@ export function decodeDown(bytes: Buffer): Down {
         shards: each(body, 'shards').map((entry): WelcomeShard => ({
           shard: shard(entry),
           vector: vector(entry, 'vector'),
+          boundOfReceiver: integer(entry, 'boundOfReceiver'),
+        })),
+      };
+    case 'begun':
+      return {
+        kind: 'begun',
+        shards: each(body, 'shards').map((entry) => ({
+          ...beginning(entry),
           boundOfReceiver: integer(entry, 'boundOfReceiver'),
         })),
       };
@@ -309,6 +331,10 @@ function report(fields: Fields): MemberReport {
     frozen: each(fields, 'frozen').map(watermark),
     reached: each(fields, 'reached').map(origin),
   };
+}
+
+function beginning(fields: Fields): Begin['shards'][number] {
+  return { shard: shard(fields), origin: origin(fields) };
 }
 
 function isRefuseReason(reason: string): reason is RefuseReason {

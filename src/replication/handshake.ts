@@ -18,8 +18,10 @@ export const ACKS_ON_DEMAND = 'acks-on-demand';
 /** For so long after a source has asked for acks soon. Else they go with the heartbeat: a message for each commit, and one back, is a
  *  fifth of all that a region sends and receives, and a write that is durable locally needs none of them. */
 export const ACKS_SOON_MS = 1000;
+/** A region that begins anew asks where it may, and the answer binds. */
+export const BEGINNINGS = 'beginnings';
 /** Optional abilities of this version, by name. A feature is used only when both ends name it. */
-export const FEATURES: readonly string[] = [COMPRESSED_FRAMES, ACKS_ON_DEMAND];
+export const FEATURES: readonly string[] = [COMPRESSED_FRAMES, ACKS_ON_DEMAND, BEGINNINGS];
 
 /** Longer names and longer lists are cut off: they come from outside and are kept while the stream lives. */
 const FEATURES_MAX = 64;

@@ -4,7 +4,7 @@ import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { Log } from '../log/log.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import type { WelcomeShard } from './messages.ts';
+import type { BegunShard, WelcomeShard } from './messages.ts';
 
 /** What became of a batch that a link brought. */
 export type Received =
@@ -42,6 +42,8 @@ export interface ReplicationHost {
   taken(shard: ShardId): ReadonlyVector;
   /** WelcomeShard.boundOfReceiver */
   boundOf(shard: ShardId, region: RegionId): number;
+  /** A peer's region is about to begin this origin: where it may. A promise, see causeway.v1.Begun. */
+  begin(shard: ShardId, origin: OriginId): number;
   /** The origin that this node writes the shard's ops with; undefined while it has none. Peers are told never to send it: it
    *  could only be an echo. Ops of our older origins are asked for, because our log may have lost them. */
   liveOrigin(shard: ShardId): OriginId | undefined;
@@ -52,8 +54,10 @@ export interface ReplicationHost {
   onBeats(from: RegionId, beats: readonly ShardBeat[]): void;
   onClockSample(from: RegionId, sample: ClockSample): void;
   onAck(from: RegionId, shard: ShardId, durable: ReadonlyVector): void;
-  /** A source that we dialled has let us in. */
-  onWelcome(from: RegionId, shards: readonly WelcomeShard[]): void;
+  /** A source that we dialled has let us in. `bindingAnswers`: it can be asked where we may begin (Links.begin). */
+  onWelcome(from: RegionId, shards: readonly WelcomeShard[], bindingAnswers: boolean): void;
+  /** Where our region may begin, says a member that was asked. */
+  onBegun(from: RegionId, shards: readonly BegunShard[]): void;
   /** Two processes dial us under one name (region and node): for an alarm. The later one has been refused. */
   onIdentityClash?(region: RegionId, message: string): void;
   /** The link to a peer went up or down, or was refused; for status and alarms. */

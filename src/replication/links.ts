@@ -11,9 +11,9 @@ import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import type { Tracing } from '../tracing/tracing.ts';
-import type { Identity } from './handshake.ts';
+import { BEGINNINGS, type Identity } from './handshake.ts';
 import type { LinkState, ReplicationHost } from './host.ts';
-import type { Down, Up, Welcome } from './messages.ts';
+import type { Begin, Down, Up, Welcome } from './messages.ts';
 import { Receiver, type Compression, type Moment, type ReceiverAction, type ReceiverEvent } from './receiver.ts';
 import { Relays, RELAY_AFTER_MS } from './relays.ts';
 import { Source, type SourceState } from './source.ts';
@@ -210,6 +210,13 @@ export class Links {
     for (const dialled of this.#dialled) this.#post(dialled, { kind: 'want-again', shard });
   }
 
+  /** Asks every node of `peer` that serves them where our region may begin these origins. Links that are not up yet are not asked: after
+   *  their welcome it is for the host to ask again. */
+  begin(peer: RegionId, shards: Begin['shards']): void {
+    if (!this.#running) return;
+    for (const dialled of this.#dialled) if (dialled.peer === peer) this.#post(dialled, { kind: 'begin', shards });
+  }
+
   states(): LinksState {
     return {
       dialled: this.#dialled.map(({ peer, address, receiver, state }) => ({
@@ -315,6 +322,9 @@ export class Links {
       case 'welcome':
         this.#welcome(dialled, action.welcome);
         return;
+      case 'begun':
+        this.#host.onBegun(dialled.peer, this.#shared(action.shards, dialled.peer));
+        return;
       case 'state':
         this.#stateChanged(dialled, action.state);
         return;
@@ -419,6 +429,7 @@ export class Links {
     this.#host.onWelcome(
       dialled.peer,
       welcome.shards.filter(({ shard }) => this.#host.members(shard).includes(dialled.peer)),
+      welcome.features.includes(BEGINNINGS),
     );
     this.#noteDirect();
     this.#wantAll();

@@ -1,7 +1,7 @@
 // What crosses a link. The receiving region dials; `Up` goes from receiver to source, `Down` from source to receiver.
 // The gRPC transport maps these one-to-one to proto/causeway/v1/replication.proto; the simulator passes them as they are.
 
-import type { RegionId, ShardId } from '../record/ids.ts';
+import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 
@@ -61,7 +61,14 @@ export interface Compress {
   readonly frames: boolean;
 }
 
-export type Up = Hello | Want | Credit | Ack | Ping | Compress;
+/** Only where both ends name the feature BEGINNINGS. */
+export interface Begin {
+  readonly kind: 'begin';
+  /** The origins that the receiver's region will write with, when enough members have said where they may begin. */
+  readonly shards: readonly { readonly shard: ShardId; readonly origin: OriginId }[];
+}
+
+export type Up = Hello | Want | Credit | Ack | Ping | Compress | Begin;
 
 export interface Welcome {
   readonly kind: 'welcome';
@@ -117,4 +124,17 @@ export interface Beat {
   readonly acksSoon?: boolean;
 }
 
-export type Down = Welcome | Refuse | Batches | Beat;
+/** A promise, see causeway.v1.Begun. */
+export interface Begun {
+  readonly kind: 'begun';
+  readonly shards: readonly BegunShard[];
+}
+
+export interface BegunShard {
+  readonly shard: ShardId;
+  readonly origin: OriginId;
+  /** As WelcomeShard.boundOfReceiver. */
+  readonly boundOfReceiver: number;
+}
+
+export type Down = Welcome | Refuse | Batches | Beat | Begun;

@@ -12,9 +12,30 @@
 import type { RegionId, ShardId } from '../record/ids.ts';
 import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
-import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, helloOf, judgeWelcome, type Identity } from './handshake.ts';
+import {
+  ACKS_ON_DEMAND,
+  ACKS_SOON_MS,
+  BEGINNINGS,
+  COMPRESSED_FRAMES,
+  helloOf,
+  judgeWelcome,
+  type Identity,
+} from './handshake.ts';
 import type { ClockSample, LinkState } from './host.ts';
-import type { Ack, Batches, Beat, Compress, Credit, Down, Hello, Ping, Refuse, Welcome } from './messages.ts';
+import type {
+  Ack,
+  Batches,
+  Beat,
+  Begin,
+  Begun,
+  Compress,
+  Credit,
+  Down,
+  Hello,
+  Ping,
+  Refuse,
+  Welcome,
+} from './messages.ts';
 import { SilenceWatch, silentAfterMs } from './silence.ts';
 
 export const BACKOFF_MS_MIN = 50;
@@ -82,13 +103,15 @@ export type ReceiverEvent =
   /** All that is to be asked of this source now. What changed is asked; a shard that is gone is asked no more. */
   | { readonly kind: 'wants'; readonly wants: ReadonlyMap<ShardId, readonly RegionId[]> }
   | { readonly kind: 'want-again'; readonly shard: ShardId }
+  /** To ask where these may begin, if the source serves them and can answer. */
+  | { readonly kind: 'begin'; readonly shards: Begin['shards'] }
   /** What is durable here of a shard has moved. */
   | { readonly kind: 'durable'; readonly shard: ShardId; readonly vector: ReadonlyVector };
 
 export type ReceiverAction =
   | { readonly kind: 'dial' }
   | { readonly kind: 'close'; readonly reason: string }
-  | { readonly kind: 'send'; readonly message: Hello | Credit | Ack | Ping | Compress }
+  | { readonly kind: 'send'; readonly message: Hello | Credit | Ack | Ping | Compress | Begin }
   /** Send a want; the shell adds what has been taken at this moment. */
   | { readonly kind: 'want'; readonly shard: ShardId; readonly regions: readonly RegionId[] }
   /** Hand the batches to the host and come back with `answered`. */
@@ -97,6 +120,7 @@ export type ReceiverAction =
   | { readonly kind: 'clock'; readonly sample: ClockSample }
   /** Also when the source's shards have changed. The shell answers with `durable` for each shard. */
   | { readonly kind: 'welcome'; readonly welcome: Welcome }
+  | { readonly kind: 'begun'; readonly shards: Begun['shards'] }
   | { readonly kind: 'state'; readonly state: LinkState };
 
 type Phase =
@@ -225,6 +249,9 @@ export class Receiver {
         return;
       case 'wake':
         if (this.#phase.kind === 'waiting' && at.monotonicMs >= this.#phase.untilMs) this.#dial(at);
+        return;
+      case 'begin':
+        if (this.#phase.kind === 'up') this.#begin(event.shards);
         return;
       case 'wants':
         this.#wants = event.wants;
@@ -358,6 +385,9 @@ export class Receiver {
         return;
       case 'beat':
         if (this.#expectUp(message.kind, at)) this.#beat(message, at);
+        return;
+      case 'begun':
+        if (this.#expectUp(message.kind, at)) this.#act({ kind: 'begun', shards: message.shards });
         return;
     }
   }
@@ -515,6 +545,12 @@ export class Receiver {
     if (!this.#served.has(shard)) return;
     this.#asked.set(shard, { regions: regions.join(), atMs: at.monotonicMs });
     this.#act({ kind: 'want', shard, regions });
+  }
+
+  #begin(asked: Begin['shards']): void {
+    if (this.#welcome?.features.includes(BEGINNINGS) !== true) return;
+    const shards = asked.filter(({ shard }) => this.#served.has(shard));
+    if (shards.length > 0) this.#act({ kind: 'send', message: { kind: 'begin', shards } });
   }
 
   /** Of everything that is pending, urgent or not: it costs next to nothing more. */

@@ -15,7 +15,7 @@ import type { ShardBeat } from '../shard/beat.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, judgeHello, type Identity } from './handshake.ts';
 import type { ReplicationHost } from './host.ts';
-import type { Ack, Credit, Down, Hello, RefuseReason, Up, Want, WelcomeShard } from './messages.ts';
+import type { Ack, Begin, Credit, Down, Hello, RefuseReason, Up, Want, WelcomeShard } from './messages.ts';
 import { SilenceWatch, silentAfterMs } from './silence.ts';
 
 /** A frame goes out when it holds this much, and at the end of the turn in any case. A larger batch goes alone. */
@@ -42,6 +42,7 @@ export type SourceHost = Pick<
   | 'isRegion'
   | 'vector'
   | 'boundOf'
+  | 'begin'
   | 'onAck'
 > & { readonly log: Pick<Log, 'read' | 'tail' | 'start' | 'find'> };
 
@@ -193,6 +194,9 @@ export class Source {
         if (this.#agreed.features.includes(COMPRESSED_FRAMES)) this.#compress = message.frames;
         else this.refuse('protocol-error', `${this.#name()} asks for compressed frames, which were not agreed on`);
         return;
+      case 'begin':
+        this.#begin(message, this.#peer);
+        return;
     }
   }
 
@@ -314,6 +318,18 @@ export class Source {
       boundOfReceiver: this.#host.boundOf(shard, peer.region),
     }));
     this.#send({ kind: 'welcome', protocolVersion, region, node, instance, features, shards });
+  }
+
+  #begin(message: Begin, peer: Hello): void {
+    const foreign = message.shards.find(({ origin }) => originRegion(origin) !== peer.region);
+    if (foreign !== undefined) {
+      this.refuse('protocol-error', `${this.#name()} is about to begin ${foreign.origin}, which is of another region`);
+      return;
+    }
+    const shards = message.shards
+      .filter(({ shard }) => this.#serves(shard, peer.region))
+      .map(({ shard, origin }) => ({ shard, origin, boundOfReceiver: this.#host.begin(shard, origin) }));
+    if (shards.length > 0) this.#send({ kind: 'begun', shards });
   }
 
   #serves(shard: ShardId, peer: RegionId): boolean {

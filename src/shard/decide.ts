@@ -54,11 +54,9 @@ export function decideHeader(header: BatchHeader, context: DecisionContext): Dec
   }
   if (origin?.hold !== undefined && origin.hold.kind !== 'clock')
     return { kind: 'stopped', reason: origin.hold.message };
-  if (origin !== undefined) {
-    const upTo = origins.acceptedUpTo(origin);
-    if (header.lastSeq > upTo) {
-      return origin.end !== undefined ? { kind: 'beyond-end', end: upTo } : { kind: 'frozen', upTo };
-    }
+  const upTo = origins.acceptedUpTo(header.origin, context.nowMs);
+  if (header.lastSeq > upTo) {
+    return origin?.end !== undefined ? { kind: 'beyond-end', end: upTo } : { kind: 'frozen', upTo };
   }
   if (header.firstSeq > taken + 1 && GUARDS.gapCheck) {
     // Behind a batch that is held: nothing is lost that could be asked for, and it would only fill the room of those that wait.

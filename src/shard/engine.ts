@@ -940,12 +940,13 @@ export class ShardEngine {
       // A promise from a clock that we do not trust is no progress that we may show (I5, I14).
       if (GUARDS.clockGuard && isTooFarAhead(watermark.stamp, nowMs, this.settings.maxSkewMs)) continue;
       if (!members.includes(originRegion(watermark.origin))) continue;
-      this.origins.promise(watermark);
+      if (this.origins.credible(watermark.origin, watermark.stamp, nowMs)) this.origins.promise(watermark);
     }
     for (const report of beat.reports) {
       if (report.member === this.settings.region) continue;
       // Nor is a report: the newest counts, and one of a year ahead would be the newest for a year.
-      if (!GUARDS.clockGuard || !isTooFarAhead(report.stamp, nowMs, this.settings.maxSkewMs))
+      const ahead = GUARDS.clockGuard && isTooFarAhead(report.stamp, nowMs, this.settings.maxSkewMs);
+      if (!ahead && this.origins.credible(report.origin, report.stamp, nowMs))
         this.reports.hear(report, this.origins.durable);
       for (const { origin, seq } of report.frozen) this.origins.prove(origin, seq);
       // An origin that a member has heard of and we have not: until it is passed here too, nothing is.
@@ -1041,12 +1042,12 @@ export class ShardEngine {
   }
 
   /** Does a promise or a report speak of ops that are not taken here? Then something was lost on the way and must be asked for. */
-  isBehind(): boolean {
+  isBehind(nowMs: number): boolean {
     for (const origin of this.origins.all()) {
       // What is held is not lost; when a hold for the clock passes, the shell asks.
       if (origin.hold !== undefined) continue;
       const upTo = Math.min(
-        this.origins.acceptedUpTo(origin),
+        this.origins.acceptedUpTo(origin.id, nowMs),
         Math.max(origin.proven, origin.latest?.seq ?? 0, origin.end?.seq ?? 0),
       );
       if (upTo !== Infinity && origin.takenSeq < upTo) return true;
@@ -1072,6 +1073,13 @@ export class ShardEngine {
         origin.counted === Infinity ? 0 : origin.counted,
       );
     }
+    return bound;
+  }
+
+  /** A region is about to begin `origin`: where it may, and nothing of its earlier origins counts above that here any more. */
+  begin(origin: OriginId, nowMs: number): number {
+    const bound = this.boundOf(originRegion(origin), nowMs);
+    this.origins.begin(origin, bound, nowMs);
     return bound;
   }
 

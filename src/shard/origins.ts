@@ -15,6 +15,9 @@ import { GUARDS } from './guards.ts';
 /** Promises whose seq is not reached yet. At the bound the second newest goes: the newest is passed on, and the oldest are the ones that
  *  will be reached first. (Were those to go, none would ever count while ops lag behind promises by more than the bound holds.) */
 const PENDING_WATERMARKS_MAX = 8;
+/** So long a region that said what it begins is taken at its word. It opens within half of this, and then says for good, in its first
+ *  batch, that its earlier origins are over; one that was mistaken about being the owner does not hold up the true one for longer. */
+const BEGINNING_MS = 10_000;
 
 export interface Hold {
   readonly kind: 'clock' | 'fork' | 'quarantine';
@@ -55,10 +58,19 @@ export interface Origin {
   hold: Hold | undefined;
 }
 
+/** What a region was told when it asked where a new incarnation may begin. */
+interface Beginning {
+  readonly origin: OriginId;
+  readonly bound: number;
+  readonly atMs: number;
+}
+
 export class OriginTable {
   readonly #origins = new Map<OriginId, Origin>();
   readonly #taken: VersionVector = new Map();
   readonly #durable: VersionVector = new Map();
+  /** Per region. In memory: what could still come from before has crossed links that end with this process. */
+  readonly #beginnings = new Map<RegionId, Beginning>();
 
   /** Live views: they change as the shard moves on. */
   get taken(): ReadonlyMap<OriginId, number> {
@@ -153,6 +165,28 @@ export class OriginTable {
     origin.counted = counted;
   }
 
+  /**
+   * The region of `origin` asks where it may begin, and is told `bound`. The answer is a promise: of its earlier origins nothing counts here any
+   * more above it, and no op is taken that nobody is known to hold. Else what they have said and is still on its way (with a clock
+   * that ran ahead, from a process that is dead) would lie above the first ops of the new one (I9, I14).
+   */
+  begin(origin: OriginId, bound: number, nowMs: number): void {
+    this.#beginnings.set(originRegion(origin), { origin, bound, atMs: nowMs });
+  }
+
+  /** Up to where promises of an origin count now. */
+  #countsUpTo(id: OriginId, nowMs: number): number {
+    const beginning = this.#beginnings.get(originRegion(id));
+    if (beginning === undefined || beginning.origin === id) return Infinity;
+    return Math.abs(nowMs - beginning.atMs) < BEGINNING_MS ? beginning.bound : Infinity;
+  }
+
+  /** May a promise or a report with this stamp be believed? Of an origin that is frozen its successor speaks. */
+  credible(id: OriginId, stamp: number, nowMs: number): boolean {
+    const origin = this.#origins.get(id);
+    return stamp <= (origin?.frozen === true ? origin.counted : this.#countsUpTo(id, nowMs));
+  }
+
   /** A promise was heard, from whomever. */
   promise(watermark: Watermark): void {
     const origin = this.ensure(watermark.origin);
@@ -197,9 +231,10 @@ export class OriginTable {
   }
 
   /** How far ops of an origin are accepted now. */
-  acceptedUpTo(origin: Origin): number {
-    if (origin.end !== undefined) return origin.end.seq;
-    if (origin.frozenTaken) return origin.proven;
+  acceptedUpTo(id: OriginId, nowMs: number): number {
+    const origin = this.#origins.get(id);
+    if (origin?.end !== undefined) return origin.end.seq;
+    if (origin?.frozenTaken === true || this.#countsUpTo(id, nowMs) !== Infinity) return origin?.proven ?? 0;
     return Infinity;
   }
 

@@ -118,6 +118,21 @@ describe('history', () => {
     b.durable(EU, second);
     expect(b.history.log(EU, SHARD).vector).toEqual(new Map([[EU1, 2]]));
   });
+
+  test('I4: an old copy that takes the place of a disk that was lost meanwhile: what only the lost one had is gone', () => {
+    const b = new Bench();
+    const copied = b.batch(originId(US, 1), 10, [b.asked(put('a'))]);
+    b.durable(US, copied);
+    b.durable(EU, copied);
+    b.rewind(EU, 0);
+    b.durable(EU, b.batch(EU1, 20, [b.asked(put('b'))]));
+    b.durable(EU, copied);
+    b.rewind(EU, [copied]);
+    expect(b.history.log(EU, SHARD).tail).toBe(0);
+    b.durable(EU, copied);
+    // It stands on what the copy has, and on nothing of the disk that was lost.
+    b.durable(EU, b.batch(originId(EU, 2), 30, [b.asked(put('c'))], { [originId(US, 1)]: 1 }));
+  });
 });
 
 describe('promises', () => {

@@ -103,10 +103,17 @@ export class Bench {
     this.history.durable(region, SHARD, at, 'batch', bytes);
   }
 
-  /** The region's disk now ends there. */
-  rewind(region: RegionId, tail: number): void {
-    this.#offsets.set(region, tail);
-    this.history.rewind(region, SHARD, tail);
+  /** The region's disk now ends there, or is what it says. */
+  rewind(region: RegionId, to: number | readonly Uint8Array[]): void {
+    const entries =
+      typeof to === 'number'
+        ? this.history
+            .log(region, SHARD)
+            .entries.slice(0, to)
+            .map(({ bytes }) => bytes)
+        : to;
+    this.history.rewind(region, SHARD, entries);
+    this.#offsets.set(region, this.history.log(region, SHARD).tail);
   }
 }
 

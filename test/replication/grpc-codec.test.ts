@@ -60,6 +60,10 @@ const up: fc.Arbitrary<Up> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('ping' as const), sentAtMs: number }),
   fc.record({ kind: fc.constant('compress' as const), frames: fc.boolean() }),
+  fc.record({
+    kind: fc.constant('begin' as const),
+    shards: fc.array(fc.record({ shard, origin }), { maxLength: 3 }),
+  }),
 );
 
 const reasons: RefuseReason[] = [
@@ -80,6 +84,10 @@ const down: fc.Arbitrary<Down> = fc.oneof(
     instance: name,
     features,
     shards: fc.array(fc.record({ shard, vector, boundOfReceiver: number }), { maxLength: 3 }),
+  }),
+  fc.record({
+    kind: fc.constant('begun' as const),
+    shards: fc.array(fc.record({ shard, origin, boundOfReceiver: number }), { maxLength: 3 }),
   }),
   fc.record({ kind: fc.constant('refuse' as const), reason: fc.constantFrom(...reasons), message: name }),
   fc.record({

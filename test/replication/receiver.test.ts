@@ -15,7 +15,7 @@ import {
   type Compression,
   type ReceiverEvent,
 } from '../../src/replication/receiver.ts';
-import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES } from '../../src/replication/handshake.ts';
+import { ACKS_ON_DEMAND, BEGINNINGS, ACKS_SOON_MS, COMPRESSED_FRAMES } from '../../src/replication/handshake.ts';
 
 const us = regionId('us');
 const shard = shardId(1, 0);
@@ -129,6 +129,27 @@ describe('the handshake', () => {
     expect(kinds(d.do({ kind: 'start' }, wants(), { kind: 'heartbeat' }))).toEqual(['state', 'dial', 'hello']);
     expect(kinds(d.do(message(welcome())))).toEqual(['state', 'welcome', 'credit', 'want']);
     expect(d.receiver.up).toBe(true);
+  });
+
+  test('where to begin is asked of a source that can answer and serves the shard, and the answer is handed on', () => {
+    const origin = originId(regionId('eu'), 5);
+    const begin: ReceiverEvent = { kind: 'begin', shards: [{ shard, origin }] };
+    const of = (...shards: ShardId[]): ReceiverEvent =>
+      message(
+        welcome({
+          features: [BEGINNINGS],
+          shards: shards.map((each) => ({ shard: each, vector: new Map(), boundOfReceiver: 0 })),
+        }),
+      );
+    const asked = (...events: ReceiverEvent[]): ReceiverAction[] =>
+      new Driver().do({ kind: 'start' }, ...events).filter(({ kind }) => kind === 'send' || kind === 'begun');
+    const sent = asked(of(shard), begin).at(-1);
+    expect(sent).toEqual({ kind: 'send', message: { kind: 'begin', shards: begin.shards } });
+    for (const not of [asked(begin, of(shard)), asked(of(other), begin), asked(message(welcome()), begin)]) {
+      expect(kinds(not)).not.toContain('begin');
+    }
+    const begun = { kind: 'begun' as const, shards: [{ shard, origin, boundOfReceiver: 9 }] };
+    expect(asked(of(shard), { kind: 'message', message: begun }).at(-1)).toEqual(begun);
   });
 
   test('only what the source serves is wanted, and what it serves later is wanted then', () => {

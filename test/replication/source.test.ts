@@ -45,6 +45,7 @@ class Rig {
     [foreign, [ap, eu]],
   ]);
   readonly acks: [RegionId, ShardId, [OriginId, number][]][] = [];
+  readonly begun: [ShardId, OriginId][] = [];
   nowMs = 1_000_000;
   monotonicMs = 0;
   #soon: (() => void)[] = [];
@@ -62,6 +63,10 @@ class Rig {
       isRegion: (name) => ['ap', 'eu', 'us'].includes(name),
       vector: (of) => this.vectors.get(of) ?? new Map(),
       boundOf: () => 77,
+      begin: (of, origin) => {
+        this.begun.push([of, origin]);
+        return 88;
+      },
       onAck: (from, of, durable) => void this.acks.push([from, of, [...durable]]),
       log: {
         tail: (of) => (this.starts.get(of) ?? 1) + this.at(of).length - 1,
@@ -212,6 +217,26 @@ describe('the handshake', () => {
         ],
       },
     ]);
+  });
+
+  test('where the peer may begin is answered for shards that are served, and promised by the host', () => {
+    const rig = new Rig();
+    rig.say(hello);
+    rig.sent.length = 0;
+    const next = originId(us, 9);
+    rig.say({
+      kind: 'begin',
+      shards: [shard, foreign].map((each) => ({ shard: each, origin: next })),
+    });
+    expect(rig.sent).toEqual([{ kind: 'begun', shards: [{ shard, origin: next, boundOfReceiver: 88 }] }]);
+    expect(rig.begun).toEqual([[shard, next]]);
+  });
+
+  test('I7: nobody begins an origin of another region', () => {
+    const rig = new Rig();
+    rig.say(hello, { kind: 'begin', shards: [{ shard, origin: originId(ap, 9) }] });
+    expect(rig.refused).toBe('protocol-error');
+    expect(rig.begun).toEqual([]);
   });
 
   test('a refusal is said, then the stream ends', () => {

@@ -424,7 +424,7 @@ describe('streams that stop', () => {
     expect(eu.refusalOf(first)).toBe('hold');
     expect(eu.refusalOf(lastBatch(us))).toBe('hold');
     eu.engine.origins.prove(us.own, 2);
-    expect(eu.engine.isBehind()).toBe(false);
+    expect(eu.engine.isBehind(eu.nowMs)).toBe(false);
     eu.nowMs += 9000;
     expect(eu.refusalOf(first)).toBe('taken');
     expect(eu.refusalOf(lastBatch(us))).toBe('taken');
@@ -454,7 +454,7 @@ describe('streams that stop', () => {
     const ap = new ShardHost(AP).open(3);
     ap.write('register-lww', 'k', put('3'));
     expect(eu.refusalOf(lastBatch(ap))).toBe('taken');
-    expect(eu.engine.isBehind()).toBe(false);
+    expect(eu.engine.isBehind(eu.nowMs)).toBe(false);
   });
 
   test('I6: an op of our own live origin that we have not given out is a fork of ours', () => {

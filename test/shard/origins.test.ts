@@ -9,6 +9,8 @@ import { OriginTable } from '../../src/shard/origins.ts';
 import { Reports } from '../../src/shard/reports.ts';
 import { AP, EU, SHARD, US } from '../support/shard-kit.ts';
 
+const NOW_MS = 1_800_000_000_000;
+
 const eu = originId(EU, 1);
 const us = originId(US, 2);
 const ap = originId(AP, 3);
@@ -110,17 +112,34 @@ describe('frozen and closed', () => {
   test('a frozen origin is taken as far as some member is known to hold it, a closed one to its end', () => {
     const table = new OriginTable();
     arrive(table, us, 1, 2, 100);
-    const origin = table.get(us)!;
-    expect(table.acceptedUpTo(origin)).toBe(Infinity);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(Infinity);
     table.freezeTaken(us);
-    expect(table.acceptedUpTo(origin)).toBe(2);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
     table.prove(us, 5);
-    expect(table.acceptedUpTo(origin)).toBe(5);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(5);
     table.closeTaken(us, 4, 400);
-    expect(table.acceptedUpTo(origin)).toBe(4);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(4);
     // Whoever closes it again says the same.
     table.closeTaken(us, 9, 900);
-    expect(table.acceptedUpTo(origin)).toBe(4);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(4);
+  });
+
+  test('a region that is about to begin: nothing of its earlier origins counts above the answer, and nothing unproven is taken', () => {
+    const table = new OriginTable();
+    arrive(table, us, 1, 2, 100);
+    const next = originId(US, 77);
+    table.begin(next, 500, NOW_MS);
+    expect([table.credible(us, 500, NOW_MS), table.credible(us, 501, NOW_MS)]).toEqual([true, false]);
+    expect([table.credible(next, 501, NOW_MS), table.credible(ap, 501, NOW_MS)]).toEqual([true, true]);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
+    table.prove(us, 3);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(3);
+    // One that nobody here has heard of is an earlier one, too.
+    expect(table.acceptedUpTo(originId(US, 78), NOW_MS)).toBe(0);
+    expect([table.acceptedUpTo(next, NOW_MS), table.acceptedUpTo(ap, NOW_MS)]).toEqual([Infinity, Infinity]);
+    // Whoever asked may have been mistaken: then the true owner goes on.
+    expect(table.credible(us, 501, NOW_MS + 10_000)).toBe(true);
+    expect(table.acceptedUpTo(us, NOW_MS + 10_000)).toBe(Infinity);
   });
 
   test('deps prove what their author holds', () => {
@@ -128,7 +147,7 @@ describe('frozen and closed', () => {
     table.freezeTaken(us);
     const batch = header(ap, 1, 1, 50);
     table.take(batch, new OrderedDeps([us], [7]));
-    expect(table.acceptedUpTo(table.get(us)!)).toBe(7);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(7);
   });
 
   test('a folded origin leaves deps and floor, and is remembered', () => {

@@ -1,5 +1,6 @@
 // Clocks a year ahead: nobody believes what they stamp, and the region is whole again when its disk is given up.
 
+import type { ShardBeat } from '../../../src/shard/beat.ts';
 import {
   boot,
   crash,
@@ -90,6 +91,48 @@ export const poisonScenarios: readonly Scenario[] = [
         ['eu', 'sa'].every((region) => status(sim, region).alarms.every(({ code }) => code !== 'clock-hold')),
         () => 'an alarm for what nobody will ever take',
       );
+    },
+  },
+  {
+    name: 'last-words-of-a-lost-disk',
+    says: 'what a region promised while its clock ran ahead, and what arrives only after it has begun anew on an empty disk, counts nowhere',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      // Ahead by less than is believed.
+      cluster.region('ap').clock.step(1500);
+      const said: ShardBeat[] = [];
+      let begun = false;
+      let repeated = 0;
+      cluster.network.taps.push({
+        sent: (from, to, message) => {
+          if (message.kind === 'begun' && to.site === 'ap' && from.site === 'eu') begun = true;
+          if (message.kind !== 'beat' || from.site !== 'ap') return;
+          const shards = message.shards as ShardBeat[];
+          if (cluster.region('ap').generation === 0) {
+            // None of it arrives before the disk is lost.
+            said.splice(0, said.length, ...shards.splice(0));
+          } else if (begun && to.site === 'eu') {
+            shards.push(...said);
+            repeated++;
+          }
+        },
+      });
+      await sim.run(1000);
+      cluster.wipe(crash(sim, 'ap'), false);
+      cluster.region('ap').clock.set(0, 0);
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      await sim.until('last words', 2000, () => repeated > 2);
+      isolate(sim, 'ap');
+      await write(sim, 'ap', 'register-lww', 'k0', put('not there yet'));
+      await sim.run(600);
+      const lagMs = status(sim, 'eu').peers.find(({ region }) => region === 'ap')!.lagMs;
+      expect(said.length > 0, () => 'nothing was said');
+      expect(lagMs === undefined || lagMs >= 600, () => `eu lacks an op of 600 ms and shows a lag of ${lagMs} ms`);
+      isolate(sim, 'ap', false);
+      await sim.settle();
     },
   },
 ];

@@ -283,6 +283,14 @@ export class FakeHost implements ReplicationHost {
     return 7;
   }
 
+  begin(): number {
+    return 7;
+  }
+
+  onBegun(): void {
+    // Nothing begins here.
+  }
+
   liveOrigin(shard: ShardId): OriginId | undefined {
     return this.#live.get(shard);
   }

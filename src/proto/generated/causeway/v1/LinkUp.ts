@@ -6,6 +6,7 @@ import type { Credit as _causeway_v1_Credit, Credit__Output as _causeway_v1_Cred
 import type { Ack as _causeway_v1_Ack, Ack__Output as _causeway_v1_Ack__Output } from '../../causeway/v1/Ack.ts';
 import type { Ping as _causeway_v1_Ping, Ping__Output as _causeway_v1_Ping__Output } from '../../causeway/v1/Ping.ts';
 import type { Compress as _causeway_v1_Compress, Compress__Output as _causeway_v1_Compress__Output } from '../../causeway/v1/Compress.ts';
+import type { Begin as _causeway_v1_Begin, Begin__Output as _causeway_v1_Begin__Output } from '../../causeway/v1/Begin.ts';
 
 export interface LinkUp {
   'hello'?: (_causeway_v1_Hello | null);
@@ -14,7 +15,8 @@ export interface LinkUp {
   'ack'?: (_causeway_v1_Ack | null);
   'ping'?: (_causeway_v1_Ping | null);
   'compress'?: (_causeway_v1_Compress | null);
-  'message'?: "hello"|"want"|"credit"|"ack"|"ping"|"compress";
+  'begin'?: (_causeway_v1_Begin | null);
+  'message'?: "hello"|"want"|"credit"|"ack"|"ping"|"compress"|"begin";
 }
 
 export interface LinkUp__Output {
@@ -24,5 +26,6 @@ export interface LinkUp__Output {
   'ack'?: (_causeway_v1_Ack__Output | null);
   'ping'?: (_causeway_v1_Ping__Output | null);
   'compress'?: (_causeway_v1_Compress__Output | null);
-  'message'?: "hello"|"want"|"credit"|"ack"|"ping"|"compress";
+  'begin'?: (_causeway_v1_Begin__Output | null);
+  'message'?: "hello"|"want"|"credit"|"ack"|"ping"|"compress"|"begin";
 }

@@ -454,7 +454,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #hearWelcome(from: RegionId, welcome: WelcomeShard, check: MembershipCheck, runner: ShardRunner): void {
-    if (!check.whole) runner.mustReach(welcome);
+    if (!check.whole) runner.mustReach(from, welcome);
     if (check.whole || !this.#binding.has(from)) check.answer(from, welcome.boundOfReceiver);
   }
 
@@ -1729,7 +1729,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     for (const [origin, seq] of welcome.vector) {
       if (originRegion(origin) !== this.region || origin === live) continue;
       if ((runner.engine.origins.taken.get(origin) ?? 0) >= seq) continue;
-      runner.mustReach(welcome);
+      runner.mustReach(from, welcome);
       if (this.#behindPeers === undefined) {
         const message = `${from} holds ops of ${origin} up to ${seq} that our log lacks: the log was restored from an older copy or lost its tail; they are fetched back`;
         this.#behindPeers = { sinceMs: nowMs, message };

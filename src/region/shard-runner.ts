@@ -142,6 +142,8 @@ export class ShardRunner {
   #defining = false;
   /** What the members hold that a new or damaged log lacks; reads and writes wait for it (I11). */
   #target: Map<OriginId, number> | undefined;
+  /** Who told so: by member, what it held then. */
+  readonly #told = new Map<RegionId, ReadonlyVector>();
 
   constructor(
     shard: ShardId,
@@ -342,19 +344,25 @@ export class ShardRunner {
   }
 
   /** A member told what it holds: until we hold as much, a log that was new or damaged is behind. */
-  mustReach(welcome: WelcomeShard): void {
-    for (const [origin, seq] of welcome.vector) {
-      this.engine.origins.prove(origin, seq);
+  mustReach(from: RegionId, { vector }: WelcomeShard): void {
+    this.#hearOf(from, vector);
+    for (const [origin, seq] of vector) {
       if ((this.engine.origins.durable.get(origin) ?? 0) >= seq) continue;
       this.#target ??= new Map();
       this.#target.set(origin, Math.max(seq, this.#target.get(origin) ?? 0));
     }
   }
 
+  #hearOf(from: RegionId, vector: ReadonlyVector): void {
+    this.#told.set(from, vector);
+    // A welcome bears no stamp.
+    for (const [origin, seq] of vector) this.engine.origins.prove(origin, seq, { region: from, stamp: 0 });
+  }
+
   /** Goes on where another runner of the same shard and node has ended: what members have told it is still so. */
   inherit(before: ShardRunner): void {
     this.#target = before.#target;
-    for (const [origin, seq] of this.#target ?? []) this.engine.origins.prove(origin, seq);
+    if (this.#target !== undefined) for (const [from, vector] of before.#told) this.#hearOf(from, vector);
     for (const [peer, durable] of before.#peerDurable) this.#peerDurable.set(peer, durable);
   }
 

@@ -545,7 +545,7 @@ export class ShardEngine {
     this.#ops.add({ collection: undefined, key: '', payload: encodeControl(control) });
     open.registers?.skip();
     open.controls.push(control);
-    this.#takeControl(control);
+    this.#takeControl(control, open.firstStamp);
   }
 
   /** Encodes the open batch; the shell appends what comes out. undefined: nothing is open. */
@@ -626,11 +626,21 @@ export class ShardEngine {
       if (!(error instanceof MalformedBytes)) throw error;
       return this.#notNow({ kind: 'quarantine', message: error.message }, header, nowMs);
     }
-    // Its source has it in its log behind all its deps, so somebody durably holds those (see acceptedUpTo).
-    for (let i = 0; i < batch.deps.origins.length; i++) this.origins.prove(batch.deps.origins[i]!, batch.deps.seqs[i]!);
+    // Its author has it in its log behind all its deps, so somebody durably holds those (see acceptedUpTo).
+    const author = { region: originRegion(header.origin), stamp: header.firstStamp };
+    for (let i = 0; i < batch.deps.origins.length; i++)
+      this.origins.prove(batch.deps.origins[i]!, batch.deps.seqs[i]!, author);
     const second = decideDeps(batch, context);
+    if (second.kind === 'wait') this.#tellOfUnmet(header, second.missing, nowMs);
     if (second.kind !== 'apply') return this.#notNow(second, header, nowMs);
     return { kind: 'ready', batch, bytes };
+  }
+
+  /** What waits for ops that may be lost ends with its own origin only: so that this one is closed too, others must hear of it. */
+  #tellOfUnmet(header: BatchHeader, missing: readonly { origin: OriginId; need: number }[], nowMs: number): void {
+    if (missing.some(({ origin, need }) => need > this.origins.acceptedUpTo(origin, nowMs))) {
+      this.origins.ensure(header.origin);
+    }
   }
 
   #decisionContext(nowMs: number): DecisionContext {
@@ -721,7 +731,7 @@ export class ShardEngine {
       const collection = located.collection(i);
       if (collection === undefined) {
         const control = decodeControl(located.payload(i));
-        this.#takeControl(control);
+        this.#takeControl(control, batch.firstStamp);
         controls.push(control);
         continue;
       }
@@ -810,10 +820,11 @@ export class ShardEngine {
     }
   }
 
-  #takeControl(control: ControlOp): void {
+  /** `stamp`: the first of the op's batch. */
+  #takeControl(control: ControlOp, stamp: number): void {
     switch (control.kind) {
       case 'freeze':
-        this.origins.freezeTaken(control.origin);
+        this.origins.freezeTaken(control.origin, stamp);
         break;
       case 'close':
         this.origins.closeTaken(control.origin, control.endSeq, control.endStamp);
@@ -946,9 +957,10 @@ export class ShardEngine {
       if (report.member === this.settings.region) continue;
       // Nor is a report: the newest counts, and one of a year ahead would be the newest for a year.
       const ahead = GUARDS.clockGuard && isTooFarAhead(report.stamp, nowMs, this.settings.maxSkewMs);
-      if (!ahead && this.origins.credible(report.origin, report.stamp, nowMs))
-        this.reports.hear(report, this.origins.durable);
-      for (const { origin, seq } of report.frozen) this.origins.prove(origin, seq);
+      const believed = !ahead && this.origins.credible(report.origin, report.stamp, nowMs);
+      if (believed) this.reports.hear(report, this.origins.durable);
+      const member = { region: report.member, stamp: believed ? report.stamp : 0 };
+      for (const { origin, seq } of report.frozen) this.origins.prove(origin, seq, member);
       // An origin that a member has heard of and we have not: until it is passed here too, nothing is.
       for (const { origin } of report.counted) if (members.includes(originRegion(origin))) this.origins.ensure(origin);
     }

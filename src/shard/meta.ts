@@ -33,6 +33,8 @@ interface OriginRow {
   /** null: infinite, the origin has ended and all of it is here. */
   counted: number | null;
   frozen: boolean;
+  /** Missing: from before it was kept. */
+  frozenAt?: number;
   end: { seq: number; stamp: number } | null;
   closed: boolean;
   folded: boolean;
@@ -48,6 +50,7 @@ export function encodeMeta(meta: ShardMeta): Buffer {
     deps: origin.deps.origins.map((id, i) => [id, origin.deps.seqs[i]!]),
     counted: origin.counted === Infinity ? null : origin.counted,
     frozen: origin.frozen,
+    frozenAt: origin.frozen ? origin.frozenAt : 0,
     end: origin.closed ? (origin.end ?? null) : null,
     closed: origin.closed,
     folded: origin.foldedDurable,
@@ -86,12 +89,14 @@ export function decodeMeta(bytes: Uint8Array): ShardMeta | undefined {
       pending: [],
       latest: undefined,
       frozenTaken: row.frozen,
+      frozenAt: row.frozenAt ?? 0,
       frozen: row.frozen,
       end: row.end ?? undefined,
       closed: row.closed,
       folded: row.folded,
       foldedDurable: row.folded,
       proven: row.seq,
+      vouched: row.seq,
       hold: undefined,
     };
   });

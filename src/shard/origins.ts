@@ -45,6 +45,8 @@ export interface Origin {
   /** The newest promise heard of; gossiped on. */
   latest: Watermark | undefined;
   frozenTaken: boolean;
+  /** The first stamp of the batch with the freeze; 0 while it is not frozen. */
+  frozenAt: number;
   frozen: boolean;
   /** Set when the close is taken. */
   end: { readonly seq: number; readonly stamp: number } | undefined;
@@ -53,8 +55,10 @@ export interface Origin {
   /** Every member has reached the end: left out of deps and reports. */
   folded: boolean;
   foldedDurable: boolean;
-  /** Some member is known to hold the origin's ops up to here, durably. A frozen origin is taken up to it, no further. */
+  /** Some member was known to hold the origin's ops up to here, durably; it may have lost its disk since. */
   proven: number;
+  /** Of these the members' reports will tell: a frozen origin is taken up to it, no further. */
+  vouched: number;
   hold: Hold | undefined;
 }
 
@@ -63,6 +67,13 @@ interface Beginning {
   readonly origin: OriginId;
   readonly bound: number;
   readonly atMs: number;
+}
+
+/** Who said how far it holds an origin, and when. */
+export interface Witness {
+  readonly region: RegionId;
+  /** Of what it said so with: the first of its batch, or that of its report. 0: it has none that could be believed. */
+  readonly stamp: number;
 }
 
 export class OriginTable {
@@ -107,12 +118,14 @@ export class OriginTable {
         pending: [],
         latest: undefined,
         frozenTaken: false,
+        frozenAt: 0,
         frozen: false,
         end: undefined,
         closed: false,
         folded: false,
         foldedDurable: false,
         proven: 0,
+        vouched: 0,
         hold: undefined,
       };
       this.#origins.set(id, origin);
@@ -129,14 +142,19 @@ export class OriginTable {
     origin.takenDeps = deps;
     origin.proven = Math.max(origin.proven, header.lastSeq);
     this.#taken.set(origin.id, origin.takenSeq);
-    for (let i = 0; i < deps.origins.length; i++) this.prove(deps.origins[i]!, deps.seqs[i]!);
     return origin;
   }
 
-  /** Some member holds `seq` of the origin. */
-  prove(id: OriginId, seq: number): void {
+  /**
+   * A member holds `seq` of the origin, durably. Its own report will say as much before the origin ends, with one exception: it is the
+   * origin's own region, and loses its disk. What freezes the origin then is a later incarnation, of another log: what the region said
+   * before the freeze says nothing of that log, and what the freeze and later batches stand on does.
+   */
+  prove(id: OriginId, seq: number, by: Witness): void {
     const origin = this.ensure(id);
     if (seq > origin.proven) origin.proven = seq;
+    if (by.region === origin.region && (!origin.frozenTaken || by.stamp < origin.frozenAt)) return;
+    if (seq > origin.vouched) origin.vouched = seq;
   }
 
   /** A batch became durable. */
@@ -199,8 +217,13 @@ export class OriginTable {
     }
   }
 
-  freezeTaken(id: OriginId): void {
-    this.ensure(id).frozenTaken = true;
+  /** `stamp`: the first of the batch that the freeze stands in. */
+  freezeTaken(id: OriginId, stamp: number): void {
+    const origin = this.ensure(id);
+    // Of several the first: up to there the origin was taken without asking who holds it.
+    if (origin.frozenTaken) return;
+    origin.frozenTaken = true;
+    origin.frozenAt = stamp;
   }
 
   freeze(id: OriginId): void {
@@ -234,7 +257,8 @@ export class OriginTable {
   acceptedUpTo(id: OriginId, nowMs: number): number {
     const origin = this.#origins.get(id);
     if (origin?.end !== undefined) return origin.end.seq;
-    if (origin?.frozenTaken === true || this.#countsUpTo(id, nowMs) !== Infinity) return origin?.proven ?? 0;
+    if (origin?.frozenTaken === true) return Math.max(origin.takenSeq, origin.vouched);
+    if (this.#countsUpTo(id, nowMs) !== Infinity) return origin?.proven ?? 0;
     return Infinity;
   }
 

@@ -78,13 +78,13 @@ describe('by the header', () => {
       'frozen, and proven so far',
       header(11, 12),
       { kind: 'apply' },
-      (origins) => (origins.freezeTaken(us), origins.prove(us, 12)),
+      (origins) => (origins.freezeTaken(us, T), origins.prove(us, 12, { region: AP, stamp: T })),
     ],
     [
       'frozen, beyond what anybody holds',
       header(11, 12),
       { kind: 'frozen', upTo: 10 },
-      (origins) => origins.freezeTaken(us),
+      (origins) => origins.freezeTaken(us, T),
     ],
     ['closed, up to the end', header(11, 12), { kind: 'apply' }, (origins) => origins.closeTaken(us, 12, T + 12)],
     [

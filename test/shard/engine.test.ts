@@ -423,7 +423,7 @@ describe('streams that stop', () => {
     us.write('register-lww', 'k', put('2'));
     expect(eu.refusalOf(first)).toBe('hold');
     expect(eu.refusalOf(lastBatch(us))).toBe('hold');
-    eu.engine.origins.prove(us.own, 2);
+    eu.engine.origins.prove(us.own, 2, { region: AP, stamp: 0 });
     expect(eu.engine.isBehind(eu.nowMs)).toBe(false);
     eu.nowMs += 9000;
     expect(eu.refusalOf(first)).toBe('taken');

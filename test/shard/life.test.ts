@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stampOfMs } from '../../src/clock/hlc.ts';
+import { readBatchHeader } from '../../src/record/batch.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
 import { stateKey } from '../../src/record/op.ts';
 import {
@@ -87,9 +88,81 @@ describe('an origin', () => {
     eu.nowMs = next.nowMs;
     eu.write('register-lww', 'k', put('too late'));
     expect(us.refusalOf(lastBatch(eu))).toBe('frozen');
-    us.engine.origins.prove(old, 1);
+    us.engine.origins.prove(old, 1, { region: AP, stamp: 0 });
     expect(us.engine.isBehind(us.nowMs)).toBe(true);
     expect(us.refusalOf(lastBatch(eu))).toBe('taken');
+  });
+});
+
+/**
+ * Of eu, whose disk is lost at the end: `tail` stands on an op that only ap and eu have, and `vouches` is the first batch of eu's next
+ * incarnation, which stands on both. us has them in hand and can take neither.
+ */
+function lostTail([eu, us, ap]: [ShardHost, ShardHost, ShardHost]): { tail: Uint8Array; vouches: Uint8Array } {
+  eu.write('register-lww', 'k', put('everywhere'));
+  gossip([eu, us, ap], 2);
+  ap.write('register-lww', 'k', put('us lacks it'));
+  ship(ap, eu);
+  eu.write('register-lww', 'k', put('lost'));
+  const tail = lastBatch(eu);
+  const next = eu.restart();
+  next.nowMs += 3000;
+  next.open(11);
+  next.seal();
+  next.land();
+  const vouches = lastBatch(next);
+  us.nowMs = next.nowMs;
+  ap.nowMs = next.nowMs;
+  expect([us.refusalOf(tail), us.refusalOf(vouches)]).toEqual(['wait', 'wait']);
+  return { tail, vouches };
+}
+
+describe('the tail of a lost disk', () => {
+  test('is not taken by whom it has reached, once the origin is frozen: no member will report it', () => {
+    const [eu, us, ap] = three();
+    const { tail, vouches } = lostTail([eu, us, ap]);
+    const fresh = new ShardHost(EU);
+    fresh.nowMs = us.nowMs + 3000;
+    us.nowMs = fresh.nowMs;
+    ap.nowMs = fresh.nowMs;
+    fresh.open(12);
+    // Whatever comes from ap comes late.
+    for (let round = 0; round < 8; round++) {
+      gossip([fresh, us], 1);
+      // What is parked is looked at whenever something was taken.
+      for (const parked of [tail, vouches]) expect(us.refusalOf(parked)).not.toBe('taken');
+      gossip([fresh, ap], 1);
+    }
+    expect(fresh.engine.origins.get(eu.own)).toMatchObject({ closed: true, end: { seq: 1 } });
+    // The incarnation that only us has heard of, and nothing but a batch that it cannot take, ends as well.
+    const unheard = readBatchHeader(vouches).origin;
+    expect(fresh.engine.origins.get(unheard)).toMatchObject({ closed: true, end: { seq: 0 } });
+    ship(ap, us);
+    expect(us.engine.origins.get(ap.own)!.takenSeq).toBe(ap.engine.origins.get(ap.own)!.takenSeq);
+    expect(['frozen', 'beyond-end']).toContain(us.refusalOf(tail));
+    gossip([fresh, us, ap], 12);
+    for (const host of [fresh, us, ap]) {
+      expect(host.engine.origins.get(eu.own)).toMatchObject({ seq: 1, end: { seq: 1 }, foldedDurable: true });
+      expect(host.engine.origins.get(unheard)).toMatchObject({ foldedDurable: true });
+    }
+    expect([us.refusalOf(tail), us.refusalOf(vouches)]).toEqual(['beyond-end', 'beyond-end']);
+    expect(new Set([fresh, us, ap].map((host) => host.digest(us.nowMs))).size).toBe(1);
+  });
+
+  test('is taken when another member has it: its report says so, and the origin ends there', () => {
+    const [eu, us, ap] = three();
+    const { tail } = lostTail([eu, us, ap]);
+    expect(ap.refusalOf(tail)).toBe('taken');
+    const fresh = new ShardHost(EU);
+    fresh.nowMs = us.nowMs + 3000;
+    us.nowMs = fresh.nowMs;
+    ap.nowMs = fresh.nowMs;
+    fresh.open(12);
+    gossip([fresh, us, ap], 14);
+    for (const host of [fresh, us, ap]) {
+      expect(host.engine.origins.get(eu.own)).toMatchObject({ seq: 2, end: { seq: 2 }, foldedDurable: true });
+      expect(host.view('register-lww', 'k')).toBe('lost');
+    }
   });
 });
 

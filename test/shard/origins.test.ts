@@ -113,9 +113,9 @@ describe('frozen and closed', () => {
     const table = new OriginTable();
     arrive(table, us, 1, 2, 100);
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(Infinity);
-    table.freezeTaken(us);
+    table.freezeTaken(us, 300);
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
-    table.prove(us, 5);
+    table.prove(us, 5, { region: AP, stamp: 0 });
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(5);
     table.closeTaken(us, 4, 400);
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(4);
@@ -132,7 +132,7 @@ describe('frozen and closed', () => {
     expect([table.credible(us, 500, NOW_MS), table.credible(us, 501, NOW_MS)]).toEqual([true, false]);
     expect([table.credible(next, 501, NOW_MS), table.credible(ap, 501, NOW_MS)]).toEqual([true, true]);
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
-    table.prove(us, 3);
+    table.prove(us, 3, { region: AP, stamp: 0 });
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(3);
     // One that nobody here has heard of is an earlier one, too.
     expect(table.acceptedUpTo(originId(US, 78), NOW_MS)).toBe(0);
@@ -142,11 +142,29 @@ describe('frozen and closed', () => {
     expect(table.acceptedUpTo(us, NOW_MS + 10_000)).toBe(Infinity);
   });
 
-  test('deps prove what their author holds', () => {
+  test('what its own region said before the freeze is no proof: that log may be lost; what it says since, and what others say, is', () => {
     const table = new OriginTable();
-    table.freezeTaken(us);
-    const batch = header(ap, 1, 1, 50);
-    table.take(batch, new OrderedDeps([us], [7]));
+    arrive(table, us, 1, 2, 100);
+    table.prove(us, 9, { region: US, stamp: 299 });
+    table.freezeTaken(us, 300);
+    expect(table.get(us)!.proven).toBe(9);
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
+    // Said before and heard later, or said to a member that cannot tell when.
+    table.prove(us, 9, { region: US, stamp: 299 });
+    table.prove(us, 9, { region: US, stamp: 0 });
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
+    // A later freeze by an even later incarnation changes nothing.
+    table.freezeTaken(us, 600);
+    table.prove(us, 5, { region: US, stamp: 300 });
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(5);
+    table.prove(us, 7, { region: AP, stamp: 200 });
+    expect(table.acceptedUpTo(us, NOW_MS)).toBe(7);
+  });
+
+  test('what others said before the freeze counts after it', () => {
+    const table = new OriginTable();
+    table.prove(us, 7, { region: AP, stamp: 50 });
+    table.freezeTaken(us, 300);
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(7);
   });
 
@@ -165,10 +183,12 @@ describe('meta', () => {
     const table = new OriginTable();
     arrive(table, us, 1, 2, 100);
     table.take(header(us, 3, 3, 300), OrderedDeps.empty);
-    table.freezeTaken(us);
+    table.freezeTaken(us, 300);
     arrive(table, ap, 1, 1, 10);
     table.close(ap, 1, 10);
     table.fold(ap);
+    table.freezeTaken(eu, 700);
+    table.freeze(eu);
     const digest = { low: 1, high: 2, expiring: [[3, 4, 5]] as const };
     const meta = {
       offset: 7,
@@ -190,7 +210,7 @@ describe('meta', () => {
       idempotencyFrom: 2,
       idempotencyHorizon: 1,
     });
-    const [first, second] = again.origins;
+    const [first, second, third] = again.origins;
     expect(first).toMatchObject({
       id: us,
       seq: 2,
@@ -199,6 +219,7 @@ describe('meta', () => {
       counted: 100,
       frozen: false,
       frozenTaken: false,
+      frozenAt: 0,
     });
     expect(second).toMatchObject({
       id: ap,
@@ -207,6 +228,7 @@ describe('meta', () => {
       end: { seq: 1, stamp: 10 },
       folded: false,
     });
+    expect(third).toMatchObject({ id: eu, frozen: true, frozenTaken: true, frozenAt: 700 });
     expect(decodeMeta(Buffer.from('{"version":99}'))).toBeUndefined();
     expect(decodeMeta(Buffer.from('no json'))).toBeUndefined();
   });

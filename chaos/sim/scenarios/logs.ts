@@ -22,6 +22,7 @@ import {
   status,
   textOf,
   write,
+  type WriteOptions,
 } from './steps.ts';
 import { quiet, type Scenario } from './scenario.ts';
 
@@ -329,6 +330,49 @@ export const logScenarios: readonly Scenario[] = [
       expect(!owner(sim, 'eu').node!.ready(), () => 'eu does not wait for what ap has');
       cluster.wipe(crash(sim, 'ap'), false);
       restart(sim, 'ap');
+      await sim.settle();
+    },
+  },
+  {
+    name: 'lost-tail-that-was-parked',
+    says: 'the tail of a lost disk waits in a peer for what it depends on, and that comes when its origin has been closed below it: it is not taken',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const eu = cluster.region('eu');
+      await write(sim, 'sa', 'register-lww', 'k0', put('everywhere'));
+      await inStep(sim);
+      // What sa writes on an op that eu lacks waits in eu; ap gets nothing of it.
+      let lose = true;
+      cluster.network.taps.push({
+        sent: (from, to, message) => {
+          if (lose && message.kind === 'batches' && from.site === 'ap' && to.site === 'eu')
+            (message.batches as Uint8Array[]).length = 0;
+        },
+      });
+      const elsewhere: WriteOptions = { durability: { kind: 'regions', n: 1 } };
+      await write(sim, 'ap', 'register-lww', 'k0', put('eu lacks it'), elsewhere);
+      cut(sim, 'ap', 'sa');
+      const lost = await write(sim, 'sa', 'register-lww', 'k0', put('waits in eu'));
+      // So does the first batch of sa's next incarnation, which says that sa holds it.
+      crash(sim, 'sa');
+      restart(sim, 'sa');
+      await sim.until('both wait in eu', 15_000, () => status(sim, 'eu').shards[0]!.parkedBatches === 2);
+      cluster.wipe(crash(sim, 'sa'), false);
+      // Until the streams have broken: what waits in one would still arrive.
+      await sim.run(5000);
+      cut(sim, 'ap', 'sa', false);
+      restart(sim, 'sa');
+      await ready(sim, 'sa');
+      const { closed } = cluster.history.log(cluster.region('sa').id, eu.shards[0]!);
+      await sim.until('sa closes its earlier origin', 5000, () => {
+        cluster.catchUp();
+        return closed.has(lost.origin);
+      });
+      expect(closed.get(lost.origin) === lost.seq - 1, () => `closed at ${closed.get(lost.origin)}`);
+      lose = false;
+      await inStep(sim);
       await sim.settle();
     },
   },

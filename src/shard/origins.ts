@@ -64,9 +64,10 @@ export interface Origin {
 
 /** What a region was told when it asked where a new incarnation may begin. */
 interface Beginning {
-  readonly origin: OriginId;
   readonly bound: number;
   readonly atMs: number;
+  /** Its origins that were known here. Others are later ones: a log that is whole begins without asking. */
+  readonly over: ReadonlySet<OriginId>;
 }
 
 /** Who said how far it holds an origin, and when. */
@@ -189,13 +190,18 @@ export class OriginTable {
    * that ran ahead, from a process that is dead) would lie above the first ops of the new one (I9, I14).
    */
   begin(origin: OriginId, bound: number, nowMs: number): void {
-    this.#beginnings.set(originRegion(origin), { origin, bound, atMs: nowMs });
+    const region = originRegion(origin);
+    const over = new Set<OriginId>();
+    for (const other of this.#origins.values()) {
+      if (other.region === region && other.id !== origin) over.add(other.id);
+    }
+    this.#beginnings.set(region, { bound, atMs: nowMs, over });
   }
 
   /** Up to where promises of an origin count now. */
   #countsUpTo(id: OriginId, nowMs: number): number {
     const beginning = this.#beginnings.get(originRegion(id));
-    if (beginning === undefined || beginning.origin === id) return Infinity;
+    if (beginning?.over.has(id) !== true) return Infinity;
     return Math.abs(nowMs - beginning.atMs) < BEGINNING_MS ? beginning.bound : Infinity;
   }
 
@@ -257,9 +263,8 @@ export class OriginTable {
   acceptedUpTo(id: OriginId, nowMs: number): number {
     const origin = this.#origins.get(id);
     if (origin?.end !== undefined) return origin.end.seq;
-    if (origin?.frozenTaken === true) return Math.max(origin.takenSeq, origin.vouched);
-    if (this.#countsUpTo(id, nowMs) !== Infinity) return origin?.proven ?? 0;
-    return Infinity;
+    if (origin?.frozenTaken !== true && this.#countsUpTo(id, nowMs) === Infinity) return Infinity;
+    return origin === undefined ? 0 : Math.max(origin.takenSeq, origin.vouched);
   }
 
   /** The taken vector without folded origins: what a batch that is sealed now depends on. */

@@ -134,8 +134,8 @@ describe('frozen and closed', () => {
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(2);
     table.prove(us, 3, { region: AP, stamp: 0 });
     expect(table.acceptedUpTo(us, NOW_MS)).toBe(3);
-    // One that nobody here has heard of is an earlier one, too.
-    expect(table.acceptedUpTo(originId(US, 78), NOW_MS)).toBe(0);
+    // One that nobody here has heard of is a later one: a log that is whole begins without asking.
+    expect(table.acceptedUpTo(originId(US, 78), NOW_MS)).toBe(Infinity);
     expect([table.acceptedUpTo(next, NOW_MS), table.acceptedUpTo(ap, NOW_MS)]).toEqual([Infinity, Infinity]);
     // Whoever asked may have been mistaken: then the true owner goes on.
     expect(table.credible(us, 501, NOW_MS + 10_000)).toBe(true);

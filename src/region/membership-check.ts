@@ -6,6 +6,8 @@ import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 
 /** Of a log that is new or damaged, all members are waited for this long; after it one answer is enough, and none never is. */
 const ASK_ALL_MS = 5000;
+/** Whoever has not answered by then is asked again: a member whose shard was changing its owner lets a question go by. */
+const ASK_AGAIN_MS = 500;
 /** A whole log needs nobody. It waits so long all the same: only a peer can tell that it is an old copy put back. */
 const ASK_WHOLE_MS = 500;
 
@@ -18,6 +20,7 @@ export class MembershipCheck {
   readonly #sinceMs: number;
   /** The log proves its own tail. */
   readonly whole: boolean;
+  #askedAtMs: number;
 
   constructor(shard: ShardId, origin: OriginId, others: readonly RegionId[], whole: boolean, monotonicMs: number) {
     this.shard = shard;
@@ -25,6 +28,7 @@ export class MembershipCheck {
     this.whole = whole;
     this.#asked = new Set(others);
     this.#sinceMs = monotonicMs;
+    this.#askedAtMs = monotonicMs;
   }
 
   /** The highest answer of a member counts: a link that came up again brings another one. */
@@ -38,6 +42,13 @@ export class MembershipCheck {
     const waited = monotonicMs - this.#sinceMs;
     const some = this.whole ? waited >= ASK_WHOLE_MS : this.#answers.size > 0 && waited >= ASK_ALL_MS;
     return all || some ? Math.max(0, ...this.#answers.values()) : undefined;
+  }
+
+  /** True now and then, while answers that bind are waited for. */
+  isDueAgain(monotonicMs: number): boolean {
+    if (this.whole || monotonicMs - this.#askedAtMs < ASK_AGAIN_MS) return false;
+    this.#askedAtMs = monotonicMs;
+    return true;
   }
 
   waitingFor(): RegionId[] {

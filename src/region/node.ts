@@ -569,10 +569,17 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
     }
     if ([...this.#runners.values()].some((runner) => runner.awaitsRegions)) this.#links.wantAcks();
-    for (const shard of this.#asking.keys()) this.#tryOpen(shard);
+    for (const [shard, check] of this.#asking) {
+      this.#tryOpen(shard);
+      if (this.#asking.has(shard) && check.isDueAgain(this.#monotonicMs())) this.#askAgain(check);
+    }
     this.#checkWaiting();
     this.#judgeClock(nowMs);
     this.#checkReady();
+  }
+
+  #askAgain(check: MembershipCheck): void {
+    for (const from of check.waitingFor()) if (this.#binding.has(from)) this.#askWhereToBegin(from, [check.shard]);
   }
 
   /** Something moved, or time passed. */

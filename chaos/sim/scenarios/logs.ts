@@ -334,6 +334,22 @@ export const logScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'question-that-goes-by',
+    says: 'members whose shards are changing their owners let a region go by that asks where it may begin: it asks again',
+    plan: quiet(),
+    script: async (sim) => {
+      let unheard = 0;
+      sim.cluster.network.taps.push({
+        sent: (_from, _to, message) => {
+          if (message.kind !== 'begin' || sim.cluster.scheduler.now > 400) return;
+          unheard += (message.shards as unknown[]).splice(0).length;
+        },
+      });
+      await boot(sim);
+      expect(unheard > 0, () => 'nobody asked');
+    },
+  },
+  {
     name: 'lost-tail-that-was-parked',
     says: 'the tail of a lost disk waits in a peer for what it depends on, and that comes when its origin has been closed below it: it is not taken',
     plan: quiet(),

@@ -17,6 +17,9 @@ const STAY_MS = 3000;
 const LOOK_MS = 100;
 /** A consumer that is told to stop has until then to get the rest. */
 const DRAIN_MS_MAX = 60_000;
+/** Or until nothing has come for so long: a cursor is not told of control ops alone, and one of these may be the last of a shard. Whether
+ *  anything is missing then is for the check to find. */
+const QUIET_MS = 8_000;
 /** What was received and not handled is received again in the next region. */
 const LEAVING = new CausewayError('CANCELLED', 'the consumer moves on');
 
@@ -60,6 +63,7 @@ export class RovingConsumer implements Worker {
   readonly #consumer: string;
   readonly #causeways: ReadonlyMap<string, Causeway>;
   #lives = 1;
+  #heardMs = 0;
   #region: string;
   #cursor: string | undefined;
 
@@ -105,10 +109,12 @@ export class RovingConsumer implements Worker {
       subscription.done.catch((error: unknown) => {
         failure = error;
       });
-      while (!isDone() && failure === undefined && performance.now() < untilMs) {
+      this.#heardMs = performance.now();
+      const isOver = (): boolean => isDone() || performance.now() - this.#heardMs > QUIET_MS;
+      while (!isOver() && failure === undefined && performance.now() < untilMs) {
         await rest(LOOK_MS, new AbortController().signal);
       }
-      const code = isCausewayError(failure) ? failure.code : isDone() ? undefined : 'NOT_DRAINED';
+      const code = isCausewayError(failure) ? failure.code : isOver() ? undefined : 'NOT_DRAINED';
       recorder.add({
         kind: 'feed-end',
         consumer: this.#name,
@@ -141,6 +147,7 @@ export class RovingConsumer implements Worker {
         ]);
         recorder.add({ kind: 'feed', consumer, region, atMs: recorder.nowMs(), events: entries });
         this.#cursor = cursor;
+        this.#heardMs = performance.now();
       },
     });
   }

@@ -1,5 +1,7 @@
 // What happens to logs, owners and origins: lost tails, old copies, stale appends, deposed owners.
 
+import { readBatchHeader } from '../../../src/record/batch.ts';
+import { originRegion } from '../../../src/record/ids.ts';
 import { DEFAULT_LIMITS } from '../../../src/region/options.ts';
 import {
   add,
@@ -362,9 +364,11 @@ export const logScenarios: readonly Scenario[] = [
       // What sa writes on an op that eu lacks waits in eu; ap gets nothing of it.
       let lose = true;
       cluster.network.taps.push({
-        sent: (from, to, message) => {
-          if (lose && message.kind === 'batches' && from.site === 'ap' && to.site === 'eu')
-            (message.batches as Uint8Array[]).length = 0;
+        sent: (_from, to, message) => {
+          if (!lose || message.kind !== 'batches' || to.site !== 'eu') return;
+          // Whoever brings it: right after the start sa is a relay, too.
+          const batches = message.batches as Uint8Array[];
+          batches.push(...batches.splice(0).filter((bytes) => originRegion(readBatchHeader(bytes).origin) !== 'ap'));
         },
       });
       const elsewhere: WriteOptions = { durability: { kind: 'regions', n: 1 } };

@@ -129,7 +129,7 @@ export const poisonScenarios: readonly Scenario[] = [
       cluster.region('ap').diskMs = 300;
       restart(sim, 'ap');
       await ready(sim, 'ap');
-      await sim.until('last words', 2000, () => repeated > 2);
+      await sim.until('last words', 10_000, () => repeated > 2);
       isolate(sim, 'ap');
       await write(sim, 'ap', 'register-lww', 'k0', put('not there yet'));
       await sim.run(600);

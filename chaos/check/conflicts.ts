@@ -2,21 +2,16 @@
 // another node as before. Two readers look: one that lists the journal now and then, and one per region that follows its stream with a
 // cursor through all of the region's lives, and must be told of every verdict exactly once.
 
-import type { CausewayError } from '../../src/errors/errors.ts';
 import type { MergeTypeName } from '../../src/record/op.ts';
 import type { RegionId, Version } from '../../src/record/ids.ts';
-import type {
-  Conflict,
-  ConflictCursor,
-  ConflictPage,
-  ConflictSubscription,
-  PagePlace,
-} from '../../src/region/region.ts';
+import type { Conflict, ConflictCursor, ConflictSubscription, PagePlace } from '../../src/region/region.ts';
 import { keyName } from './history.ts';
 import { holds } from './violation.ts';
 import type { ViewCheck } from './views.ts';
 import type { Cluster, SimNode, SimRegion } from '../sim/cluster.ts';
 import type { Life } from '../sim/scheduler.ts';
+
+type Until = (what: string, ms: number, condition: () => boolean) => Promise<void>;
 
 interface Verdict {
   readonly region: RegionId;
@@ -66,7 +61,9 @@ export class ConflictCheck {
 
   collect(node: SimNode): void {
     if (node.node === undefined || node.state === 'starting') return;
-    for (const conflict of journalOf(node) ?? []) this.#add(node.region, conflict);
+    readJournal(node, (journal) => {
+      for (const conflict of journal ?? []) this.#add(node.region, conflict);
+    });
   }
 
   #add(region: SimRegion, conflict: Conflict): void {
@@ -125,14 +122,27 @@ export class ConflictCheck {
   }
 
   /** After everything healed. A region that lost its log has its ops back in another order, and is not asked. */
-  final(): void {
-    const { regions } = this.#cluster;
+  async final(until: Until): Promise<void> {
+    const { regions, plan } = this.#cluster;
     const expected = new Map<RegionId, Map<string, Version>>();
     for (const region of regions) expected.set(region.id, this.#expectedOf(region));
-    for (const region of regions) {
-      if (region.rewound) continue;
+    const asked = regions.filter(({ rewound }) => !rewound);
+    const journals = new Map<SimRegion, readonly Conflict[] | undefined>();
+    for (const region of asked) {
       const node = this.#cluster.nodeFor(region);
-      const journal = node === undefined ? undefined : journalOf(node);
+      if (node === undefined) journals.set(region, undefined);
+      else readJournal(node, (journal) => journals.set(region, journal));
+    }
+    await until('the conflict journals', 5000, () => journals.size === asked.length);
+    const told = (region: SimRegion): ReadonlyMap<string, Version> => this.#followers.get(region)?.told ?? new Map();
+    // Who follows hears of a verdict once it is read from the store.
+    if (plan.lateStore) {
+      await until('the streams of conflicts', 5000, () =>
+        asked.every((region) => told(region).size >= expected.get(region.id)!.size),
+      );
+    }
+    for (const region of asked) {
+      const journal = journals.get(region);
       holds(journal !== undefined, 'liveness', () => `${region.id}: the conflict journal cannot be read`);
       const kept = new Map<string, Version>();
       for (const conflict of journal) {
@@ -140,9 +150,8 @@ export class ConflictCheck {
         holds(!kept.has(name), 'conflict', () => `${region.id}: ${name} stands in the journal twice`);
         kept.set(name, conflict.winner);
       }
-      const told = this.#followers.get(region)?.told ?? new Map<string, Version>();
       this.#compare(region, expected.get(region.id)!, kept, 'its journal');
-      this.#compare(region, expected.get(region.id)!, told, 'its stream');
+      this.#compare(region, expected.get(region.id)!, told(region), 'its stream');
     }
     const all = new Set([...expected.values()].flatMap((verdicts) => [...verdicts.keys()]));
     for (const [verdict, { region, winner }] of this.#verdicts) {
@@ -202,12 +211,17 @@ export class ConflictCheck {
   }
 }
 
-/** All of it, page by page; undefined while the node is still reading its log. (Store reads are answered within the call.) */
-export function journalOf(node: SimNode): Conflict[] | undefined {
+/** All of it, of a node whose store answers within the call; undefined while it is still reading its log. */
+export function journalOf(node: SimNode): readonly Conflict[] | undefined {
+  let journal: readonly Conflict[] | undefined;
+  readJournal(node, (all) => (journal = all));
+  return journal;
+}
+
+/** All of it, page by page; undefined while the node is still reading its log. */
+function readJournal(node: SimNode, done: (journal: readonly Conflict[] | undefined) => void): void {
   const all: Conflict[] = [];
-  let after: PagePlace | undefined;
-  do {
-    let page: ConflictPage | CausewayError | undefined;
+  const page = (after: PagePlace | undefined): void => {
     node.node!.conflicts(
       {
         namespace: '',
@@ -219,11 +233,16 @@ export function journalOf(node: SimNode): Conflict[] | undefined {
         limit: PAGE,
         after,
       },
-      (answer) => (page = answer),
+      (answer) => {
+        if (answer instanceof Error) {
+          done(undefined);
+          return;
+        }
+        all.push(...answer.conflicts);
+        if (answer.next === undefined) done(all);
+        else page(answer.next);
+      },
     );
-    if (page === undefined || page instanceof Error) return undefined;
-    all.push(...page.conflicts);
-    after = page.next;
-  } while (after !== undefined);
-  return all;
+  };
+  page(undefined);
 }

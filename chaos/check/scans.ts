@@ -15,14 +15,14 @@ const NO_TOKEN: ReadonlyMap<OriginId, number> = new Map();
 
 export class ScanCheck {
   readonly #history: History;
-  readonly #views: Pick<ViewCheck, 'read'>;
+  readonly #views: Pick<ViewCheck, 'read' | 'landed'>;
   readonly #levels: Pick<LevelCheck, 'readBounded' | 'readStable'>;
   pages = 0;
   stablePages = 0;
 
   constructor(
     history: History,
-    views: Pick<ViewCheck, 'read'>,
+    views: Pick<ViewCheck, 'read' | 'landed'>,
     levels: Pick<LevelCheck, 'readBounded' | 'readStable'>,
   ) {
     this.#history = history;
@@ -30,7 +30,7 @@ export class ScanCheck {
     this.#levels = levels;
   }
 
-  /** `shards`: those that the region has. */
+  /** `shards`: those that the region has. `vectors`: what the node had landed when it was asked; undefined: its store answers at once. */
   page(
     region: RegionId,
     shards: readonly ShardId[],
@@ -39,6 +39,7 @@ export class ScanCheck {
     page: ScanResult,
     fromMs: number,
     toMs: number,
+    vectors?: ReadonlyMap<ShardId, ReadonlyMap<OriginId, number>>,
   ): void {
     const { prefix, after, limit, consistency } = request;
     const { entries, next, asOfStamp } = page;
@@ -84,7 +85,10 @@ export class ScanCheck {
       }
       if (consistency.kind === 'bounded')
         this.#levels.readBounded(region, shard, asOfStamp, consistency.maxStaleMs, toMs);
-      this.#views.read(region, shard, type, name, view, token, fromMs, toMs);
+      const vector = vectors?.get(shard);
+      const log = this.#history.log(region, shard);
+      const since = vector === undefined ? Infinity : this.#views.landed(log, vector);
+      this.#views.read(region, shard, type, name, view, token, fromMs, toMs, since);
     }
     holds(found.size === 0, 'scan', () => `${where} has ${[...found.keys()].join(', ')}, which nobody has written`);
   }

@@ -70,7 +70,18 @@ export class ViewCheck {
     return reach;
   }
 
-  /** A key was read in a region, and the answer says by `token` what the shard's state was. */
+  /** How far into the log the ops of a vector reach. */
+  landed(log: RegionLog, vector: ReadonlyMap<OriginId, number>): number {
+    let reach = 0;
+    for (const [origin, seq] of vector) {
+      for (const { offset, batch } of log.byOrigin.get(origin) ?? [])
+        if (batch.header.firstSeq <= seq) reach = Math.max(reach, offset);
+    }
+    return reach;
+  }
+
+  /** A key was read in a region, and the answer says by `token` what the shard's state was. `sinceOffset`: what it may have been when the key
+   *  was looked at, where the answer is put together from several looks at a store that answers later. */
   read(
     region: RegionId,
     shard: ShardId,
@@ -80,6 +91,7 @@ export class ViewCheck {
     token: ShardToken,
     fromMs: number,
     toMs: number,
+    sinceOffset = Infinity,
   ): void {
     this.reads++;
     const log = this.#history.log(region, shard);
@@ -107,6 +119,8 @@ export class ViewCheck {
     const prefixes = (log.byKey.get(name) ?? [])
       .map(({ offset }) => offset)
       .filter((offset) => this.#explains(type, this.opsOf(log, name, offset), got, fromMs, toMs));
+    if (prefixes.some((offset) => offset >= sinceOffset && offset <= reach)) return;
+    if (sinceOffset < reach && this.#explains(type, this.opsOf(log, name, sinceOffset), got, fromMs, toMs)) return;
     throw new Violation(
       'I3',
       `${where} reads as ${got}; by the ops up to offset ${reach} it is ${expected}` +

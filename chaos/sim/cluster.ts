@@ -53,8 +53,8 @@ export class SimNode {
   /** Of this life: a dead process hears of nothing. */
   ownership: MemoryOwnership | undefined;
   lives = 0;
-  /** Each node has a store of its own beside the region's one log. */
-  readonly storeDisk = new MemoryStoreDisk();
+  /** Each node has a store of its own beside the region's one log, unless the store is a server. */
+  readonly storeDisk: MemoryStoreDisk;
 
   constructor(region: SimRegion, index: number) {
     this.region = region;
@@ -63,6 +63,7 @@ export class SimNode {
     this.address = addressOf(region.id, index);
     this.life = new Life(this.name);
     this.life.die();
+    this.storeDisk = region.storeServer ?? new MemoryStoreDisk();
   }
 
   get up(): boolean {
@@ -75,6 +76,8 @@ export class SimRegion {
   readonly disk = new MemoryDisk();
   readonly clock: SimClock;
   readonly nodes: SimNode[] = [];
+  /** All its nodes' store, if that is a server. */
+  readonly storeServer: MemoryStoreDisk | undefined;
   readonly shards: readonly ShardId[];
   /** Counts disks: the store of another disk's log proves nothing. */
   generation = 0;
@@ -87,11 +90,12 @@ export class SimRegion {
   rewound = false;
   owner = 0;
 
-  constructor(id: RegionId, clock: SimClock, shards: readonly ShardId[], diskMs: number) {
+  constructor(id: RegionId, clock: SimClock, shards: readonly ShardId[], plan: Pick<Plan, 'diskMs' | 'lateStore'>) {
     this.id = id;
+    this.storeServer = plan.lateStore ? new MemoryStoreDisk() : undefined;
     this.clock = clock;
     this.shards = shards;
-    this.diskMs = diskMs;
+    this.diskMs = plan.diskMs;
   }
 
   get upNodes(): SimNode[] {
@@ -173,7 +177,7 @@ export class Cluster {
     const shards = this.placements
       .filter((placement) => placement.regions.includes(id))
       .flatMap((placement) => Array.from({ length: placement.shards }, (_, i) => shardId(placement.id, i)));
-    const region = new SimRegion(id, new SimClock(this.scheduler), shards, this.plan.diskMs);
+    const region = new SimRegion(id, new SimClock(this.scheduler), shards, this.plan);
     for (let i = 0; i < this.plan.nodesPerRegion; i++) {
       region.nodes.push(new SimNode(region, i));
     }
@@ -269,7 +273,7 @@ export class Cluster {
     log.onOpened = () => {
       node.logOpen = true;
     };
-    const storeMs = this.plan.storeMs;
+    const { storeMs, lateStore } = this.plan;
     const store = new TrackedStore(
       {
         disk: node.storeDisk,
@@ -277,9 +281,11 @@ export class Cluster {
         ...(storeMs === 0
           ? {}
           : { complete: (fn: () => void) => void scheduler.after(storeMs * random.float(), fn, life) }),
+        ...(lateStore ? { onLost: (shard: ShardId, why: string) => node.node?.storeLost(shard, why) } : {}),
       },
       scheduler,
       life,
+      lateStore,
     );
     node.store = store;
     node.storeOpen = false;
@@ -332,7 +338,8 @@ export class Cluster {
     node.state = 'down';
     // One that is stopping may have closed them already: then there is nothing more to lose.
     if (node.logOpen && node.log!.isOpen) node.log!.crash({ keep: options.keep, torn: options.torn });
-    if (node.storeOpen && node.store!.isOpen) node.store!.crash(options.machine ? 'machine' : 'process');
+    if (node.storeOpen && node.store!.isOpen)
+      node.store!.crash(options.machine && !this.plan.lateStore ? 'machine' : 'process');
     this.#gone(node);
   }
 
@@ -493,19 +500,25 @@ class TrackedLog extends MemoryLog {
   }
 }
 
-/** As LMDB is: reads are answered at once, writes take their time. */
+/** As LMDB is: reads are answered at once, writes take their time. Or, late, as Redis is. */
 class TrackedStore extends MemoryStore {
   readonly #scheduler: Scheduler;
   readonly #life: Life;
   readonly #disk: MemoryStoreDisk;
+  readonly #late: boolean;
   onOpened: (() => void) | undefined;
   onWork: ((what: 'write' | 'checkpoint') => void) | undefined;
 
-  constructor(options: ConstructorParameters<typeof MemoryStore>[0], scheduler: Scheduler, life: Life) {
+  constructor(options: ConstructorParameters<typeof MemoryStore>[0], scheduler: Scheduler, life: Life, late: boolean) {
     super(options);
     this.#disk = options.disk;
     this.#scheduler = scheduler;
     this.#life = life;
+    this.#late = late;
+  }
+
+  override get answersAtOnce(): boolean {
+    return !this.#late;
   }
 
   override open(shards: readonly ShardId[]): Promise<void> {
@@ -518,6 +531,10 @@ class TrackedStore extends MemoryStore {
     rowKeys: readonly string[],
     done: (values: readonly (Uint8Array | undefined)[]) => void,
   ): void {
+    if (this.#late) {
+      super.getMany(shard, rowKeys, done);
+      return;
+    }
     const { rows } = this.#disk.shard(shard);
     done(rowKeys.map((rowKey) => rows.get(rowKey)));
   }
@@ -529,7 +546,13 @@ class TrackedStore extends MemoryStore {
     limit: number,
     done: (rows: readonly StoreRow[]) => void,
   ): void {
-    done(this.#disk.shard(shard).scan(from, to, limit));
+    if (this.#late) super.scan(shard, from, to, limit, done);
+    else done(this.#disk.shard(shard).scan(from, to, limit));
+  }
+
+  override refresh(shard: ShardId, done: () => void): void {
+    if (this.#late) super.refresh(shard, done);
+    else done();
   }
 
   override write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {

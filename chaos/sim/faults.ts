@@ -218,6 +218,17 @@ export class Faults {
       case 'storeCleared':
         this.#whileDown(region, random, () => region.nodes.forEach(({ storeDisk }) => storeDisk.clear()));
         break;
+      case 'storeFlushed':
+        node.storeDisk.flush();
+        break;
+      case 'storeBehind': {
+        const image = node.storeDisk.image();
+        const { generation } = region;
+        later(someTime(), () => {
+          if (region.generation === generation) node.storeDisk.goBack(image);
+        });
+        break;
+      }
       case 'wipe':
         if (this.#othersWhole(region)) this.#whileDown(region, random, () => cluster.wipe(region, random.chance(0.5)));
         break;

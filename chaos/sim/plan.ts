@@ -39,6 +39,8 @@ export const FAULTS = {
   logFails: 'an fdatasync fails: the log refuses everything until the process is restarted',
   storeFails: 'the store refuses writes for a while',
   storeCleared: 'the store is flushed while the node is down',
+  storeFlushed: 'the store on a server is flushed while nodes run',
+  storeBehind: 'the store on a server fails over to an older replica',
   wipe: 'the disk is lost; the region starts with nothing',
   damage: 'the end of the log cannot be read',
   backup: 'an older copy of the disk is put back',
@@ -66,6 +68,8 @@ export interface Plan {
   readonly jitterMs: number;
   readonly diskMs: number;
   readonly storeMs: number;
+  /** The store is a server of the region, and answers later: each of its answers takes up to storeMs. */
+  readonly lateStore: boolean;
   readonly sendBufferBytes: number;
   readonly clientsPerRegion: number;
   readonly consumersPerRegion: number;
@@ -88,7 +92,15 @@ export function planOf(seed: number, random: SeededRandom): Plan {
   const nodesPerRegion = random.chance(0.2) ? 2 : 1;
   const faults: Partial<Record<FaultName, number>> = {};
   const calm = random.chance(0.05);
+  // From numbers of its own: seeds of before are what they were.
+  const late = random.fork('late store');
+  const lateStore = late.chance(0.25);
   for (const name of FAULT_NAMES) {
+    if (ON_SERVERS.has(name)) {
+      const { chance, from, to } = RATES[name];
+      if (!calm && lateStore && late.chance(chance)) faults[name] = Math.round(late.logBetween(from, to) * 100) / 100;
+      continue;
+    }
     const wanted = RATES[name];
     if (calm || (name === 'ownerMove' && nodesPerRegion === 1) || !random.chance(wanted.chance)) continue;
     faults[name] = Math.round(random.logBetween(wanted.from, wanted.to) * 100) / 100;
@@ -111,7 +123,8 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     delayMs: random.pick([1, 10, 40, 150]),
     jitterMs: random.pick([0, 5, 50]),
     diskMs: random.pick([0.1, 1, 10]),
-    storeMs: random.pick([0, 0.1, 5]),
+    storeMs: storeMsOf(random, late, lateStore),
+    lateStore,
     sendBufferBytes: random.pick([2000, 20_000, 1_000_000]),
     clientsPerRegion: random.pick([1, 1, 2]),
     consumersPerRegion: random.chance(0.4) ? 1 : 0,
@@ -131,9 +144,17 @@ export function planOf(seed: number, random: SeededRandom): Plan {
   };
 }
 
+function storeMsOf(random: SeededRandom, late: SeededRandom, lateStore: boolean): number {
+  const storeMs = random.pick([0, 0.1, 5]);
+  return lateStore ? late.pick([0.1, 1, 5, 30]) : storeMs;
+}
+
 function idempotencyLimits(random: SeededRandom): Partial<NodeLimits> {
   return random.chance(0.2) ? { idempotencyEntriesMax: 16 } : {};
 }
+
+/** Faults of a store that is a server. */
+const ON_SERVERS: ReadonlySet<FaultName> = new Set<FaultName>(['storeFlushed', 'storeBehind']);
 
 const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from: number; readonly to: number }>> = {
   crash: { chance: 0.4, from: 0.5, to: 3 },
@@ -165,6 +186,8 @@ const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from
   logFails: { chance: 0.1, from: 0.3, to: 1 },
   storeFails: { chance: 0.15, from: 0.3, to: 1 },
   storeCleared: { chance: 0.1, from: 0.3, to: 1 },
+  storeFlushed: { chance: 0.5, from: 0.5, to: 3 },
+  storeBehind: { chance: 0.4, from: 0.5, to: 3 },
   wipe: { chance: 0.12, from: 0.2, to: 0.6 },
   damage: { chance: 0.1, from: 0.2, to: 0.6 },
   backup: { chance: 0.1, from: 0.2, to: 0.6 },
@@ -176,7 +199,7 @@ export function planText(plan: Plan): string {
   const nodes = plan.nodesPerRegion === 1 ? '' : ` × ${plan.nodesPerRegion} nodes`;
   return (
     `${plan.regions} regions${nodes}, ${plan.shards} shards${plan.narrowPlacement ? ' + a narrow placement' : ''}, ` +
-    `${plan.chaosMs} ms, delay ${plan.delayMs}±${plan.jitterMs} ms, beat ${plan.heartbeatMs} ms; ` +
+    `${plan.lateStore ? `a store that takes ${plan.storeMs} ms to answer, ` : ''}${plan.chaosMs} ms, delay ${plan.delayMs}±${plan.jitterMs} ms, beat ${plan.heartbeatMs} ms; ` +
     `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`
   );
 }

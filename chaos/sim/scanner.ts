@@ -64,6 +64,9 @@ export class Scanner {
     }
     const { generation } = region;
     const fromMs = region.clock.nowMs();
+    const vectors = workload.cluster.plan.lateStore
+      ? new Map(node.node!.digests(fromMs).map(({ shard, vector }) => [shard, vector]))
+      : undefined;
     workload.call<ScanResult | CausewayError>(
       node,
       request.deadlineMs,
@@ -77,7 +80,8 @@ export class Scanner {
         }
         workload.cluster.catchUp(region);
         workload.cluster.trace.add('scan', region.id, collection.name, request.consistency.kind, answer.entries.length);
-        workload.checks.scans.page(region.id, region.shards, collection, request, answer, fromMs, region.clock.nowMs());
+        const toMs = region.clock.nowMs();
+        workload.checks.scans.page(region.id, region.shards, collection, request, answer, fromMs, toMs, vectors);
         if (answer.next === undefined) this.#next();
         else this.#page(collection, { ...request, after: answer.next });
       },

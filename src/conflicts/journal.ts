@@ -132,6 +132,12 @@ export class ConflictJournal {
         return;
       }
       this.read(chunk, (found) => {
+        // A store may take its time, and a shard may have begun anew meanwhile.
+        const gone = notLoaded(journals);
+        if (gone !== undefined) {
+          done(gone);
+          return;
+        }
         for (const conflict of found) if (matches(query, conflict)) conflicts.push(conflict);
         step();
       });
@@ -157,6 +163,11 @@ export class ConflictJournal {
         if (entry !== undefined) places.push(entry);
       }
       journal.read(places, (conflicts) => {
+        const gone = notLoaded([journal]);
+        if (gone !== undefined) {
+          done(gone);
+          return;
+        }
         found.unshift(...conflicts.filter((conflict) => sameDot(conflict.loser, loser)));
         if (from === 0) done(found);
         else look(from);

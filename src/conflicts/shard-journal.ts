@@ -57,7 +57,7 @@ const SLACK = 1024;
 export class ShardJournal {
   readonly shard: ShardId;
   readonly log: LogFront;
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'getMany' | 'scan'>;
   /** From #first on, in order. */
   #index: IndexedConflict[] = [];
   #first = 0;
@@ -69,7 +69,7 @@ export class ShardJournal {
   #waiting = new Map<string, Uint8Array | null>();
   #writing: ReadonlyMap<string, Uint8Array | null> = new Map();
 
-  constructor(shard: ShardId, store: Store, log: LogFront) {
+  constructor(shard: ShardId, store: Pick<Store, 'getMany' | 'scan'>, log: LogFront) {
     this.shard = shard;
     this.log = log;
     this.#store = store;
@@ -156,6 +156,11 @@ export class ShardJournal {
   /** The log behind the store's rows has been judged too. */
   complete(): void {
     this.#loaded = true;
+  }
+
+  /** What is read from now on may be missing: nobody takes it for what there is. */
+  close(): void {
+    this.#loaded = false;
   }
 
   /** A verdict that has landed. Its time never falls behind the entry before it. */

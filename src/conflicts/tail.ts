@@ -111,6 +111,8 @@ export class ConflictTail implements ConflictSubscription {
     this.#read(entries, (conflicts) => {
       this.#reading = false;
       if (this.#over) return;
+      // One of the shards begins anew, and what was read may not be all: it is read again when it has.
+      if (!journals.every(({ loaded }) => loaded)) return;
       for (const entry of entries) this.#places.set(entry.shard, placeOf(entry));
       this.#tell(conflicts.filter((conflict) => matches(this.#filter, conflict)));
       this.more();

@@ -33,6 +33,8 @@ export class JetStreamTrack {
   bytes = 0;
   /** Waiting, oldest first; what is on its way is not among them. */
   queue: PendingAppend[] = [];
+  /** Who waits for what others have appended. */
+  refreshes: (() => void)[] = [];
   /** A message is on its way, or the end of the stream is being looked for. */
   busy = false;
   /** Times in a row that the stream was not what we know it to be. */
@@ -96,6 +98,18 @@ export class MessageCache {
     if (this.#head * 2 > this.#messages.length) {
       this.#messages = this.#messages.slice(this.#head);
       this.#head = 0;
+    }
+  }
+
+  /** What comes next of the shard does not follow what is cached of it. */
+  forget(track: JetStreamTrack): void {
+    const kept = this.#messages.slice(this.#head);
+    this.#messages = kept.filter((message) => message.track !== track);
+    this.#head = 0;
+    for (const message of kept) {
+      if (message.track !== track) continue;
+      this.#bytes -= message.bytes;
+      track.cached.drop(message.entries);
     }
   }
 }

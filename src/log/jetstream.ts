@@ -55,6 +55,8 @@ import {
 const CACHE_BYTES = 32 * 1024 * 1024;
 /** What is put together into one message. A larger one holds up what comes behind it. */
 const MESSAGE_BYTES_MAX = 1024 * 1024;
+/** Of what others have appended so many messages are fetched, and kept in memory; of more only the headers. */
+const CATCH_UP_FETCHES = 64;
 /** Messages that are fetched at once for a read. */
 const READ_AHEAD = 16;
 const READ_MS_MAX = 3000;
@@ -204,7 +206,7 @@ export class JetStreamLog implements Log {
     const findings: string[] = [];
     for (const [i, shard] of shards.entries()) {
       const track = new JetStreamTrack(shard, opened[i]!);
-      await this.#scan(connection, track);
+      await this.#scanAll(connection, track);
       const finding = this.#compareWithMemory(track);
       if (finding !== undefined) findings.push(finding);
       this.#tracks.set(shard, track);
@@ -271,15 +273,22 @@ export class JetStreamLog implements Log {
     });
   }
 
-  /** Reads the headers of all messages: where entries stand, and whose batches. */
-  async #scan(connection: NatsConnection, track: JetStreamTrack): Promise<void> {
+  async #scanAll(connection: NatsConnection, track: JetStreamTrack): Promise<void> {
     const { info, name } = track.stream;
     const { first_seq: first, last_seq: last, messages, num_deleted: deleted = 0 } = info.state;
     if (last === 0) return;
     if (first !== 1 || messages !== last || deleted > 0) {
       throw corrupt(name, `expected messages 1 to ${last}, found ${messages} from ${first} on`);
     }
-    const consumer = await connection.jetstream().consumers.get(name, { headers_only: true, opt_start_seq: 1 });
+    await this.#scan(connection, track, last);
+    track.assigned = track.tail;
+  }
+
+  /** Reads the headers of all messages behind those that are known: where entries stand, and whose batches. Throws CausewayError: CORRUPT, UNAVAILABLE. */
+  async #scan(connection: NatsConnection, track: JetStreamTrack, last: number): Promise<void> {
+    const { name } = track.stream;
+    const from = { headers_only: true, opt_start_seq: track.lastSequence + 1 };
+    const consumer = await connection.jetstream().consumers.get(name, from);
     const stream = await consumer.consume({ max_messages: SCAN_AHEAD });
     const { clock, timers } = this.#system;
     let heardAtMs = clock.monotonicMs();
@@ -315,7 +324,6 @@ export class JetStreamLog implements Log {
       );
     }
     if (track.lastSequence < last) throw corrupt(name, `expected ${last} messages, got ${track.lastSequence}`);
-    track.assigned = track.tail;
   }
 
   #compareWithMemory(track: JetStreamTrack): string | undefined {
@@ -359,12 +367,18 @@ export class JetStreamLog implements Log {
 
   #next(track: JetStreamTrack): void {
     if (track.busy) return;
-    if (track.queue.length === 0) {
-      this.#closeIfIdle();
+    if (track.queue.length > 0 && (this.#opened === undefined || this.#state.kind !== 'ready')) {
+      this.#refuse(track, []);
       return;
     }
-    if (this.#opened === undefined || this.#state.kind !== 'ready') {
-      this.#refuse(track, []);
+    if (this.#opened !== undefined && track.refreshes.length > 0) {
+      if (!this.#connected) return;
+      track.busy = true;
+      void this.#refreshNow(track);
+      return;
+    }
+    if (this.#opened === undefined || track.queue.length === 0) {
+      this.#closeIfIdle();
       return;
     }
     // Until it is back, or patience ends.
@@ -479,6 +493,16 @@ export class JetStreamLog implements Log {
     }
     this.#judge(track, answer, track.lastSequence);
     const last = answer.value.state.last_seq;
+    if (last - track.lastSequence > CATCH_UP_FETCHES) {
+      try {
+        await this.#scan(opened.connection, track, last);
+      } catch (error) {
+        if (error instanceof CausewayError && error.code === 'CORRUPT') this.#fail(error.message);
+        return false;
+      } finally {
+        this.#cache.forget(track);
+      }
+    }
     while (track.lastSequence < last) {
       const sequence = track.lastSequence + 1;
       const message = await this.#fetch(opened, track, sequence);
@@ -495,6 +519,29 @@ export class JetStreamLog implements Log {
       this.#cache.add(track, message, bytes);
     }
     return true;
+  }
+
+  refresh(shard: ShardId, done: () => void): void {
+    const track = this.#track(shard);
+    track.refreshes.push(done);
+    if (!track.busy) queueMicrotask(() => this.#next(track));
+  }
+
+  async #refreshNow(track: JetStreamTrack): Promise<void> {
+    const before = track.tail;
+    const waiting = track.refreshes;
+    track.refreshes = [];
+    const caughtUp = await this.#catchUp(track);
+    if (caughtUp) for (const done of waiting) done();
+    else track.refreshes.unshift(...waiting);
+    // What was appended meanwhile was to follow what is not the end any more.
+    if (track.tail !== before) {
+      this.#finish(track, [], { kind: 'fenced', tail: track.tail });
+      return;
+    }
+    track.busy = false;
+    if (caughtUp) this.#next(track);
+    else this.#system.timers.after(AGAIN_MS, () => this.#next(track));
   }
 
   // ── Read ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -690,7 +737,11 @@ export class JetStreamLog implements Log {
     const answer = await this.#unlessBroken(opened.streams.info(track.stream.name));
     if (this.#opened === undefined) return undefined;
     this.#judge(track, answer, lastSequence);
-    if (answer.kind === 'ok') return answer.value;
+    if (answer.kind === 'ok') {
+      // Another node's shard: who takes it over some day shall not have to read much.
+      if (answer.value.state.last_seq > track.lastSequence && track.idle) this.refresh(track.shard, () => undefined);
+      return answer.value;
+    }
     this.#silent(
       `JetStream does not answer about stream ${track.stream.name}${answer.kind === 'no-responders' ? '' : `: ${answer.message}`}`,
     );

@@ -83,7 +83,10 @@ export interface Log {
   /** Entries from `fromOffset` on, up to about `bytesMax` (at least one if there is one). An empty list: nothing durable there yet.
    *  `trimmed`: the offset is before the log's start. */
   read(shard: ShardId, fromOffset: number, bytesMax: number, done: (result: ReadResult) => void): void;
-  /** The last durable offset, 0 when empty. */
+  /** Looks for what others have appended to the shard: tail() is right from then on, until they append again. Called by who begins to own it.
+   *  May take long while the log cannot be asked. */
+  refresh(shard: ShardId, done: () => void): void;
+  /** The last durable offset that is known here, 0 when empty. */
   tail(shard: ShardId): number;
   /** The first offset that is still there (1 while nothing is trimmed). */
   start(shard: ShardId): number;

@@ -278,6 +278,11 @@ export class SegmentLog implements Log {
     done({ kind: 'entries', entries: track.cached.take(fromOffset, bytesMax) });
   }
 
+  /** The directory's lock: nobody else appends here. */
+  refresh(_shard: ShardId, done: () => void): void {
+    done();
+  }
+
   tail(shard: ShardId): number {
     return this.#track(shard).tail;
   }

@@ -269,8 +269,8 @@ export class RegisterTable {
     index[2 * hole + 1] = 0;
   }
 
-  /** Looks away from registers that the store has and nobody asked for lately, until no more than `bytesMax` are used. */
-  evict(bytesMax: number): void {
+  /** Looks away from registers that the store has and nobody asked for lately, until no more than `bytesMax` are used. `kept`: those must stay. */
+  evict(bytesMax: number, kept?: (place: number) => boolean): void {
     for (let looks = 2 * this.#lines; looks > 0 && this.bytes > bytesMax; looks--) {
       const place = this.#hand;
       this.#hand = place + 1 < this.#lines ? place + 1 : 0;
@@ -281,6 +281,7 @@ export class RegisterTable {
         this.#words[word + ORIGIN] = flags & ~TOUCHED;
         continue;
       }
+      if (kept?.(place) === true) continue;
       this.#leave(place);
       this.#arena.free(this.#words[word + PIECE]!, this.#pieceBytes(place));
       this.#words[word + KEY] = FREE;

@@ -248,7 +248,12 @@ export class CollectionChanges {
     const { namespace, name } = spec;
     const runner = this.#host.ownerOf(namespace, name);
     if (runner instanceof CausewayError) return { kind: 'done', error: runner };
-    const slot = runner.cache.slotAt(definitionStateKey(namespace, name), DEFINITIONS.type);
+    const of = { key: definitionStateKey(namespace, name), type: DEFINITIONS.type };
+    let loaded = false;
+    runner.cache.load([of], () => (loaded = !runner.stopped));
+    // Once it is here it stays (state-cache.ts).
+    if (!loaded) return { kind: 'wait', why: beingChanged(namespace, name) };
+    const slot = runner.cache.slotAt(of.key, of.type);
     // What becomes of it is not known yet, and an answer that rests on it could be wrong.
     if (slot.newest !== undefined) return { kind: 'wait', why: beingChanged(namespace, name) };
     const view = mergeOf(DEFINITIONS.type).view(slot.state, this.#host.nowMs());
@@ -265,6 +270,18 @@ export class CollectionChanges {
   }
 
   #act(asked: Asked): void {
+    const { namespace, name } = asked.spec;
+    const runner = this.#host.ownerOf(namespace, name);
+    if (runner instanceof CausewayError) {
+      asked.done(runner);
+      return;
+    }
+    const key = { key: definitionStateKey(namespace, name), type: DEFINITIONS.type };
+    // What is decided is sequenced in the same turn: nobody else's change comes in between.
+    runner.decideOn([key], asked.deadlineAtMs, () => this.#actNow(asked), asked.done);
+  }
+
+  #actNow(asked: Asked): void {
     const looked = this.#look(asked);
     if (looked.kind === 'wait') {
       this.#ask(asked);

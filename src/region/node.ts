@@ -423,7 +423,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         done?.(error);
         return;
       }
-      if (this.#runners.get(shard) !== runner) return;
+      if (this.#runners.get(shard) !== runner || runner.stopped) {
+        done?.();
+        return;
+      }
       this.#changes.read(runner);
       this.#ask(shard, members, runner);
       done?.();
@@ -493,6 +496,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runner.openIncarnation(asking.origin, bound);
     this.#links.onOwnership();
     this.#checkReady();
+  }
+
+  /** The store's rows of the shard are not those that this node wrote: it is read again from where the store stands. */
+  storeLost(shard: ShardId, why: string): void {
+    this.#runners.get(shard)?.storeLost(why);
   }
 
   readonly #events: RunnerEvents = {
@@ -1117,18 +1125,30 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         ? runners
         : lowest(runners.map((runner) => promisedFront(runner, this.region)));
     };
+    const isYoung = ({ stamp }: Front): boolean => stamp >= stampOfMs(this.#nowMs()) - maxStaleMs * STAMPS_PER_MS;
+    /** The views are being read: when they are there they may be too old. */
+    let trying = false;
+    let over = false;
     const error = this.#reads.wait({
       deadlineAtMs,
       attempt: () => {
-        const reached = front();
+        if (over || trying) return over;
+        const runners = reading.runners();
         // What is not ready now may be by the deadline.
-        if (reached instanceof CausewayError) return false;
-        const nowStamp = stampOfMs(this.#nowMs());
-        if (reached.stamp < nowStamp - maxStaleMs * STAMPS_PER_MS) return false;
-        this.#answerNow(reading, { asOfStamp: Math.min(reached.stamp, nowStamp) });
-        return true;
+        if (runners instanceof CausewayError) return false;
+        const reached = lowest(runners.map((runner) => promisedFront(runner, this.region)));
+        if (!isYoung(reached)) return false;
+        trying = true;
+        reading.answer(runners, { asOfStamp: Math.min(reached.stamp, stampOfMs(this.#nowMs())) }, (result) => {
+          trying = false;
+          if (over || result instanceof CausewayError || !isYoung(reached)) return;
+          over = true;
+          done(result);
+        });
+        return over;
       },
       expired: () => {
+        over = true;
         const reached = front();
         done(reached instanceof CausewayError ? reached : tooStale(this.region, reached, maxStaleMs, this.#nowMs()));
       },
@@ -1220,26 +1240,37 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     request: ReadRequest,
     collection: CollectionRef,
     { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
-    done: (result: ReadResult) => void,
+    done: (result: ReadResult | CausewayError) => void,
   ): void {
     const nowMs = viewAtMs ?? this.#nowMs();
     const merge = mergeOf(collection.type);
     const views: (View | undefined)[] = Array.from({ length: request.keys.length });
-    let left = request.keys.length + 1;
+    const session = new Map<ShardId, ReadonlyMap<OriginId, number>>();
+    const parts = new Map<ShardRunner, number[]>();
+    runners.forEach((runner, i) => {
+      const part = parts.get(runner);
+      if (part === undefined) parts.set(runner, [i]);
+      else part.push(i);
+    });
+    let left = parts.size + 1;
     const finish = (): void => {
       if (--left > 0) return;
-      const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
-      done({ views, session, stale, asOfStamp });
+      // A store may take its time, and a shard may have begun anew meanwhile.
+      if (runners.some((runner) => runner.stopped)) done(this.#notReady());
+      else done({ views, session, stale, asOfStamp });
     };
-    for (let i = 0; i < request.keys.length; i++) {
-      const runner = runners[i]!;
-      const key = stateKey(collection, request.keys[i]!);
-      runner.cache.load([{ key, type: collection.type }], () => {
-        const { cache, engine } = runner;
-        const state = GUARDS.durableReads
-          ? cache.get(key, collection.type)
-          : engine.latestOf(collection, request.keys[i]!, cache);
-        views[i] = merge.view(state, nowMs);
+    for (const [runner, part] of parts) {
+      const { cache, engine, shard } = runner;
+      const keys = part.map((i) => ({ key: stateKey(collection, request.keys[i]!), type: collection.type }));
+      // All of a shard in one turn: the session says as of when they are.
+      cache.load(keys, () => {
+        part.forEach((i, at) => {
+          const state = GUARDS.durableReads
+            ? cache.get(keys[at]!.key, collection.type)
+            : engine.latestOf(collection, request.keys[i]!, cache);
+          views[i] = merge.view(state, nowMs);
+        });
+        session.set(shard, sessionOf(runner));
         finish();
       });
     }
@@ -1367,6 +1398,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       }
       const state = stateKey(collection, key);
       cache.load([{ key: state, type: collection.type }], () => {
+        if (runner.stopped) {
+          done(this.#notReady());
+          return;
+        }
         const view = mergeOf(collection.type).view(cache.get(state, collection.type), nowMs);
         done({ ...page, shard, collection, view, logStart: log.start(shard), nowMs });
       });
@@ -1403,6 +1438,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const { cache } = runner;
     const keys = ops.map((op) => ({ key: stateKey(op.collection!, op.key), type: op.collection!.type }));
     cache.load(keys, () => {
+      if (runner.stopped) {
+        done(undefined);
+        return;
+      }
       const nowMs = this.#nowMs();
       done(keys.map(({ key, type }) => mergeOf(type).view(cache.get(key, type), nowMs)));
     });
@@ -1464,13 +1503,15 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return;
       }
       const key = stateKey(first.collection, first.key);
-      runner.cache.load([{ key, type: first.collection.type }], () => {
+      const decide = (): void => {
         // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
         const state = runner.engine.latestOf(first.collection, first.key, runner.cache);
         const overtaken = conflicts.filter((conflict) => !winnerStands(conflict, state));
         if (overtaken.length > 0 && !request.force) done(winnerGone(overtaken));
         else this.#restore(request, conflicts, done);
-      });
+      };
+      const deadlineAtMs = this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX);
+      runner.decideOn([{ key, type: first.collection.type }], deadlineAtMs, decide, done);
     });
   }
 

@@ -2,7 +2,7 @@
 
 import type { Log } from '../log/log.ts';
 import type { Ownership } from '../ownership/ownership.ts';
-import type { RegionId } from '../record/ids.ts';
+import type { RegionId, ShardId } from '../record/ids.ts';
 import type { CollectionRef } from '../record/op.ts';
 import type { Compression } from '../replication/receiver.ts';
 import type { Transport } from '../replication/transport.ts';
@@ -114,4 +114,6 @@ export interface NodeLifecycle {
   start(): Promise<void>;
   drain(): Promise<void>;
   stop(): Promise<void>;
+  /** What the store's onLost is connected to. */
+  storeLost(shard: ShardId, why: string): void;
 }

@@ -1,6 +1,9 @@
 // The shell around one shard's engine: feeds it from the log, the store, clients and links, and carries out what it decides.
 // Everything that is asynchronous about a shard is here; everything that is clever about it is in src/shard.
 //
+// A store that answers later (`ports.store.answersAtOnce` is false): the keys of writes, of peers' batches and of replayed entries are brought into memory
+// before the engine is asked, and what comes behind something that waits for its keys waits too (key-queue.ts).
+//
 // The order that makes it true: what the engine hands out is appended in order; what the log calls durable is landed in order; only
 // then do states change, answers leave, and the feed and the links hear of it.
 
@@ -9,7 +12,9 @@ import { msOfStamp, type Hlc } from '../clock/hlc.ts';
 import { ShardJournal } from '../conflicts/shard-journal.ts';
 import type { StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
+import { findOps, readBatchHeader } from '../record/batch.ts';
 import { originIncarnation, type OriginId, type RegionId, type ShardId, type StateKey } from '../record/ids.ts';
+import type { LocatedOps } from '../record/located-ops.ts';
 import { DEFINITIONS, mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
 import type { Received } from '../replication/host.ts';
@@ -31,10 +36,12 @@ import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { ShardTraces } from '../tracing/shard-traces.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
+import { KeyQueue } from './key-queue.ts';
+import { LateStore, type StoreReads } from './late-store.ts';
 import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
 import { Parking } from './parking.ts';
-import { DUE_ROW, keyOfDueRow, META_ROW, StateCache } from './state-cache.ts';
+import { DUE_ROW, keyOfDueRow, keysOfLocated, keysOfOps, META_ROW, StateCache, type KeyOf } from './state-cache.ts';
 import type { WriteCall } from './write-call.ts';
 
 /** What a runner tells its node. */
@@ -79,6 +86,8 @@ interface Part {
 
 const READ_BYTES = 4 * 1024 * 1024;
 const COLLECT_KEYS_MAX = 1000;
+/** Beside its key and value. */
+const WAITING_OP_BYTES = 200;
 /** Looking at a row costs about a microsecond: so counting takes a hundredth of the time at most. */
 const COUNT_AGAIN_MS_PER_ROW = 0.1;
 /** Of peers' batches of one shard on their way into our log. Beyond: dropped, and asked for again. */
@@ -99,6 +108,12 @@ export class ShardRunner {
   readonly #ports: NodePorts;
   readonly #events: RunnerEvents;
   readonly #queue: AppendQueue;
+  readonly #reads: StoreReads;
+  /** Of a store that answers later; both undefined with one that answers at once. */
+  readonly #late: LateStore | undefined;
+  readonly #keys: KeyQueue | undefined;
+  /** What waited for its keys runs: its writes wait no more. */
+  #itsTurn = false;
   readonly #parking: Parking;
   /** undefined: tracing is off. */
   readonly #traces: ShardTraces | undefined;
@@ -114,6 +129,7 @@ export class ShardRunner {
   #newer: { readonly sinceMs: number; readonly message: string } | undefined;
   #stopped = false;
   #recovered = false;
+  #recovering: (() => void) | undefined;
   #storeCursor = 0;
   /** Of the log behind the store's cursor, about: what is on its way is counted as stored. */
   #unstoredBytes = 0;
@@ -169,12 +185,15 @@ export class ShardRunner {
       },
       clock,
     );
+    this.#late = ports.store.answersAtOnce ? undefined : new LateStore(ports.store);
+    this.#reads = this.#late ?? ports.store;
     this.cache = new StateCache(
       shard,
-      ports.store,
+      this.#reads,
       settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
     );
-    this.journal = new ShardJournal(shard, ports.store, this.engine);
+    this.#keys = this.#late && new KeyQueue(this.cache);
+    this.journal = new ShardJournal(shard, this.#reads, this.engine);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
     this.#traces = ports.tracing?.shard(shard);
     this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
@@ -214,7 +233,7 @@ export class ShardRunner {
   }
 
   get inFlightBytes(): number {
-    return this.#inFlightBytes + this.engine.openBytes;
+    return this.#inFlightBytes + this.engine.openBytes + (this.#keys?.bytes ?? 0);
   }
 
   get unstoredBytes(): number {
@@ -232,7 +251,7 @@ export class ShardRunner {
 
   /** Nobody waits for an answer. */
   get answered(): boolean {
-    return this.#parts.length === 0 && this.#awaiting.length === 0;
+    return this.#parts.length === 0 && this.#awaiting.length === 0 && (this.#keys?.length ?? 0) === 0;
   }
 
   /** Somebody waits for other regions. */
@@ -250,17 +269,25 @@ export class ShardRunner {
 
   // ── Start ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read. */
-  recover(done: (error?: CausewayError) => void): void {
+  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read; it is called too when the runner ends meanwhile. */
+  recover(told: (error?: CausewayError) => void): void {
     const { store, log } = this.#ports;
+    const done = (error?: CausewayError): void => {
+      if (this.#recovering === undefined) return;
+      this.#recovering = undefined;
+      told(error);
+    };
+    this.#recovering = done;
     const begin = (): void => {
+      if (this.#stopped) return;
       this.#storeCursor = store.cursor(this.shard);
       if (this.#storeCursor === 0) {
         if (log.tail(this.shard) > 0) this.#events.rebuilding();
         this.#replayFrom(1, done);
         return;
       }
-      store.getMany(this.shard, [META_ROW], ([row]) => {
+      this.#reads.getMany(this.shard, [META_ROW], ([row]) => {
+        if (this.#stopped) return;
         const meta = row === undefined ? undefined : decodeMeta(row);
         // A store ahead of the log, or without its meta, proves nothing: the log is the truth (I11).
         if (meta === undefined || meta.offset !== this.#storeCursor || this.#storeCursor > log.tail(this.shard)) {
@@ -268,6 +295,7 @@ export class ShardRunner {
           return;
         }
         this.journal.load((error) => {
+          if (this.#stopped) return;
           if (error !== undefined) {
             this.journal.reset();
             store.reset(this.shard, begin);
@@ -278,7 +306,8 @@ export class ShardRunner {
         });
       });
     };
-    begin();
+    // What another owner has left, if there was one.
+    store.refresh(this.shard, () => log.refresh(this.shard, begin));
   }
 
   #replayFrom(offset: number, done: (error?: CausewayError) => void): void {
@@ -302,19 +331,43 @@ export class ShardRunner {
         );
         return;
       }
-      try {
-        for (const entry of result.entries) this.#replay(entry);
-      } catch (cause) {
-        done(
-          new CausewayError('CORRUPT', `entry ${offset} and on of ${this.shard} cannot be replayed: ${String(cause)}`, {
-            cause,
-          }),
-        );
-        return;
-      }
-      // Through the timers, so that a long log neither starves the node nor deepens the stack.
-      system.timers.soon(() => this.#replayFrom(result.entries.at(-1)!.offset + 1, done));
+      this.#replayAll(result.entries, (error) => {
+        if (this.#stopped) return;
+        if (error !== undefined) done(error);
+        // Through the timers, so that a long log neither starves the node nor deepens the stack.
+        else system.timers.soon(() => this.#replayFrom(result.entries.at(-1)!.offset + 1, done));
+      });
     });
+  }
+
+  #replayAll(entries: readonly StoredEntry[], done: (error?: CausewayError) => void): void {
+    const broken = (cause: unknown): CausewayError => {
+      const what = `entry ${entries[0]!.offset} and on of ${this.shard} cannot be replayed: ${String(cause)}`;
+      return new CausewayError('CORRUPT', what, { cause });
+    };
+    const replay = (): CausewayError | undefined => {
+      try {
+        for (const entry of entries) this.#replay(entry);
+        return undefined;
+      } catch (cause) {
+        return broken(cause);
+      }
+    };
+    if (this.#keys === undefined) {
+      done(replay());
+      return;
+    }
+    const keys: KeyOf[] = [];
+    try {
+      for (const { kind, bytes, offset } of entries) {
+        if (kind === 'batch' && offset > this.#storeCursor) keys.push(...keysOfLocated(locatedOf(bytes)));
+      }
+    } catch (cause) {
+      done(broken(cause));
+      return;
+    }
+    // In the turn in which they are loaded, and the first ones stay until the last one has been used.
+    this.cache.load(keys, () => done(this.#stopped ? undefined : replay()));
   }
 
   #replay(entry: StoredEntry): void {
@@ -378,15 +431,61 @@ export class ShardRunner {
 
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Sequences the ops; the call is answered when they are where its durability wants them. */
-  write(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
-    const nowMs = this.#nowMs();
+  /** Sequences the ops; the call is answered when they are where its durability wants them. `sequenced`: called when the engine has decided on them. */
+  write(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[], sequenced?: () => void): void {
     if (this.#stopped) {
-      for (const index of indexes)
-        call.refuse(index, new CausewayError('FENCED', `shard ${this.shard} has just moved to another owner`));
-      call.partDone();
+      refuseAll(call, indexes, new CausewayError('FENCED', `shard ${this.shard} has just moved to another owner`));
       return;
     }
+    if (this.#keys === undefined || this.#itsTurn || (this.#keys.length === 0 && this.cache.hasOps(ops))) {
+      this.#writeNow(call, indexes, ops);
+      sequenced?.();
+      return;
+    }
+    this.#keys.push(keysOfOps(ops), {
+      bytes: ops.reduce((bytes, op) => bytes + bytesOf(op), 0),
+      deadlineAtMs: call.deadlineAtMs,
+      run: () => {
+        this.#writeNow(call, indexes, ops);
+        sequenced?.();
+      },
+      over: (why) => refuseAll(call, indexes, why === 'expired' ? storeSilent(this.shard) : movedBefore(this.shard)),
+    });
+  }
+
+  /** Calls `decide` with these keys in memory, behind the writes that came before; what it writes is sequenced in the same turn. `gone`: the runner
+   *  has ended, or the time is up. */
+  decideOn(
+    keys: readonly KeyOf[],
+    deadlineAtMs: number,
+    decide: () => void,
+    gone: (error: CausewayError) => void,
+  ): void {
+    if (this.#keys === undefined) {
+      this.cache.load(keys, decide);
+      return;
+    }
+    if (this.#stopped) {
+      gone(movedBefore(this.shard));
+      return;
+    }
+    this.#keys.push(keys, {
+      bytes: 0,
+      deadlineAtMs,
+      run: () => {
+        this.#itsTurn = true;
+        try {
+          decide();
+        } finally {
+          this.#itsTurn = false;
+        }
+      },
+      over: (why) => gone(why === 'expired' ? storeSilent(this.shard) : movedBefore(this.shard)),
+    });
+  }
+
+  #writeNow(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
+    const nowMs = this.#nowMs();
     const { batchOpsMax, batchBytesMax } = this.#settings.limits;
     // The clock is past what the session has seen; a batch that was opened before may not be.
     const { openNextStamp } = this.engine;
@@ -423,9 +522,10 @@ export class ShardRunner {
 
   /** Writes a definition of a collection. */
   define(call: WriteCall, op: EngineOp): void {
-    this.write(call, [0], [op]);
-    this.#defining = this.engine.openOps > 0;
-    if (!this.#defining) this.#definedOffsets.push(this.engine.takenOffset);
+    this.write(call, [0], [op], () => {
+      this.#defining = this.engine.openOps > 0;
+      if (!this.#defining) this.#definedOffsets.push(this.engine.takenOffset);
+    });
   }
 
   /** All of the ops or none, and in one batch: an entry of the log is there as a whole or not at all, here and everywhere. */
@@ -539,7 +639,7 @@ export class ShardRunner {
     if (this.#ports.log.state().kind !== 'ready') return 'dropped';
     // A log that falls behind is not given more: the sender's credit comes back at once, so it would not stop by itself. What is dropped
     // is seen to be missing, and asked for again (#noticeBehind).
-    if (this.#remoteInFlightBytes > REMOTE_IN_FLIGHT_BYTES_MAX) return 'dropped';
+    if (this.#remoteInFlightBytes + (this.#keys?.bytes ?? 0) > REMOTE_IN_FLIGHT_BYTES_MAX) return 'dropped';
     if (this.engine.openOps > 0 && this.#events.paced() && this.#deferredBytes + bytes.length <= DEFERRED_BYTES_MAX) {
       this.#deferred.push(bytes);
       this.#deferredBytes += bytes.length;
@@ -564,9 +664,43 @@ export class ShardRunner {
   }
 
   #receiveOne(bytes: Uint8Array): Received {
+    // Behind those of its stream that wait for their keys.
+    if (this.#keys !== undefined && this.#keys.length > 0) {
+      this.#takeWithKeys(bytes, undefined);
+      return 'parked';
+    }
+    return this.#receiveNow(bytes);
+  }
+
+  /** Once its keys are in memory, and what came before it has run. */
+  #takeWithKeys(bytes: Uint8Array, located: LocatedOps | undefined): void {
+    let keys: KeyOf[] = [];
+    try {
+      keys = keysOfLocated(located ?? locatedOf(bytes));
+    } catch {
+      // It is looked at when its turn comes.
+    }
+    // A copy: what came is a view on the whole frame, and would keep all of it in memory while it waits.
+    const copy = Buffer.from(bytes);
+    this.#traces?.waits(copy);
+    this.#keys!.push(keys, {
+      bytes: copy.length,
+      run: () => {
+        if (this.#receiveNow(copy) === 'taken') this.#unpark();
+      },
+      // It comes again with the next runner.
+      over: () => undefined,
+    });
+  }
+
+  #receiveNow(bytes: Uint8Array): Received {
     const nowMs = this.#nowMs();
     const inspected = this.engine.inspect(bytes, nowMs);
     if (inspected.kind === 'ready') {
+      if (!this.#hasKeys(inspected)) {
+        this.#takeWithKeys(inspected.bytes, inspected.batch.located);
+        return 'parked';
+      }
       this.#take(inspected);
       return 'taken';
     }
@@ -599,11 +733,13 @@ export class ShardRunner {
     }
   }
 
+  #hasKeys({ batch }: Extract<Inspection, { kind: 'ready' }>): boolean {
+    return this.#keys === undefined || this.cache.hasLocated(batch.located);
+  }
+
   #take(inspected: Extract<Inspection, { kind: 'ready' }>): void {
     this.#taking = true;
     if (GUARDS.batchSeal) this.#seal();
-    // The keys that are not in memory are read from the store as they are met. A store that cannot answer at once needs the batch to
-    // wait here until they are loaded, in order.
     const append = this.engine.take(inspected, this.cache);
     if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
     this.#traces?.taken(inspected.batch, inspected.bytes, this.engine.takenOffset);
@@ -623,7 +759,8 @@ export class ShardRunner {
         const inspected = this.engine.inspect(head.bytes, this.#nowMs());
         if (inspected.kind === 'ready') {
           this.#parking.remove(head);
-          this.#take(inspected);
+          if (this.#hasKeys(inspected)) this.#take(inspected);
+          else this.#takeWithKeys(inspected.bytes, inspected.batch.located);
           progress = true;
         } else if (inspected.kind !== 'not-now' || !staysParked(inspected.decision.kind)) {
           this.#parking.remove(head);
@@ -752,6 +889,7 @@ export class ShardRunner {
       if (opened) this.#scheduleSeal();
     }
     const monotonicMs = this.#ports.system.clock.monotonicMs();
+    this.#keys?.expire(monotonicMs);
     for (const part of this.#parts) {
       if (monotonicMs >= part.call.deadlineAtMs) this.#tellExpired(part, undefined);
     }
@@ -798,7 +936,7 @@ export class ShardRunner {
 
   /** COLLECT_KEYS_MAX at a time, with room for others in between. */
   #collectFrom(from: string, to: string, floor: number): void {
-    this.#ports.store.scan(this.shard, from, to, COLLECT_KEYS_MAX, (rows) => {
+    this.#reads.scan(this.shard, from, to, COLLECT_KEYS_MAX, (rows) => {
       this.#collecting = rows.length === COLLECT_KEYS_MAX && !this.#stopped;
       if (this.#stopped) return;
       this.#collectRows(rows, floor);
@@ -812,15 +950,27 @@ export class ShardRunner {
 
   #collectRows(rows: readonly StoreRow[], floor: number): void {
     if (rows.length === 0) return;
-    const keys = new Map<StateKey, MergeTypeName>();
+    const dues = new Map<StateKey, { readonly type: MergeTypeName; readonly rowKeys: string[] }>();
     for (const { rowKey, value } of rows) {
       const type = mergeTypeOfCode(value[0]!);
-      if (type !== undefined) keys.set(keyOfDueRow(rowKey), type);
-      this.cache.dropDue(rowKey);
+      if (type === undefined) {
+        this.cache.dropDue(rowKey);
+        continue;
+      }
+      const key = keyOfDueRow(rowKey);
+      const due = dues.get(key);
+      if (due === undefined) dues.set(key, { type, rowKeys: [rowKey] });
+      else due.rowKeys.push(rowKey);
     }
-    for (const [key, type] of keys) {
+    for (const [key, { type, rowKeys }] of dues) {
       // One by one: loading the next may push out of the cache what has changed and is not yet known to be dirty.
-      this.cache.load([{ key, type }], () => this.cache.apply(this.engine.collect([{ key, type }], floor, this.cache)));
+      this.cache.load([{ key, type }], () => {
+        if (this.#stopped) return;
+        // In the same step of the store as what is collected: a key without its due row would never be looked at again.
+        for (const rowKey of rowKeys) this.cache.dropDue(rowKey);
+        this.cache.apply(this.engine.collect([{ key, type }], floor, this.cache));
+        this.#events.dirty(this);
+      });
     }
     this.#events.dirty(this);
   }
@@ -833,7 +983,7 @@ export class ShardRunner {
   }
 
   #countFrom(from: string, before: number): void {
-    this.#ports.store.scan(this.shard, from, DUE_ROW + 'g', COLLECT_KEYS_MAX, (rows) => {
+    this.#reads.scan(this.shard, from, DUE_ROW + 'g', COLLECT_KEYS_MAX, (rows) => {
       const counted = before + rows.length;
       if (rows.length === COLLECT_KEYS_MAX) {
         this.#ports.system.timers.soon(() => {
@@ -869,6 +1019,11 @@ export class ShardRunner {
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What is in memory may not be what is in the store: this runner ends, and the next one begins from where the store stands. */
+  storeLost(why: string): void {
+    this.#failed({ kind: 'deposed', message: why });
+  }
+
   #failed(failure: AppendFailure): void {
     if (this.#stopped) return;
     this.stop(failure);
@@ -880,6 +1035,11 @@ export class ShardRunner {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#queue.close();
+    this.#keys?.stop();
+    if (this.#late !== undefined) {
+      this.journal.close();
+      this.#late.close();
+    }
     const parts = this.#parts;
     const awaiting = this.#awaiting;
     this.#parts = [];
@@ -890,12 +1050,37 @@ export class ShardRunner {
       part.call.partFailed(part.indexes, failureError(this.shard, failure, part.offset !== undefined));
     }
     for (const part of awaiting) this.#tellExpired(part, this.#heldBy(part));
+    this.#recovering?.();
   }
 
   /** Where a client's key lives; only for what is durable and landed. */
   stateOf(collection: CollectionRef, key: string): ReturnType<StateCache['get']> {
     return this.cache.get(stateKey(collection, key), collection.type);
   }
+}
+
+function refuseAll(call: WriteCall, indexes: readonly number[], error: CausewayError): void {
+  for (const index of indexes) call.refuse(index, error);
+  call.partDone();
+}
+
+function locatedOf(batch: Uint8Array): LocatedOps {
+  return findOps(batch, readBatchHeader(batch));
+}
+
+/** Of an op that waits, about: the largest is its value. */
+function bytesOf({ key, intent }: EngineOp): number {
+  return WAITING_OP_BYTES + key.length + ('value' in intent ? intent.value.length : 0);
+}
+
+function movedBefore(shard: ShardId): CausewayError {
+  return new CausewayError('FENCED', `shard ${shard} has moved to another owner before the write was logged`);
+}
+
+function storeSilent(shard: ShardId): CausewayError {
+  return new CausewayError('DEADLINE_EXCEEDED', `the store of shard ${shard} did not answer by the deadline`, {
+    outcome: 'not-applied',
+  });
 }
 
 function changesOf({ changes, registers }: Landed): boolean {
@@ -916,8 +1101,7 @@ function failureError(shard: ShardId, failure: AppendFailure | undefined, append
       hint: 'free space in the data directory, or write to another region',
     });
   }
-  if (!appended)
-    return new CausewayError('FENCED', `shard ${shard} has moved to another owner before the write was logged`);
+  if (!appended) return movedBefore(shard);
   return new CausewayError(
     'INDETERMINATE',
     `the node lost shard ${shard} while the write was being logged; it may or may not be durable`,

@@ -2,15 +2,18 @@
 // Owns: the durable state of a key, as of what the engine has landed, whether the store has it yet or not.
 //
 // Bound: `bytesMax` of encoded states; beyond it, entries that the store has and nobody asked for lately go first. Entries that the
-// store does not have yet (dirty, or on their way) are never dropped; the store's writer bounds how many there are.
+// store does not have yet (dirty, or on their way) are never dropped; the store's writer bounds how many there are. Nor are those that somebody keeps
+// (keep()): of a store that answers later, what an op needs has to be here before the engine asks.
 
 import { mergeOf, type AnyState } from '../merge/merge.ts';
 import { registerLww } from '../merge/register-lww.ts';
 import { RegisterTable } from '../merge/register-table.ts';
 import {
+  DEFINITIONS,
   mergeTypeOfCode,
   MERGE_TYPE_CODES,
   splitStateKey,
+  stateKey,
   stateKeyPrefix,
   type CollectionRef,
   type MergeTypeName,
@@ -18,15 +21,18 @@ import {
 import { ByteWriter } from '../record/bytes.ts';
 import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import type { ShardId, StateKey } from '../record/ids.ts';
+import type { LocatedOps } from '../record/located-ops.ts';
 import type { StateChange } from '../shard/engine.ts';
 import { Slot, type KeyStates } from '../shard/key-slot.ts';
-import type { Store } from '../store/store.ts';
 import { FreshKeys } from './fresh-keys.ts';
+import type { StoreReads } from './late-store.ts';
 
 /** Row key of a state, and of a due collection. */
 export const STATE_ROW = 'k';
 export const DUE_ROW = 't';
 export const META_ROW = 'm';
+
+const DEFINITIONS_PREFIX = stateKeyPrefix(DEFINITIONS);
 
 /** What an entry costs beside its encoding. */
 const ENTRY_BYTES_OVERHEAD = 200;
@@ -57,6 +63,11 @@ class Entry extends Slot {
   }
 }
 
+export interface KeyOf {
+  readonly key: StateKey;
+  readonly type: MergeTypeName;
+}
+
 /** A key that the store does not have as it is here. */
 interface Fresh {
   readonly name: string;
@@ -76,7 +87,7 @@ export interface StateRange {
 export class StateCache implements KeyStates {
   readonly registers = new RegisterTable();
   readonly #shard: ShardId;
-  readonly #store: Store;
+  readonly #store: StoreReads;
   readonly #bytesMax: number;
   /** By stateKeyPrefix, and by who names the collection: there are few objects that do. */
   readonly #collected = new Map<string, Collected>();
@@ -90,8 +101,10 @@ export class StateCache implements KeyStates {
   #fresh: { readonly prefix: string; readonly keys: FreshKeys<Fresh> } | undefined;
   /** Without the registers. */
   #bytes = 0;
+  /** How often each is kept. */
+  readonly #kept = new Map<StateKey, number>();
 
-  constructor(shard: ShardId, store: Store, bytesMax: number) {
+  constructor(shard: ShardId, store: StoreReads, bytesMax: number) {
     this.#shard = shard;
     this.#store = store;
     this.#bytesMax = bytesMax;
@@ -186,14 +199,14 @@ export class StateCache implements KeyStates {
 
   // ── For readers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The durable state: what readers may see. */
+  /** The durable state: what readers may see. With a store that answers later only of what load() has brought, in the same turn. */
   get(key: StateKey, type: MergeTypeName): AnyState | undefined {
-    this.#evict();
+    if (this.#store.answersAtOnce) this.#evict();
     return type === 'register-lww' ? this.registers.state(this.registerAt(key)) : this.slotAt(key, type).state;
   }
 
-  /** Loads what is not here; `done` may be called at once. */
-  load(keys: readonly { key: StateKey; type: MergeTypeName }[], done: () => void): void {
+  /** Loads what is not here; `done` may be called at once. Until it returns all of them are here. */
+  load(keys: readonly KeyOf[], done: () => void): void {
     this.#evict();
     const missing: { readonly rowKey: string; readonly fill: (row: Uint8Array | undefined) => void }[] = [];
     for (const { key, type } of keys) {
@@ -204,14 +217,69 @@ export class StateCache implements KeyStates {
       done();
       return;
     }
+    // What is here now must not have gone when the rest has come.
+    const release = this.#store.answersAtOnce ? undefined : this.keep(keys);
     this.#store.getMany(
       this.#shard,
       missing.map(({ rowKey }) => rowKey),
       (values) => {
         missing.forEach(({ fill }, i) => fill(values[i]));
         done();
+        release?.();
       },
     );
+  }
+
+  /** None of them leaves memory, once it is there, until what this returns has been called. */
+  keep(keys: readonly KeyOf[]): () => void {
+    for (const { key } of keys) this.#kept.set(key, (this.#kept.get(key) ?? 0) + 1);
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      for (const { key } of keys) {
+        const times = this.#kept.get(key)! - 1;
+        if (times > 0) this.#kept.set(key, times);
+        else this.#kept.delete(key);
+      }
+    };
+  }
+
+  /** Is everything here that the engine will ask for? */
+  hasOps(ops: readonly { readonly collection: CollectionRef; readonly key: string }[]): boolean {
+    let of: CollectionRef | undefined;
+    let collection = 0;
+    for (const op of ops) {
+      if (op.collection.type !== 'register-lww') {
+        if (!this.#hasEntry(op.collection, op.key)) return false;
+        continue;
+      }
+      if (op.collection !== of) {
+        of = op.collection;
+        collection = this.registers.collection(stateKeyPrefix(of));
+      }
+      if (this.registers.findKey(collection, op.key) < 0) return false;
+    }
+    return true;
+  }
+
+  hasLocated(ops: LocatedOps): boolean {
+    const collections = ops.collections.map((of) => this.registers.collection(stateKeyPrefix(of)));
+    for (let i = 0; i < ops.count; i++) {
+      const of = ops.collection(i);
+      if (of === undefined) continue;
+      if (of.type !== 'register-lww') {
+        if (!this.#hasEntry(of, ops.key(i))) return false;
+        continue;
+      }
+      const collection = collections[ops.collectionAt(i) - 1]!;
+      if (this.registers.find(collection, ops.keyHash(i), ops.bytes, ops.keyAt(i), ops.keyLength(i)) < 0) return false;
+    }
+    return true;
+  }
+
+  #hasEntry(collection: CollectionRef, key: string): boolean {
+    return this.#collected.get(stateKeyPrefix(collection))?.entries.has(key) === true;
   }
 
   #missingEntry(key: StateKey, type: MergeTypeName): ((row: Uint8Array | undefined) => void) | undefined {
@@ -320,11 +388,14 @@ export class StateCache implements KeyStates {
     const all = this.#bytesMax * 0.95;
     // The registers' share is what the others leave, and the other way round: whoever has more gives first.
     const enough = all - Math.min(this.registers.bytes, all / 2);
-    for (const { entries } of this.#collected.values()) {
+    for (const { entries, prefix } of this.#collected.values()) {
+      // Few, and looked up by who cannot wait (collection-changes.ts).
+      if (prefix === DEFINITIONS_PREFIX && !this.#store.answersAtOnce) continue;
       let looks = entries.size;
       for (const [name, entry] of entries) {
         if (this.#bytes <= enough || looks-- === 0) break;
-        if (entry.dirty || entry.writing || entry.touched || entry.newest !== undefined) {
+        const kept = this.#kept.size > 0 && this.#kept.has(entry.key);
+        if (kept || entry.dirty || entry.writing || entry.touched || entry.newest !== undefined) {
           entry.touched = false;
           entries.delete(name);
           entries.set(name, entry);
@@ -334,7 +405,8 @@ export class StateCache implements KeyStates {
         this.#bytes -= entry.bytes + ENTRY_BYTES_OVERHEAD;
       }
     }
-    this.registers.evict(all - this.#bytes);
+    const kept = this.#kept.size === 0 ? undefined : (place: number) => this.#kept.has(this.registers.keyOf(place));
+    this.registers.evict(all - this.#bytes, kept);
   }
 
   /** What the engine landed: slots of this cache whose state is new, and registers, which know it themselves. */
@@ -436,6 +508,20 @@ export function dueRow(stamp: number, key: StateKey): string {
 
 export function keyOfDueRow(rowKey: string): StateKey {
   return rowKey.slice(DUE_ROW.length + 14) as StateKey;
+}
+
+/** Of a client's ops. */
+export function keysOfOps(ops: readonly { readonly collection: CollectionRef; readonly key: string }[]): KeyOf[] {
+  return ops.map(({ collection, key }) => ({ key: stateKey(collection, key), type: collection.type }));
+}
+
+export function keysOfLocated(ops: LocatedOps): KeyOf[] {
+  const keys: KeyOf[] = [];
+  for (let i = 0; i < ops.count; i++) {
+    const collection = ops.collection(i);
+    if (collection !== undefined) keys.push({ key: stateKey(collection, ops.key(i)), type: collection.type });
+  }
+  return keys;
 }
 
 const scratch = new ByteWriter(4096);

@@ -9,7 +9,9 @@
 //   store.crash('machine')   loss of power: as after a restart of the machine, rows are proven only if nothing was written since the
 //                            last checkpoint() or close(); else the next open() starts empty, with every cursor at 0
 //   disk.failWrites(message) steps fail with that message until failWrites(undefined)
-//   disk.clear()             somebody flushed the database under a running node: rows and cursors are gone
+//   disk.clear()             the database is emptied while no store has it
+//   disk.flush()             … and under a running node: its store notices at the next call that takes effect (onLost)
+//   disk.goBack(image)       as after a fail-over to a replica that was behind; `image` is of disk.image()
 
 import { invariant } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
@@ -17,6 +19,8 @@ import { ROW_KEY_BYTES_MAX, type StepOutcome, type Store, type StoreRow, type St
 
 class DiskShard {
   cursor = 0;
+  /** The name of the last step; undefined: none was made. */
+  head: object | undefined;
   readonly rows = new Map<string, Uint8Array>();
   /** Row keys in order; undefined after a key came or went. */
   #sorted: { readonly rowKey: string; readonly bytes: Buffer }[] | undefined;
@@ -56,6 +60,11 @@ class DiskShard {
   }
 }
 
+export type MemoryStoreImage = ReadonlyMap<
+  ShardId,
+  { readonly cursor: number; readonly head: object | undefined; readonly rows: ReadonlyMap<string, Uint8Array> }
+>;
+
 export class MemoryStoreDisk {
   readonly #shards = new Map<ShardId, DiskShard>();
   #writtenSinceCheckpoint = false;
@@ -68,6 +77,26 @@ export class MemoryStoreDisk {
 
   clear(): void {
     this.#shards.clear();
+  }
+
+  flush(): void {
+    this.goBack(new Map());
+  }
+
+  image(): MemoryStoreImage {
+    return new Map(
+      [...this.#shards].map(([shard, { cursor, head, rows }]) => [shard, { cursor, head, rows: new Map(rows) }]),
+    );
+  }
+
+  goBack(image: MemoryStoreImage): void {
+    this.#shards.clear();
+    for (const [id, { cursor, head, rows }] of image) {
+      const shard = this.shard(id);
+      shard.cursor = cursor;
+      shard.head = head;
+      for (const [rowKey, value] of rows) shard.set(rowKey, value);
+    }
   }
 
   // For MemoryStore
@@ -93,6 +122,7 @@ export class MemoryStoreDisk {
     this.#writtenSinceCheckpoint = true;
     for (const [rowKey, value] of step.rows) at.set(rowKey, value);
     at.cursor = step.toCursor;
+    at.head = {};
     return { kind: 'written' };
   }
 
@@ -124,6 +154,8 @@ export interface MemoryStoreOptions {
   readonly logIdentity?: string;
   /** Calls `fn` when the next call shall take effect. Default: at once. */
   readonly complete?: (fn: () => void) => void;
+  /** As of RedisStore: the shard's rows are not those that this store wrote. */
+  readonly onLost?: (shard: ShardId, why: string) => void;
 }
 
 export class MemoryStore implements Store {
@@ -131,6 +163,11 @@ export class MemoryStore implements Store {
   readonly #disk: MemoryStoreDisk;
   readonly #logIdentity: string | undefined;
   readonly #complete: ((fn: () => void) => void) | undefined;
+  readonly #onLost: ((shard: ShardId, why: string) => void) | undefined;
+  /** The last steps that were made here, or found by open() and refresh(). */
+  readonly #heads = new Map<ShardId, object | undefined>();
+  /** Nothing of them is answered before refresh(). */
+  readonly #lost = new Set<ShardId>();
   readonly #queue: (() => void)[] = [];
   #due = 0;
   #draining = false;
@@ -141,18 +178,51 @@ export class MemoryStore implements Store {
     this.#disk = options.disk;
     this.#logIdentity = options.logIdentity;
     this.#complete = options.complete;
+    this.#onLost = options.onLost;
   }
 
-  open(_shards: readonly ShardId[]): Promise<void> {
+  get answersAtOnce(): boolean {
+    return this.#complete === undefined;
+  }
+
+  open(shards: readonly ShardId[]): Promise<void> {
     invariant(!this.#open, 'a memory store is opened once, until it is closed or crashes');
     this.#open = true;
     this.#life++;
     this.#disk.open(this.#logIdentity);
+    this.#lost.clear();
+    for (const shard of shards) this.#heads.set(shard, this.#disk.shard(shard).head);
     return Promise.resolve();
   }
 
   cursor(shard: ShardId): number {
     return this.#disk.shard(shard).cursor;
+  }
+
+  refresh(shard: ShardId, done: () => void): void {
+    this.#inTurn(() => {
+      this.#lost.delete(shard);
+      this.#heads.set(shard, this.#disk.shard(shard).head);
+      done();
+    });
+  }
+
+  /** Are the rows those of the last step? If not it is told. */
+  #isOurs(shard: ShardId): boolean {
+    if (this.#onLost === undefined) return true;
+    if (this.#lost.has(shard)) return false;
+    if (this.#heads.get(shard) === this.#disk.shard(shard).head) return true;
+    this.#lost.add(shard);
+    this.#onLost(shard, `the rows of shard ${shard} are not those of the last step`);
+    return false;
+  }
+
+  #step(step: StoreStep): StepOutcome {
+    const { shard } = step;
+    if (!this.#isOurs(shard)) return { kind: 'moved', cursor: 0 };
+    const outcome = this.#disk.step(step);
+    this.#heads.set(shard, this.#disk.shard(shard).head);
+    return outcome;
   }
 
   getMany(
@@ -161,13 +231,16 @@ export class MemoryStore implements Store {
     done: (values: readonly (Uint8Array | undefined)[]) => void,
   ): void {
     this.#inTurn(() => {
+      if (!this.#isOurs(shard)) return;
       const { rows } = this.#disk.shard(shard);
       done(rowKeys.map((rowKey) => rows.get(rowKey)));
     });
   }
 
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
-    this.#inTurn(() => done(this.#disk.shard(shard).scan(from, to, limit)));
+    this.#inTurn(() => {
+      if (this.#isOurs(shard)) done(this.#disk.shard(shard).scan(from, to, limit));
+    });
   }
 
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
@@ -180,12 +253,13 @@ export class MemoryStore implements Store {
         );
       }
     }
-    this.#inTurn(() => done(steps.map((step) => this.#disk.step(step))));
+    this.#inTurn(() => done(steps.map((step) => this.#step(step))));
   }
 
   reset(shard: ShardId, done: () => void): void {
     this.#inTurn(() => {
-      this.#disk.reset(shard);
+      if (this.#isOurs(shard)) this.#disk.reset(shard);
+      this.#heads.set(shard, undefined);
       done();
     });
   }

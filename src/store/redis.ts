@@ -79,6 +79,8 @@ class Place {
   readonly held: (() => void)[] = [];
   holding = false;
   bytes = 0;
+  /** Somebody here reads or writes it; shards of other nodes move, and are nobody's loss. */
+  used = false;
 
   constructor(shard: ShardId, prefix: string) {
     this.shard = shard;
@@ -107,6 +109,8 @@ export class RedisStore implements Store {
     this.#options = options;
     this.#system = options.system;
   }
+
+  readonly answersAtOnce = false;
 
   get engine(): string {
     return `redis ${this.#version}`.trim();
@@ -237,9 +241,11 @@ export class RedisStore implements Store {
     }
     place.now = place.next = place.told = NONE;
     const why = whole === 1 ? 'made from another log' : 'not whole';
-    this.#findings.push(
-      `the rows of shard ${place.shard} in Redis are dropped and rebuilt from the log: they are ${why}`,
-    );
+    // Later ones are told by onLost().
+    if (this.#checking === undefined)
+      this.#findings.push(
+        `the rows of shard ${place.shard} in Redis are dropped and rebuilt from the log: they are ${why}`,
+      );
     await this.#script(DROP, place, [text]);
   }
 
@@ -305,6 +311,7 @@ export class RedisStore implements Store {
       empty();
       return;
     }
+    place.used = true;
     const { life } = place;
     ask(redis).then(
       (reply) => {
@@ -394,6 +401,7 @@ export class RedisStore implements Store {
       place.next = after;
     }
     const args = [fits ? before.text : 'nowhere', after.text, `${sets.length / 2}`, ...sets, ...deletes];
+    place.used = true;
     const { life } = place;
     this.#script(STEP, place, args).then(
       (reply) => {
@@ -424,6 +432,16 @@ export class RedisStore implements Store {
         tell({ kind: 'failed', message: error.message });
       },
     );
+  }
+
+  refresh(shard: ShardId, done: () => void): void {
+    const place = this.#place(shard);
+    // Of what was asked for before, nobody waits for an answer any more.
+    place.life++;
+    place.held.length = 0;
+    place.lost = true;
+    place.used = true;
+    this.#refind(place, done);
   }
 
   reset(shard: ShardId, done: () => void): void {
@@ -463,7 +481,7 @@ export class RedisStore implements Store {
   #check(): void {
     const measures = this.#checks++ % MEASURE_EVERY_CHECKS === 0;
     for (const place of this.#places.values()) {
-      if (place.lost) continue;
+      if (place.lost || !place.used) continue;
       const { life } = place;
       // Not by way of another promise: it would be heard after a step that was answered behind it.
       this.#script(LOOK, place, []).then(
@@ -495,6 +513,7 @@ export class RedisStore implements Store {
   #lose(place: Place, found: string): void {
     if (place.lost || this.#closed) return;
     place.lost = true;
+    place.used = false;
     place.life++;
     place.held.length = 0;
     const expected = place.now;
@@ -513,15 +532,17 @@ export class RedisStore implements Store {
   }
 
   /** From where on the shard can be rebuilt. */
-  #refind(place: Place): void {
+  #refind(place: Place, found?: () => void): void {
     const { life } = place;
     this.#find(place).then(
       () => {
-        if (life === place.life) place.lost = false;
+        if (life !== place.life) return;
+        place.lost = false;
+        found?.();
       },
       () => {
         this.#system.timers.after(AGAIN_MS, () => {
-          if (life === place.life && !this.#closed) this.#refind(place);
+          if (life === place.life && !this.#closed) this.#refind(place, found);
         });
       },
     );

@@ -9,6 +9,11 @@
 //   they were before a write, from then on the new ones. The rows of a step are the store's until `done`: nobody changes them.
 // - cursor() after open() says up to which log offset the rows are *proven*. An implementation that cannot prove its rows
 //   (a crash without a checkpoint, another machine's files) answers 0 with no rows: the shard is rebuilt from the log.
+// - A read that was asked for before a write is answered before that write is done, one behind it afterwards: whoever keeps rows in memory until they
+//   are written never takes an older one for what is there.
+// - refresh() looks where a shard stands: another owner may have written it since, or it was lost. cursor() is right from then on.
+// - A store that can lose rows while it is open (Redis) tells so (RedisStoreOptions.onLost) before anything more of the shard is answered. What was
+//   asked for before is not answered any more, and nothing is until refresh().
 // - Callbacks may be called before the method returns. They never throw.
 
 import type { ShardId } from '../record/ids.ts';
@@ -35,6 +40,8 @@ export interface StoreRow {
 
 export interface Store {
   readonly engine: string;
+  /** getMany() and scan() answer before they return. */
+  readonly answersAtOnce: boolean;
   /** Throws CausewayError: CONFIG_INVALID, FENCED. */
   open(shards: readonly ShardId[]): Promise<void>;
   cursor(shard: ShardId): number;
@@ -46,6 +53,8 @@ export interface Store {
   /** Rows with from ≤ row key < to, in order, at most `limit`. */
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void;
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void;
+  /** Called by who begins to own the shard, while no write of his is under way. */
+  refresh(shard: ShardId, done: () => void): void;
   /** Drops all rows of the shard; its cursor is 0 afterwards. */
   reset(shard: ShardId, done: () => void): void;
   /** Makes everything written so far provable after a crash of the machine, unless something is written before it resolves or, where only

@@ -29,6 +29,10 @@ export function appendTo(
   return new Promise((resolve) => log.append(shard, expectOffset, entries, resolve));
 }
 
+export function refreshed(log: Log, shard: ShardId): Promise<void> {
+  return new Promise((resolve) => log.refresh(shard, resolve));
+}
+
 export function readFrom(log: Log, shard: ShardId, fromOffset: number, bytesMax = 1 << 20): Promise<ReadResult> {
   return new Promise((resolve) => log.read(shard, fromOffset, bytesMax, resolve));
 }
@@ -93,6 +97,18 @@ export function runLogContract(name: string, makeHarness: () => Promise<LogHarne
       cleanups.push(() => log.close());
       return log;
     }
+
+    test('refresh tells what it is told of, and changes nothing', async () => {
+      const { log } = await start();
+      await appendTo(log, SHARD_A, 1, entry('lease', 'one'));
+      await refreshed(log, SHARD_A);
+      await refreshed(log, SHARD_B);
+      expect([log.tail(SHARD_A), log.tail(SHARD_B)]).toEqual([1, 0]);
+      const appended = appendTo(log, SHARD_A, 2, entry('lease', 'two'));
+      await refreshed(log, SHARD_A);
+      expect(await appended).toEqual(DURABLE);
+      expect(contents(await readAll(log, SHARD_A))).toEqual(['1 lease one', '2 lease two']);
+    });
 
     test('I6: an empty directory is new, and stays new until every shard has a lease', async () => {
       const harness = await makeHarness();

@@ -1,7 +1,7 @@
 // What every Store does, whatever it is made of.
 
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { shardId, type ShardId } from '../../src/record/ids.ts';
 import {
   ROW_KEY_BYTES_MAX,
@@ -34,6 +34,10 @@ export function stepOf(
     toCursor,
     rows: Object.entries(rows).map(([key, value]) => [key, value === null ? null : Buffer.from(value)] as const),
   };
+}
+
+export function refreshed(store: Store, shard: ShardId): Promise<void> {
+  return new Promise((resolve) => store.refresh(shard, resolve));
 }
 
 export const LARGE_ROWS = 20_000;
@@ -142,6 +146,44 @@ export function runStoreContract(name: string, makeHarness: () => Promise<StoreH
       expect(await getFrom(store, SHARD_A, 'k')).toEqual(['a2']);
       expect(await getFrom(store, SHARD_B, 'k')).toEqual(['b1']);
       expect([store.cursor(SHARD_A), store.cursor(SHARD_B)]).toEqual([2, 9]);
+    });
+
+    test('refresh: the shard as it is, once more', async () => {
+      const { store } = await start();
+      await writeTo(store, stepOf(SHARD_A, 0, 5, { a: '1' }));
+      await refreshed(store, SHARD_A);
+      await refreshed(store, SHARD_B);
+      expect([store.cursor(SHARD_A), store.cursor(SHARD_B)]).toEqual([5, 0]);
+      expect(await getFrom(store, SHARD_A, 'a')).toEqual(['1']);
+      expect(await writeTo(store, stepOf(SHARD_A, 5, 6, { a: '2' }))).toEqual([WRITTEN]);
+    });
+
+    test('answers as it says it does: at once, or later', async () => {
+      const { store } = await start();
+      await writeTo(store, stepOf(SHARD_A, 0, 1, { a: '1' }));
+      let answers = 0;
+      store.getMany(SHARD_A, ['a'], () => answers++);
+      store.scan(SHARD_A, 'a', 'b', 9, () => answers++);
+      expect(answers).toBe(store.answersAtOnce ? 2 : 0);
+      await vi.waitFor(() => expect(answers).toBe(2));
+    });
+
+    test('a read that was asked for before a write is answered before it, with the rows of before', async () => {
+      const { store } = await start();
+      await writeTo(store, stepOf(SHARD_A, 0, 1, { a: '1' }));
+      const order: string[] = [];
+      const told = (what: string) => (values: readonly (Uint8Array | undefined)[]) =>
+        order.push(`${what} ${Buffer.from(values[0]!).toString()}`);
+      store.getMany(SHARD_A, ['a'], told('before'));
+      const written = new Promise<void>((resolve) => {
+        store.write([stepOf(SHARD_A, 1, 2, { a: '2' })], () => {
+          order.push('written');
+          resolve();
+        });
+      });
+      await written;
+      store.getMany(SHARD_A, ['a'], told('after'));
+      await vi.waitFor(() => expect(order).toEqual(['before 1', 'written', 'after 2']));
     });
 
     test('a step without rows moves the cursor; a write without steps does nothing', async () => {

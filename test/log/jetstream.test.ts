@@ -20,6 +20,7 @@ import {
   originOf,
   readAll,
   readFrom,
+  refreshed,
   SHARD_A,
   SHARDS,
 } from '../contract/log.ts';
@@ -72,6 +73,32 @@ describe.skipIf(typeof natsFound === 'string')('the JetStream log', () => {
   }
 
   describe('the fence', () => {
+    test.each([3, 200])('who takes over learns of %i messages of before, wherever they are', async (count) => {
+      const { make } = bench();
+      const [former, successor] = [await opened(make()), await opened(make())];
+      for (let i = 1; i <= count; i++) {
+        const what = i === count ? entry('lease', 'last') : batchEntry(SHARD_A, originOf('eu-west', 7), i, 1);
+        expect(await appendTo(former, SHARD_A, i, what)).toEqual(DURABLE);
+      }
+      await refreshed(successor, SHARD_A);
+      expect(successor.tail(SHARD_A)).toBe(count);
+      expect(successor.find(SHARD_A, originOf('eu-west', 7), count - 1)).toBeLessThan(count);
+      expect(await readAll(successor, SHARD_A)).toHaveLength(count);
+      expect(await appendTo(successor, SHARD_A, count + 1, entry('lease', 'successor'))).toEqual(DURABLE);
+      expect(contents(await readAll(successor, SHARD_A, count))).toEqual([
+        `${count} lease last`,
+        `${count + 1} lease successor`,
+      ]);
+      expect(await appendTo(former, SHARD_A, count + 1, entry('lease', 'former'))).toMatchObject({ kind: 'fenced' });
+    });
+
+    test('what another node appends is learnt of within some seconds, without being asked', async () => {
+      const { make } = bench();
+      const [owner, other] = [await opened(make()), await opened(make())];
+      for (let i = 1; i <= 5; i++) await appendTo(owner, SHARD_A, i, entry('lease', `${i}`));
+      await vi.waitFor(() => expect(other.tail(SHARD_A)).toBe(5), PATIENCE);
+    });
+
     test('an owner that was deposed is refused, and reads what its successor wrote', async () => {
       const { make } = bench();
       const [deposed, successor] = [await opened(make()), await opened(make())];

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
 import { startRedis, startSentinel, type Server } from '../../scripts/servers.mjs';
 import type { RedisStore } from '../../src/store/redis.ts';
-import { getFrom, scanFrom, SHARD_A, SHARD_B, SHARDS, stepOf, writeTo, WRITTEN } from '../contract/store.ts';
+import { getFrom, refreshed, scanFrom, SHARD_A, SHARD_B, SHARDS, stepOf, writeTo, WRITTEN } from '../contract/store.ts';
 import { Pki } from '../support/pki.ts';
 import { redisFound, sharedServer } from '../support/servers.ts';
 import { redisBench, type RedisBench } from './redis-support.ts';
@@ -162,6 +162,21 @@ describe.skipIf(typeof redisFound === 'string')('the Redis store', () => {
       expect(await writeTo(successor, stepOf(SHARD_A, 5, 7, { a: 'successor' }))).toEqual([WRITTEN]);
       expect(await writeTo(deposed, stepOf(SHARD_A, 5, 8, { a: 'deposed' }))).toEqual([{ kind: 'moved', cursor: 7 }]);
       expect(await getFrom(successor, SHARD_A, 'a')).toEqual(['successor']);
+    });
+
+    test("who takes over goes on from where the one before stood, and rows that others have moved are nobody's loss", async () => {
+      const made = bench();
+      const successor = await opened(made.make());
+      const former = await filled(made);
+      expect(successor.cursor(SHARD_A)).toBe(0);
+      // Longer than the look at shards that nobody asks about takes to come.
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      expect(made.lost).toEqual([]);
+      await refreshed(successor, SHARD_A);
+      expect(successor.cursor(SHARD_A)).toBe(5);
+      expect(await getFrom(successor, SHARD_A, 'a', 'b')).toEqual(['1', '2']);
+      expect(await writeTo(successor, stepOf(SHARD_A, 5, 7, { a: 'successor' }))).toEqual([WRITTEN]);
+      expect(await writeTo(former, stepOf(SHARD_A, 5, 8, { a: 'former' }))).toEqual([{ kind: 'moved', cursor: 7 }]);
     });
 
     test('nor does it drop what its successor wrote', async () => {

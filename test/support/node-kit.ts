@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly shards?: number;
   readonly limits?: Partial<NodeLimits>;
   readonly maxSkewMs?: number;
+  /** The store answers later, as one on a server does. */
+  readonly lateStore?: boolean;
 }
 
 /** One region: what survives its process, and its process. */
@@ -73,11 +75,19 @@ export class TestRegion {
       },
       fault: (append) => this.fault?.(append) ?? 'none',
     });
-    this.store = new SyncReads(this.storeDisk, (fn) => {
+    const complete = (fn: () => void): void => {
       if (this.heldStore !== undefined) this.heldStore.push(fn);
       else if (this.storeMs === 0) fn();
       else scheduler.after(this.storeMs, fn, life);
-    });
+    };
+    this.store =
+      this.cluster.lateStore === true
+        ? new MemoryStore({
+            disk: this.storeDisk,
+            complete,
+            onLost: (shard, why) => this.node.storeLost(shard, why),
+          })
+        : new SyncReads(this.storeDisk, complete);
     this.ownership = new MemoryOwnership(this.cluster.shards);
     const random = new SeededRandom(7, `${this.id} ${this.#lives++}`);
     this.node = new RegionNode(this.cluster.settingsOf(this.id), {
@@ -227,6 +237,10 @@ export class TestCluster {
     return cluster;
   }
 
+  get lateStore(): boolean | undefined {
+    return this.#options.lateStore;
+  }
+
   region(name: string): TestRegion {
     return this.regions.find(({ id }) => id === name)!;
   }
@@ -284,6 +298,14 @@ class SyncReads extends MemoryStore {
   constructor(disk: MemoryStoreDisk, complete: (fn: () => void) => void) {
     super({ disk, complete });
     this.#disk = disk;
+  }
+
+  override get answersAtOnce(): boolean {
+    return true;
+  }
+
+  override refresh(...[, done]: Parameters<MemoryStore['refresh']>): void {
+    done();
   }
 
   override getMany(...[shard, rowKeys, done]: Parameters<MemoryStore['getMany']>): void {

@@ -31,6 +31,7 @@ export function quiet(change: Partial<Plan> = {}): (drawn: Plan) => Plan {
     jitterMs: 0,
     diskMs: 1,
     storeMs: 0.1,
+    lateStore: false,
     sendBufferBytes: 1_000_000,
     clientsPerRegion: 0,
     consumersPerRegion: 0,

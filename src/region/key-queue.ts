@@ -1,0 +1,86 @@
+// What of one shard waits until its keys are in memory, in the order in which it came: writes of clients, batches of peers. Only behind a store that
+// answers later; with all keys in memory nothing waits (shard-runner.ts).
+// Owns: that nothing overtakes what came before it. What an item has asked for stays in memory until it has run.
+//
+// Bound: whoever puts something in looks at `bytes` first: writes are refused beyond inFlightBytesMax, batches are dropped and asked for again.
+
+import type { KeyOf, StateCache } from './state-cache.ts';
+
+export interface Waiting {
+  /** Of memory, about. */
+  readonly bytes: number;
+  /** By the monotonic clock; undefined: it has time. */
+  readonly deadlineAtMs?: number;
+  /** Its keys are in memory until this returns, and everything before it has run. */
+  run(): void;
+  /** It will not run: its time is up, or the runner has ended. */
+  over(why: 'expired' | 'stopped'): void;
+}
+
+interface Item {
+  readonly waiting: Waiting;
+  readonly release: () => void;
+  loaded: boolean;
+}
+
+export class KeyQueue {
+  readonly #cache: StateCache;
+  #items: Item[] = [];
+  #bytes = 0;
+  #running = false;
+
+  constructor(cache: StateCache) {
+    this.#cache = cache;
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(keys: readonly KeyOf[], waiting: Waiting): void {
+    const item: Item = { waiting, release: this.#cache.keep(keys), loaded: false };
+    this.#items.push(item);
+    this.#bytes += waiting.bytes;
+    // All of the queue are asked for at once: they do not wait for each other's way to the store.
+    this.#cache.load(keys, () => {
+      item.loaded = true;
+      this.#advance();
+    });
+  }
+
+  #advance(): void {
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#items[0]?.loaded === true) {
+      const { waiting, release } = this.#items.shift()!;
+      this.#bytes -= waiting.bytes;
+      waiting.run();
+      release();
+    }
+    this.#running = false;
+  }
+
+  expire(monotonicMs: number): void {
+    this.#end('expired', ({ deadlineAtMs = Infinity }) => monotonicMs >= deadlineAtMs);
+    this.#advance();
+  }
+
+  stop(): void {
+    this.#end('stopped', () => true);
+  }
+
+  #end(why: 'expired' | 'stopped', which: (waiting: Waiting) => boolean): void {
+    const over = this.#items.filter(({ waiting }) => which(waiting));
+    if (over.length === 0) return;
+    this.#items = this.#items.filter((item) => !over.includes(item));
+    for (const { waiting, release } of over) {
+      this.#bytes -= waiting.bytes;
+      release();
+      waiting.over(why);
+    }
+  }
+}

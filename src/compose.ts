@@ -1,9 +1,9 @@
-// The composition root: the only place that constructs engines (those in memory: src/testing). Configuration in, a running node out.
+// The composition root: the only place that constructs engines (engines.ts; those in memory: src/testing). Configuration in, a running node out.
 // Life: composeNode() starts everything in order, or stops what it had started and throws; drain() refuses what is new and finishes
 // what is under way; stop() ends everything in reverse order.
 
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { Neighbours, type NeighbourTls, type Place } from './api/http/page/neighbours.ts';
 import { HttpServer, type HttpTls } from './api/http/server.ts';
 import { tellMetrics } from './api/env.ts';
@@ -12,16 +12,16 @@ import { formatAddress, parseAddress } from './config/address.ts';
 import { settingsHash } from './config/hash.ts';
 import { toNodeSettings } from './config/node-settings.ts';
 import { HTTP_OFF, type Config } from './config/schema.ts';
+import { makeEngines } from './engines.ts';
 import { CausewayError, toCausewayError } from './errors/errors.ts';
-import { SegmentLog } from './log/segment.ts';
-import { SingleOwnership } from './ownership/single.ts';
 import type { MetricSink } from './metrics/sink.ts';
 import { RegionNode } from './region/node.ts';
 import type { Region } from './region/region.ts';
+import { SharedRegion } from './region/shared-region.ts';
 import { GrpcTransport } from './replication/grpc-transport.ts';
-import { secureContextOf } from './security/grpc-credentials.ts';
+import { channelTls, secureContextOf } from './security/grpc-credentials.ts';
 import { NodeTls, type ListenerTls } from './security/node-tls.ts';
-import { LmdbStore } from './store/lmdb.ts';
+import { GrpcSiblings } from './siblings/grpc-siblings.ts';
 import { realSystem } from './system/real.ts';
 import type { System } from './system/system.ts';
 import { createLogger, type Logger } from './telemetry/log.ts';
@@ -96,18 +96,15 @@ export async function composeNode(config: Config, system: System = realSystem())
     started.push({ what: 'tracing', stop: closeTracing });
     const processWatch = new ProcessWatch(system);
     started.push({ what: 'the look at the process', stop: () => processWatch.stop() });
-    const segmentLog = new SegmentLog({
-      directory: config.dataDir,
-      clusterId: config.clusterId,
-      system,
+    /** Where the other nodes of the region reach this one. */
+    let reachedAt = '';
+    const engines = makeEngines(config, system, {
       onFatal: fail,
-      ...config.storage,
-    });
-    const store = new LmdbStore({
-      directory: join(config.dataDir, 'store'),
-      // The node opens the log first; a store made from another log, or before it was damaged, proves nothing.
-      logIdentity: () => segmentLog.identity,
-      timers: system.timers,
+      onLost: (shard, why) => {
+        notice('warn', why);
+        node.storeLost(shard, why);
+      },
+      address: () => reachedAt,
     });
     const transport = new GrpcTransport({
       listen: config.listeners.peers.address,
@@ -120,16 +117,20 @@ export async function composeNode(config: Config, system: System = realSystem())
       },
     });
     const node = new RegionNode(toNodeSettings(config), {
-      log: segmentLog,
-      store,
+      log: engines.log,
+      store: engines.store,
       transport,
-      ownership: new SingleOwnership(),
+      ownership: engines.ownership,
       system,
       tracing,
       notice,
     });
+    const { shared, segments } = engines;
+    const siblings = shared && new GrpcSiblings(system, config.clusterId, siblingTls(tls));
+    const region = siblings === undefined ? node : new SharedRegion(node, shared!, siblings);
     const api = new ApiServer({
-      region: node,
+      region,
+      ownRegion: node,
       listen: config.listeners.clients.address,
       system,
       limits: { opsPerRequestMax: config.limits.opsPerRequestMax },
@@ -137,8 +138,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       credentials: tls.listener('clients')?.credentials,
       certificates: () => tls.certificates(),
       metrics: (into) => {
-        exportNode(into, node.figures(), node.ready());
-        exportCommits(into, segmentLog.figures);
+        exportNode(into, node.figures(), region.ready());
+        if (segments !== undefined) exportCommits(into, segments.figures);
         exportDisk(into, config.dataDir);
         exportProcess(into, processWatch);
       },
@@ -154,6 +155,7 @@ export async function composeNode(config: Config, system: System = realSystem())
     started.push({ what: 'the listener for clients', stop: () => api.stop() });
     const { port: clientsPort } = await api.start();
     const clients = withPort(config.listeners.clients.address, clientsPort);
+    reachedAt = config.advertise ?? clients;
     const peers = withPort(config.listeners.peers.address, peersPort);
     const { http: httpListener } = config.listeners;
     let http: string | undefined;
@@ -195,9 +197,17 @@ export async function composeNode(config: Config, system: System = realSystem())
       started.push({ what: 'the push of metrics', stop: () => pushed.close() });
     }
     log.info({ clients, peers, http, dataDir: config.dataDir, settingsHash: settingsHash(config) }, 'listening');
+    if (siblings !== undefined) started.push({ what: 'the connections to other nodes', stop: () => siblings.close() });
+    const unlock = await engines.lock();
+    started.push({ what: 'the lock on the data directory', stop: unlock });
     // A start that fails half-way holds the directory's lock all the same.
     started.push({ what: 'the node', stop: () => node.stop() });
     await node.start();
+    if (shared !== undefined) {
+      // Shards come to a node that can serve them, and leave it first when it ends.
+      started.push({ what: 'the ownership of shards', stop: () => shared.stop() });
+      await shared.start();
+    }
     started.push({
       what: 'the narrator',
       stop: narrate(node, log, system, (status) => {
@@ -209,7 +219,7 @@ export async function composeNode(config: Config, system: System = realSystem())
     let stopping: Promise<void> | undefined;
     return {
       config,
-      region: node,
+      region,
       clients,
       peers,
       http,
@@ -296,6 +306,13 @@ function neighbourTls(config: Config, tls: NodeTls): NeighbourTls | undefined {
     context: () => secureContextOf(used.material),
     serverNameAt: (region) => config.regions.find(({ name }) => name === region)?.serverName,
   };
+}
+
+/** Nodes of a region are set up alike: a node shows and trusts towards another one what its own listener does. */
+function siblingTls(tls: NodeTls): ConstructorParameters<typeof GrpcSiblings>[2] {
+  const own = tls.listener('clients');
+  if (own === undefined) return undefined;
+  return { channel: (address) => channelTls(own.tls, address, undefined), close: () => undefined };
 }
 
 function httpTls(listener: ListenerTls | undefined): HttpTls | undefined {

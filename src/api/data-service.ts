@@ -13,7 +13,7 @@ import { KEY_BYTES_MAX, SYSTEM_NAMESPACE } from '../record/ids.ts';
 import { LIMITS } from '../merge/types.ts';
 import { viewBytes } from '../merge/view-bytes.ts';
 import type { Consistency, FeedStart, ReadResult, ScanResult } from '../region/region.ts';
-import { authorize, type ServiceEnv } from './env.ts';
+import { authorize, regionFor, type ServiceEnv } from './env.ts';
 import { FeedStream, type FeedCall } from './feed-stream.ts';
 import { checkKey, checkName, effectiveDeadlineMs, MAX_STALE_MS_MAX, tooLarge, type ApiLimits } from './limits.ts';
 import { keyOfPageToken, pageToken } from './page-tokens.ts';
@@ -153,7 +153,7 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
   const rpc = atomic ? 'WriteAtomic' : 'Write';
   const { tracing } = env;
   const spans = tracing?.ingest(request.ops, `${SERVICE}/${rpc}`, rpcAttributes(rpc), env.system.clock.monotonicMs());
-  env.region.write(
+  regionFor(env, call).write(
     {
       ops: request.ops,
       durability: request.durability,
@@ -195,7 +195,7 @@ function read(
   const refusal = env.load.refusal(0);
   if (refusal !== undefined) throw refusal;
 
-  env.region.read(
+  regionFor(env, call).read(
     {
       namespace,
       collection,
@@ -237,7 +237,7 @@ function scan(
   if (refusal !== undefined) throw refusal;
   const { scanPageSizeMax, scanPageBytesMax } = env.limits;
 
-  env.region.scan(
+  regionFor(env, call).scan(
     {
       namespace,
       collection,

@@ -1,5 +1,6 @@
 // What the services of one node share.
 
+import type { Metadata } from '@grpc/grpc-js';
 import { CausewayError } from '../errors/errors.ts';
 import type { MetricSink } from '../metrics/sink.ts';
 import type { Region } from '../region/region.ts';
@@ -11,8 +12,13 @@ import type { Access, Action, Identity, IncomingCall } from './identity.ts';
 import type { ApiLimits } from './limits.ts';
 import type { Signals } from './signals.ts';
 
+/** In the metadata of a call that another node of the region has passed on: it is answered here, whoever owns the shard by now. */
+export const FORWARDED_KEY = 'causeway-forwarded';
+
 export interface ServiceEnv {
   readonly region: Region;
+  /** For what another node has passed on; of a region of one node the same. */
+  readonly ownRegion: Region;
   readonly system: System;
   readonly limits: ApiLimits;
   readonly access: Access;
@@ -30,6 +36,10 @@ export interface ServiceEnv {
   readonly tracing: Tracing | undefined;
   /** What this node knows of the traces that something was added to last, newest first; none while tracing is off. */
   readonly recentTraces: (limit: number) => readonly Trace[];
+}
+
+export function regionFor(env: ServiceEnv, call: { readonly metadata: Metadata }): Region {
+  return call.metadata.get(FORWARDED_KEY).length > 0 ? env.ownRegion : env.region;
 }
 
 /** All metrics of the node, as they are at this moment. */

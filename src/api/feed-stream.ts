@@ -12,7 +12,7 @@ import { lengthBytes, WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../prot
 import { shardParts, type OriginId, type ShardId } from '../record/ids.ts';
 import type { CollectionRef } from '../record/op.ts';
 import type { FeedEvent, FeedSink, FeedSubscription, SubscribeRequest } from '../region/region.ts';
-import { draining, type Drainable, type ServiceEnv } from './env.ts';
+import { draining, regionFor, type Drainable, type ServiceEnv } from './env.ts';
 import { toStatus } from './status.ts';
 import { collectionMessage, viewMessage } from './views.ts';
 import { numberOf } from './write-encode.ts';
@@ -56,7 +56,7 @@ export class FeedStream implements FeedSink, Drainable {
   start(request: SubscribeRequest): void {
     // An empty message: whoever waits for it knows that the subscription stands, also when nothing happens.
     this.#write(Buffer.alloc(0));
-    const subscription = this.#env.region.subscribe(request, this);
+    const subscription = regionFor(this.#env, this.#call).subscribe(request, this);
     if (this.#closed) {
       subscription.cancel();
       return;

@@ -27,6 +27,8 @@ import { widenWindows } from './wide-windows.ts';
 
 export interface ApiServerOptions {
   readonly region: Region;
+  /** The node by itself, for what another node of the region has passed on. Default: `region`. */
+  readonly ownRegion?: Region;
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string;
   readonly system: System;
@@ -60,6 +62,7 @@ export class ApiServer {
     this.#options = options;
     this.#env = {
       region: options.region,
+      ownRegion: options.ownRegion ?? options.region,
       system: options.system,
       limits,
       access: options.access ?? ALLOW_ALL,

@@ -139,6 +139,7 @@ export class WriteStream implements Drainable {
         deadlineMs: effectiveDeadlineMs(write.deadlineMs, Infinity),
         session: write.session,
         seenStamp: write.seenStamp,
+        sender: { stream: this, epoch },
         waits: () => {
           this.#waitsFor = requestId;
           this.#pauseOrResume();

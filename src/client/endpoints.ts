@@ -173,7 +173,12 @@ export class Endpoint {
     });
   }
 
-  unary<Req, Res>(method: WireMethod<Req, Res>, request: Req, limits: CallLimits): Promise<Res> {
+  unary<Req, Res>(
+    method: WireMethod<Req, Res>,
+    request: Req,
+    limits: CallLimits,
+    metadata = new Metadata(),
+  ): Promise<Res> {
     const { clock } = this.#system;
     const { signal } = limits;
     return new Promise((resolve, reject) => {
@@ -192,7 +197,7 @@ export class Endpoint {
         serialize,
         deserialize,
         request,
-        new Metadata(),
+        metadata,
         { deadline },
         (error, response) => {
           signal?.removeEventListener('abort', abort);

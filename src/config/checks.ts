@@ -26,6 +26,7 @@ export function crossChecks(parts: Parts<ParsedConfig>): Finding[] {
     ...checkTimes(parts),
     ...checkLimits(parts),
     ...checkOtlp(parts),
+    ...checkEngine(parts),
   ];
 }
 
@@ -330,6 +331,138 @@ function checkOtlp({ otlp }: Parts<ParsedConfig>): Finding[] {
       expected: 'an endpoint beside it',
       got: 'none',
       remedy: 'Set otlp.endpoint to the collector, for example http://127.0.0.1:4318.',
+    },
+  ];
+}
+
+/** As a part of a subject and of a key of NATS. */
+const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+function checkEngine(parts: Parts<ParsedConfig>): Finding[] {
+  const { engine, nats, redis } = parts;
+  if (engine === undefined) return [];
+  const findings: Finding[] = [];
+  if (engine === 'embedded') {
+    for (const [name, servers] of [
+      ['nats', nats?.servers],
+      ['redis', redis?.servers],
+    ] as const) {
+      if (servers === undefined || servers.length === 0) continue;
+      findings.push({
+        at: [name, 'servers'],
+        expected: 'engine: distributed beside it',
+        got: 'engine: embedded',
+        remedy: `Set engine to distributed, or remove ${name}.`,
+      });
+    }
+    return findings;
+  }
+  for (const [name, what, servers] of [
+    ['nats', 'NATS server', nats?.servers],
+    ['redis', 'Redis server', redis?.servers],
+  ] as const) {
+    if (servers?.length !== 0) continue;
+    findings.push({
+      at: [name, 'servers'],
+      expected: `at least one ${what}, with engine: distributed`,
+      got: 'none',
+      remedy: `Name those of this region: ${name}: { servers: [host:port] }.`,
+    });
+  }
+  return [...findings, ...checkNode(parts), ...checkNats(nats), ...checkRedis(redis)];
+}
+
+function checkNode({ node, listeners, advertise, region }: Parts<ParsedConfig>): Finding[] {
+  const findings: Finding[] = [];
+  if (node === undefined || !NODE_ID.test(node)) {
+    findings.push({
+      at: ['node'],
+      expected:
+        "a name of its own for each node of the region: 1 to 64 of A-Z, a-z, 0-9, '_' and '-', with engine: distributed",
+      got: node === undefined ? 'none' : shown(node),
+      remedy: `Name it, for example ${region ?? 'region'}-1, and the next one ${region ?? 'region'}-2.`,
+    });
+  }
+  const clients = listeners?.clients?.address === undefined ? undefined : parseAddress(listeners.clients.address);
+  if (clients !== undefined && advertise === undefined && isWildcard(clients.host)) {
+    findings.push({
+      at: ['advertise'],
+      expected: 'where the other nodes of the region reach this one, since listeners.clients.address is every address',
+      got: 'none',
+      remedy: 'Set advertise to the host name and port of this node.',
+    });
+  }
+  return findings;
+}
+
+function checkNats(nats: Parts<ParsedConfig>['nats']): Finding[] {
+  if (nats === undefined) return [];
+  const findings = checkPair('nats', nats.tls);
+  if ((nats.user === undefined) !== (nats.passwordFile === undefined)) {
+    const [has, lacks] = nats.user === undefined ? ['passwordFile', 'user'] : ['user', 'passwordFile'];
+    findings.push({
+      at: ['nats', has],
+      expected: `${lacks} beside it`,
+      got: 'none',
+      remedy: `Add nats.${lacks}, or remove ${has}.`,
+    });
+  }
+  const ways = (['user', 'nkeyFile', 'credsFile'] as const).filter((way) => nats[way] !== undefined);
+  if (ways.length > 1) {
+    findings.push({
+      at: ['nats', ways[1]!],
+      expected: 'one way to say who this node is',
+      got: ways.join(' and '),
+      remedy: `Keep one of ${ways.join(', ')}.`,
+    });
+  }
+  return findings;
+}
+
+function checkRedis(redis: Parts<ParsedConfig>['redis']): Finding[] {
+  if (redis === undefined) return [];
+  const findings = checkPair('redis', redis.tls);
+  const { mode, master, servers, username, passwordFile } = redis;
+  if (mode === 'single' && (servers?.length ?? 0) > 1) {
+    findings.push({
+      at: ['redis', 'servers'],
+      expected: 'one server, with mode: single',
+      got: `${servers!.length}`,
+      remedy: 'Say redis.mode: sentinel or cluster, or name one.',
+    });
+  }
+  if (mode !== undefined && (mode === 'sentinel') !== (master !== undefined)) {
+    findings.push({
+      at: ['redis', 'master'],
+      expected:
+        mode === 'sentinel' ? 'the name of the master, with mode: sentinel' : 'no master without mode: sentinel',
+      got: master === undefined ? 'none' : shown(master),
+      remedy: mode === 'sentinel' ? 'Set redis.master as the Sentinels call it.' : 'Remove it, or say mode: sentinel.',
+    });
+  }
+  if (username !== undefined && passwordFile === undefined) {
+    findings.push({
+      at: ['redis', 'username'],
+      expected: 'passwordFile beside it',
+      got: 'none',
+      remedy: 'Add redis.passwordFile, or remove username.',
+    });
+  }
+  return findings;
+}
+
+function checkPair(
+  section: 'nats' | 'redis',
+  tls: { readonly cert?: string | undefined; readonly key?: string | undefined } | undefined,
+): Finding[] {
+  if (tls === undefined || (tls.cert === undefined) === (tls.key === undefined)) return [];
+  const lacks = tls.cert === undefined ? 'cert' : 'key';
+  return [
+    {
+      at: [section, 'tls'],
+      expected: 'cert and key, or neither',
+      got: `no ${lacks}`,
+      remedy: `Add ${lacks}, or remove the other.`,
     },
   ];
 }

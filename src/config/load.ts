@@ -171,7 +171,7 @@ function inReadingOrder(problems: readonly Problem[]): Problem[] {
 
 /** The defaults that are made from other options. `directoryOf` says what a relative path in an option is relative to. */
 function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): Config {
-  const { listeners, links, tracing, otlp } = parsed;
+  const { listeners, links, tracing, otlp, nats, redis } = parsed;
   const fileAt = (path: string, file: string | undefined): string | undefined =>
     file === undefined ? undefined : resolve(directoryOf(path), file);
   const regions = parsed.regions ?? [
@@ -195,6 +195,18 @@ function complete(parsed: ParsedConfig, directoryOf: (path: string) => string): 
     links: { ...links, tls: withPaths(links.tls, 'links.tls', directoryOf) },
     tracing: { ...tracing, file: fileAt('tracing.file', tracing.file) },
     otlp: { ...otlp, headersFile: fileAt('otlp.headersFile', otlp.headersFile) },
+    nats: {
+      ...nats,
+      passwordFile: fileAt('nats.passwordFile', nats.passwordFile),
+      nkeyFile: fileAt('nats.nkeyFile', nats.nkeyFile),
+      credsFile: fileAt('nats.credsFile', nats.credsFile),
+      tls: withPaths(nats.tls, 'nats.tls', directoryOf),
+    },
+    redis: {
+      ...redis,
+      passwordFile: fileAt('redis.passwordFile', redis.passwordFile),
+      tls: withPaths(redis.tls, 'redis.tls', directoryOf),
+    },
     regions,
     placements: parsed.placements ?? [{ id: 1, name: 'default', shards: 8, regions: regions.map(({ name }) => name) }],
   });

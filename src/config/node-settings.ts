@@ -6,6 +6,8 @@ import { settingsHash } from './hash.ts';
 import type { Config } from './schema.ts';
 import { version } from './version.ts';
 
+const SHARED_FLUSH_MS_MAX = 500;
+
 export function toNodeSettings(config: Config): NodeSettings {
   const own = regionId(config.region);
   const placements = config.placements.map(({ id, name, shards, regions }) => ({
@@ -36,7 +38,9 @@ export function toNodeSettings(config: Config): NodeSettings {
     leaseMs: config.leaseMs,
     heartbeatMs: config.heartbeatMs,
     linkCompression: config.linkCompression,
-    storeFlushMs: config.storeFlushMs,
+    // What another node takes over it reads from the log behind the store's cursor; and a step on Redis should be small.
+    storeFlushMs:
+      config.engine === 'distributed' ? Math.min(config.storeFlushMs, SHARED_FLUSH_MS_MAX) : config.storeFlushMs,
     allowFreshStart: config.allowFreshStart,
     canaryMs: config.tracing.canaryMs,
     limits: config.limits,

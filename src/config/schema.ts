@@ -402,6 +402,106 @@ const otlp = z
     expected: 'a mapping with endpoint, headersFile and metricsMs',
   });
 
+export const ENGINES = ['embedded', 'distributed'] as const;
+
+function serverTls(who: string) {
+  return z
+    .strictObject({
+      ca: pemFile(`The CAs that sign the certificates of ${who}.`).optional(),
+      cert: pemFile(`The certificate to show to ${who}.`).optional(),
+      key: pemFile("The certificate's private key, without a passphrase.").optional(),
+    })
+    .optional()
+    .register(optionFacts, { is: `TLS towards ${who}.`, expected: 'a mapping with ca, cert and key' });
+}
+
+const nats = z
+  .strictObject({
+    servers: z
+      .array(address(1, 'A NATS server of this region.'))
+      .default([])
+      .register(optionFacts, {
+        is: 'The NATS servers of this region, all of one cluster. Required with engine: distributed.',
+        expected: `a list of ${ADDRESS_EXPECTED}`,
+      }),
+    monitors: z
+      .array(
+        z
+          .string()
+          .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))
+          .register(optionFacts, { is: 'A monitoring address.', expected: 'an http or https URL' }),
+      )
+      .default([])
+      .register(optionFacts, {
+        is: 'Where each server tells of itself (http_port): the only way to learn whether an acknowledgement follows fsync.',
+        expected: "a list of http or https URLs, for example 'http://10.0.0.1:8222'",
+      }),
+    user: z.string().min(1).optional().register(optionFacts, {
+      is: 'User name, with passwordFile.',
+      expected: 'a name',
+      defaultText: 'none',
+    }),
+    passwordFile: optionalFile('Holds the password of user.', 'a path of a file'),
+    nkeyFile: optionalFile('Holds the seed of an nkey (SU…), instead of user.', 'a path of a file'),
+    credsFile: optionalFile('Credentials as nsc writes them, instead of user or nkeyFile.', 'a path of a file'),
+    tls: serverTls('the NATS servers'),
+    domain: named(NAME_PATTERN, NAME_EXPECTED, '').optional().register(optionFacts, {
+      is: "JetStream's domain, where the servers have one.",
+      expected: NAME_EXPECTED,
+      defaultText: 'none',
+    }),
+    replicas: whole(1, 5, 3, {
+      is: 'Of each stream and of the bucket of owners.',
+      cost: 'An acknowledgement waits for more than half of them; with 1 the log is as good as one server.',
+    }),
+    streamBytesMax: whole(16 * MIB, 1024 * GIB, 10 * GIB, {
+      is: 'The log of one shard at its largest; JetStream reserves it. At the bound the region is read-only.',
+      cost: 'Disk of the NATS servers: shards × replicas × this.',
+    }),
+    requireDurable: yesNo(true, {
+      is: 'Do not start when an acknowledged write would not survive a loss of power: neither three replicas, nor `sync_interval: always` that a monitor confirms.',
+      cost: 'false: the node starts all the same, and status says what its acknowledgements are worth.',
+    }),
+    ownerLeaseMs: whole(500, 60_000, 2000, {
+      is: 'How long a node of the region may be silent until the others take its shards. Equal on all of them.',
+      cost: 'Shorter finds the dead sooner, and takes the slow for dead more often.',
+    }),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'The log and the ownership of engine distributed: NATS with JetStream.',
+    expected: 'a mapping with servers and more',
+  });
+
+const redis = z
+  .strictObject({
+    servers: z
+      .array(address(1, 'A Redis server, Sentinel or node of a Cluster of this region.'))
+      .default([])
+      .register(optionFacts, {
+        is: 'The Redis of this region: the one server, its Sentinels, or some nodes of its Cluster. Required with engine: distributed.',
+        expected: `a list of ${ADDRESS_EXPECTED}`,
+      }),
+    mode: oneOf(['single', 'sentinel', 'cluster'], { is: 'What `servers` are.' }).default('single'),
+    master: named(NAME_PATTERN, NAME_EXPECTED, '').optional().register(optionFacts, {
+      is: 'With mode sentinel: the name of the master.',
+      expected: NAME_EXPECTED,
+      defaultText: 'none',
+    }),
+    username: z.string().min(1).optional().register(optionFacts, {
+      is: 'User of the ACL, with passwordFile.',
+      expected: 'a name',
+      defaultText: "Redis' default user",
+    }),
+    passwordFile: optionalFile('Holds the password.', 'a path of a file'),
+    tls: serverTls('Redis'),
+  })
+  .prefault({})
+  .register(optionFacts, {
+    is: 'The store of engine distributed: Redis.',
+    expected: 'a mapping with servers and more',
+  });
+
 export const configSchema = z
   .strictObject({
     clusterId: named(
@@ -414,6 +514,15 @@ export const configSchema = z
       is: "This node's name, for people.",
       expected: NAME_EXPECTED,
       defaultText: '<region>-1',
+    }),
+    engine: oneOf(ENGINES, {
+      is: 'What the region stands on. embedded: one node, log and store in dataDir. distributed: several nodes, log on NATS JetStream, store on Redis.',
+      cost: 'distributed: two kinds of servers to run, and each write crosses the network twice before it is acknowledged.',
+    }).default('embedded'),
+    advertise: address(1, '').optional().register(optionFacts, {
+      is: 'Where the other nodes of the region reach the listener for clients of this one (engine distributed).',
+      expected: ADDRESS_EXPECTED,
+      defaultText: 'listeners.clients.address',
     }),
     dataDir: z.string().min(1).register(optionFacts, {
       is: 'Where the log and the store live. Relative in a file: to the file; elsewhere: to where the process starts. Never shared by two nodes, never on a network file system.',
@@ -464,7 +573,7 @@ export const configSchema = z
       cost: 'About a third of the bytes, for one to three microseconds of CPU an op at each end.',
     }).default('auto'),
     storeFlushMs: whole(100, 600_000, 30_000, {
-      is: 'What has changed is in the store within about this time; the log has it at once.',
+      is: 'What has changed is in the store within about this time; the log has it at once. With engine distributed at most 500: another node may go on from there.',
       cost: 'A crash reads again from the log what the store lacks; less writes a key that changes often more often.',
     }),
     allowFreshStart: yesNo(false, {
@@ -473,6 +582,8 @@ export const configSchema = z
     }),
     limits,
     storage,
+    nats,
+    redis,
     log,
     tracing,
     otlp,

@@ -31,8 +31,8 @@ export interface NatsKvOptions {
   readonly region: RegionId;
   /** Unique in the region. */
   readonly node: string;
-  /** Where other nodes and clients reach this one. */
-  readonly address: string;
+  /** Where other nodes and clients reach this one. A function is called when the node joins, and later. */
+  readonly address: string | (() => string);
   /** Of the bucket: as many as the log's streams. */
   readonly replicas: number;
   readonly shards: readonly ShardId[];
@@ -154,7 +154,8 @@ export class NatsKvOwnership implements Ownership {
 
   async #beat(): Promise<void> {
     const atMs = this.#nowMs();
-    await this.#kv?.put(`node.${this.#options.node}`, this.#options.address);
+    const { node, address } = this.#options;
+    await this.#kv?.put(`node.${node}`, typeof address === 'string' ? address : address());
     this.#beatenAtMs = Math.max(this.#beatenAtMs, atMs);
   }
 

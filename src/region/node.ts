@@ -994,8 +994,19 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     );
   }
 
+  /** Every shard that this region holds. */
+  allShards(): readonly ShardId[] {
+    return [...this.#members.keys()];
+  }
+
+  /** The shard of a key; undefined: there is no such namespace. */
+  shardFor(namespace: string, collection: string, key: string): ShardId | undefined {
+    const placement = this.#placementOf(namespace, key);
+    return placement && shardOf(namespace, collection, key, placement.id, placement.shards);
+  }
+
   /** The shards that a namespace may have keys in, as far as this region holds them. */
-  #shardsOf(namespace: string): readonly ShardId[] {
+  shardsOf(namespace: string): readonly ShardId[] {
     const placement = this.#namespaces.get(namespace);
     if (placement === undefined) return namespace === SYSTEM_NAMESPACE ? [...this.#members.keys()] : [];
     return Array.from({ length: placement.shards }, (_, index) => shardId(placement.id, index));
@@ -1217,7 +1228,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Every shard of the namespace. */
   #runnersOfScan({ namespace, shards }: ScanRequest): ShardRunner[] | CausewayError {
     const runners: ShardRunner[] = [];
-    for (const shard of this.#shardsOf(namespace)) {
+    for (const shard of this.shardsOf(namespace)) {
       const { placementId, index } = shardParts(shard);
       if (shards?.has(index) === false) continue;
       const runner = this.#readable(this.#placements.get(placementId)!, namespace, shard);
@@ -1332,7 +1343,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       sink.failed(error);
       return { resume: () => undefined, cancel: () => undefined };
     };
-    const shards = this.#shardsOf(request.namespace);
+    const shards = this.shardsOf(request.namespace);
     if (shards.length === 0) return refused(this.#unknownCollection(request.namespace, request.collections[0] ?? '*'));
     for (const name of request.collections) {
       if (this.collection(request.namespace, name) === undefined)

@@ -62,6 +62,8 @@ export interface WriteRequest {
   readonly session?: SessionToken | undefined;
   /** Called before write() returns when some of the ops wait for the session; what must stay behind them may be written once they are answered. */
   readonly waits?: (() => void) | undefined;
+  /** Whose order is to be kept, where shards belong to several nodes: what comes of one stream with one epoch, as of WriteStreamRequest. */
+  readonly sender?: { readonly stream: object; readonly epoch: number } | undefined;
   /** Ops are stamped above it, and not refused for it: too far ahead, it is passed over. */
   readonly seenStamp?: number | undefined;
   /** All ops or none, in one batch; their keys share a partition key. See atomic.ts. */

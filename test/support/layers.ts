@@ -90,7 +90,22 @@ export const RULES: LayerRules = {
       'security/grpc-credentials.ts',
     ],
     cli: ['client', 'compose.ts', 'config', 'errors', 'proto', 'security/node-tls.ts', 'system'],
+    // The other nodes of the region: clients of each other, in the words of a region.
+    siblings: [
+      'region',
+      'client',
+      'api/env.ts',
+      'api/tokens.ts',
+      'api/page-tokens.ts',
+      'proto',
+      'errors',
+      'record',
+      'merge',
+      'system',
+    ],
     'compose.ts': ['*'],
+    // What compose.ts constructs, by the configuration.
+    'engines.ts': ['config', 'errors', 'log', 'nats', 'ownership', 'record', 'store', 'system'],
     // The other root that constructs engines: those in memory, for the tests of programs that use Causeway.
     testing: [
       'api',
@@ -121,7 +136,14 @@ export const RULES: LayerRules = {
     nats: ['src/nats/**', 'src/log/jetstream.ts', 'src/ownership/nats-kv.ts'],
     ioredis: ['src/store/redis.ts'],
     lmdb: ['src/store/lmdb.ts', 'src/store/lmdb-environment.mjs'],
-    '@grpc/grpc-js': ['src/api/**', 'src/client/**', 'src/replication/grpc-*.ts', 'src/security/**', 'src/compose.ts'],
+    '@grpc/grpc-js': [
+      'src/api/**',
+      'src/siblings/**',
+      'src/client/**',
+      'src/replication/grpc-*.ts',
+      'src/security/**',
+      'src/compose.ts',
+    ],
     'grpc-health-check': ['src/api/**'],
   },
 

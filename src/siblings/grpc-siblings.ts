@@ -1,0 +1,428 @@
+// The other nodes of the region, over the same gRPC service that clients use. Each request says that it has been passed on, so that it is not again.
+// Owns: requests of a region as messages, and answers as what a region answers. One connection for each node that was ever asked.
+//
+// HAZARD: a connection that breaks leaves the outcome of a write unknown, as it does for any client: whoever wrote it tries again with the same
+// idempotency key.
+
+import { Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
+import { FORWARDED_KEY } from '../api/env.ts';
+import { keyOfPageToken, pageToken } from '../api/page-tokens.ts';
+import { sessionFromMessage, sessionToMessage, TOKEN_FORMAT } from '../api/tokens.ts';
+import { Endpoint, wireMethodOnce, type CallLimits } from '../client/endpoints.ts';
+import { opOf, type DecodedOp } from '../client/feed-op.ts';
+import { encodeOp } from '../client/op-encode.ts';
+import { fromServiceError } from '../client/status.ts';
+import type { ClientTls } from '../client/tls.ts';
+import { mergeTypeOf, viewOf, type DecodedView } from '../client/views.ts';
+import { ackOf, decodeWriteResponse, encodeWriteHeader, failuresOf } from '../client/write-request.ts';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
+import type { OpDescription, View } from '../merge/types.ts';
+import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadResponse.ts';
+import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
+import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
+import { WireWriter } from '../proto/wire.ts';
+import { originIncarnation, originRegion, shardParts, type OriginId, type ShardId } from '../record/ids.ts';
+import type { CollectionRef } from '../record/op.ts';
+import type {
+  Consistency,
+  FeedEvent,
+  FeedSink,
+  FeedSubscription,
+  ReadRequest,
+  ReadResult,
+  ScanRequest,
+  ScanResult,
+  SessionToken,
+  SubscribeRequest,
+  WriteOp,
+  WriteRequest,
+  WriteResult,
+} from '../region/region.ts';
+import type { Siblings } from '../region/siblings.ts';
+import type { System } from '../system/system.ts';
+
+const SERVICE = 'causeway.v1.Data';
+const CONNECT_MS_MAX = 1000;
+
+const writeMethod = (name: string) =>
+  wireMethodOnce(name, () => wireMethod<Buffer, Buffer>(SERVICE, name, { request: rawCodec, response: rawCodec }));
+const WRITE = writeMethod('Write');
+const WRITE_ATOMIC = writeMethod('WriteAtomic');
+const READ = wireMethodOnce('Read', () => wireMethod<object, ReadResponse__Output>(SERVICE, 'Read', {}));
+const SCAN = wireMethodOnce('Scan', () => wireMethod<object, ScanResponse__Output>(SERVICE, 'Scan', {}));
+const SUBSCRIBE = wireMethodOnce('Subscribe', () => wireMethod<object, FeedMessage>(SERVICE, 'Subscribe'));
+
+interface FeedMessage {
+  readonly origins: readonly OriginId[];
+  readonly collections: readonly { readonly name: string; readonly id: number; readonly mergeType: number }[];
+  readonly shards: readonly {
+    readonly shard: ShardId;
+    readonly events: readonly (DecodedOp & {
+      readonly collection: number;
+      readonly key: string;
+      readonly origin: number;
+      readonly seq: number;
+      readonly stamp: number;
+      readonly trace: Uint8Array;
+      readonly value: DecodedView | null;
+    })[];
+    readonly cursorOrigins: readonly number[];
+    readonly cursorSeqs: readonly number[];
+  }[];
+}
+
+export class GrpcSiblings implements Siblings {
+  readonly #system: System;
+  readonly #clusterId: string;
+  readonly #tls: ClientTls | undefined;
+  readonly #endpoints = new Map<string, Endpoint>();
+  #closed = false;
+
+  constructor(system: System, clusterId: string, tls: ClientTls | undefined) {
+    this.#system = system;
+    this.#clusterId = clusterId;
+    this.#tls = tls;
+  }
+
+  #endpoint(address: string): Endpoint {
+    let endpoint = this.#endpoints.get(address);
+    if (endpoint === undefined) {
+      endpoint = new Endpoint(address, 0, this.#system, this.#tls);
+      this.#endpoints.set(address, endpoint);
+    }
+    return endpoint;
+  }
+
+  async #ask<Req, Res>(address: string, method: WireMethod<Req, Res>, request: Req, deadlineMs: number): Promise<Res> {
+    if (this.#closed) throw new CausewayError('DRAINING', 'the node is shutting down');
+    const limits: CallLimits = { endMs: this.#system.clock.monotonicMs() + deadlineMs };
+    const endpoint = this.#endpoint(address);
+    await endpoint.connected(limits, CONNECT_MS_MAX);
+    return endpoint.unary(method, request, limits, passedOn());
+  }
+
+  // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  write(address: string, request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
+    void this.#writeAll(address, request, done);
+  }
+
+  async #writeAll(
+    address: string,
+    request: WriteRequest,
+    done: (results: readonly WriteResult[]) => void,
+  ): Promise<void> {
+    const results = Array.from<WriteResult>({ length: request.ops.length });
+    const asked = groupsOf(request.ops).map(async (indexes) => {
+      const answers = await this.#writeGroup(address, request, indexes);
+      indexes.forEach((index, i) => (results[index] = answers[i]!));
+    });
+    await Promise.all(asked);
+    done(results);
+  }
+
+  async #writeGroup(address: string, request: WriteRequest, indexes: readonly number[]): Promise<WriteResult[]> {
+    try {
+      const bytes = this.#encodeWrite(request, indexes);
+      const method = request.atomic === true ? WRITE_ATOMIC() : WRITE();
+      const response = decodeWriteResponse(await this.#ask(address, method, bytes, request.deadlineMs));
+      const failures = failuresOf(response);
+      return indexes.map((_, i): WriteResult => {
+        const error = failures.get(i);
+        if (error !== undefined) return { ok: false, error };
+        const { shard, version, duplicate, after } = ackOf(response, i);
+        return {
+          ok: true,
+          shard: shard as ShardId,
+          version: { ...version, origin: version.origin as OriginId },
+          duplicate,
+          ...(after === undefined ? {} : { after: after as { view: View | undefined } }),
+        };
+      });
+    } catch (error) {
+      const failure = toCausewayError(error);
+      return indexes.map(() => ({ ok: false, error: failure }));
+    }
+  }
+
+  #encodeWrite(request: WriteRequest, indexes: readonly number[]): Buffer {
+    const { ops, durability, session, seenStamp = 0, deadlineMs, valueBytesMax } = request;
+    const out = new WireWriter(512);
+    const collections: string[] = [];
+    let producer = 0;
+    for (const index of indexes) {
+      const { collection: name, key, intent, condition, idempotency, issuedAtMs, trace } = ops[index]!;
+      let collection = collections.indexOf(name);
+      if (collection === -1) collection = collections.push(name) - 1;
+      const seq = idempotency?.kind === 'producer' ? idempotency.seq : 0;
+      if (idempotency?.kind === 'producer') producer = idempotency.producer;
+      const op = {
+        collection: name,
+        key,
+        intent,
+        condition,
+        ...(idempotency?.kind === 'key' ? { idempotencyKey: idempotency.key } : {}),
+        ...(issuedAtMs === undefined ? {} : { issuedAtMs }),
+        ...(trace === undefined ? {} : { trace }),
+      };
+      encodeOp(out, op, collection, seq);
+    }
+    const token =
+      session && messageType('causeway.v1.SessionToken').encode(sessionToMessage(session, this.#clusterId) as never);
+    encodeWriteHeader(out, {
+      namespace: ops[indexes[0]!]!.namespace,
+      collections,
+      durability: durability.kind === 'regions' ? { regions: durability.n } : durability.kind,
+      deadlineMs,
+      after: { session: token?.finish(), seenStamp },
+      producer,
+      issuedAtMs: 0,
+      wantVersions: true,
+      wantValues: (valueBytesMax ?? 0) > 0,
+    });
+    return out.view();
+  }
+
+  // ── Reads ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  read(address: string, request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
+    const { namespace, collection, keys, consistency, deadlineMs } = request;
+    const message = { namespace, collection, keys, deadlineMs: whole(deadlineMs), ...this.#level(consistency) };
+    const asked = this.#ask(address, READ(), message, deadlineMs);
+    void answer(asked, done, (response) => ({
+      views: response.views.map((view) => viewOf(view as unknown as DecodedView) as View | undefined),
+      ...this.#saysOfItself(response),
+    }));
+  }
+
+  scan(address: string, request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    const { namespace, collection, prefix, shards, after, limit, consistency, deadlineMs } = request;
+    const scope = { namespace, collection, prefix };
+    const message = {
+      ...scope,
+      pageSize: limit,
+      pageToken: pageToken(scope, after),
+      shards: [...(shards ?? [])],
+      deadlineMs: whole(deadlineMs),
+      ...this.#level(consistency),
+    };
+    const asked = this.#ask(address, SCAN(), message, deadlineMs);
+    void answer(asked, done, (response) => ({
+      entries: response.entries.map(({ key, view }) => ({
+        key,
+        view: viewOf(view as unknown as DecodedView) as View,
+      })),
+      next: keyOfPageToken(scope, response.nextPageToken),
+      ...this.#saysOfItself(response),
+    }));
+  }
+
+  #level(consistency: Consistency): object {
+    switch (consistency.kind) {
+      case 'local':
+        return { consistency: 1 };
+      case 'causal':
+        return {
+          consistency: 2,
+          session: sessionToMessage(consistency.session, this.#clusterId),
+          allowStale: consistency.allowStale,
+        };
+      case 'bounded':
+        return { consistency: 3, maxStaleMs: consistency.maxStaleMs };
+      case 'stable':
+        return { consistency: 4 };
+    }
+  }
+
+  #saysOfItself({ session, stale, asOfStamp }: Pick<ReadResponse__Output, 'session' | 'stale' | 'asOfStamp'>): {
+    session: SessionToken;
+    stale: boolean;
+    asOfStamp: number | undefined;
+  } {
+    return {
+      session: session === null ? new Map() : sessionFromMessage(session, this.#clusterId),
+      stale,
+      asOfStamp: asOfStamp === 0 ? undefined : asOfStamp,
+    };
+  }
+
+  // ── The feed ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  subscribe(address: string, request: SubscribeRequest, sink: FeedSink): FeedSubscription {
+    const feed = new SiblingFeed(request.namespace, request.form === 'value', sink);
+    const { namespace, collections, keyPrefix, shards, form, start } = request;
+    const message = {
+      namespace,
+      collections,
+      keyPrefix,
+      form: form === 'value' ? 2 : 1,
+      shards: [...(shards ?? [])],
+      ...(start.kind === 'beginning'
+        ? { beginning: true }
+        : start.kind === 'time'
+          ? { fromTimeMs: start.unixMs }
+          : start.kind === 'now'
+            ? { now: true }
+            : { cursor: this.#cursor(start.cursor, namespace) }),
+    };
+    const endpoint = this.#endpoint(address);
+    endpoint.connected({ endMs: this.#system.clock.monotonicMs() + CONNECT_MS_MAX }, CONNECT_MS_MAX).then(
+      () => {
+        const method = SUBSCRIBE();
+        const { client } = endpoint;
+        feed.follow(
+          () =>
+            client.makeServerStreamRequest(
+              method.path,
+              method.requestSerialize,
+              method.responseDeserialize,
+              message,
+              passedOn(),
+            ),
+          address,
+        );
+      },
+      (error: unknown) => feed.fail(toCausewayError(error)),
+    );
+    return feed;
+  }
+
+  #cursor(cursor: ReadonlyMap<ShardId, ReadonlyMap<OriginId, number>>, namespace: string): object {
+    const shards = Array.from(cursor, ([shard, vector]) => {
+      const { placementId, index } = shardParts(shard);
+      const entries = Array.from(vector, ([origin, seq]) => ({
+        region: originRegion(origin),
+        incarnation: originIncarnation(origin),
+        seq,
+      }));
+      return { placementId, shardIndex: index, entries: entries.filter(({ seq }) => seq > 0) };
+    });
+    return { version: TOKEN_FORMAT, clusterId: this.#clusterId, namespace, shards };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const endpoint of this.#endpoints.values()) endpoint.close();
+    this.#tls?.close();
+  }
+}
+
+/** Bound: one message that was taken from the connection, and what gRPC reads ahead. */
+class SiblingFeed implements FeedSubscription {
+  readonly #namespace: string;
+  readonly #withValues: boolean;
+  readonly #sink: FeedSink;
+  readonly #collections = new Map<string, CollectionRef>();
+  readonly #waiting: FeedMessage['shards'][number][] = [];
+  #names: Pick<FeedMessage, 'origins' | 'collections'> = { origins: [], collections: [] };
+  #call: ClientReadableStream<FeedMessage> | undefined;
+  #full = false;
+  #over = false;
+
+  constructor(namespace: string, withValues: boolean, sink: FeedSink) {
+    this.#namespace = namespace;
+    this.#withValues = withValues;
+    this.#sink = sink;
+  }
+
+  follow(begin: () => ClientReadableStream<FeedMessage>, address: string): void {
+    if (this.#over) return;
+    const call = begin();
+    this.#call = call;
+    call.on('data', (message: FeedMessage) => {
+      if (this.#over) return;
+      this.#names = message;
+      this.#waiting.push(...message.shards);
+      this.#tell();
+    });
+    call.on('error', (error: ServiceError) => this.fail(fromServiceError(error, address)));
+    call.on('end', () => this.fail(new CausewayError('UNAVAILABLE', `${address}: the feed ended`)));
+  }
+
+  /** The names are those of the message that is waiting: another one is taken only when nothing is. */
+  #tell(): void {
+    while (!this.#over && !this.#full) {
+      const shard = this.#waiting.shift();
+      if (shard === undefined) break;
+      const { origins } = this.#names;
+      const cursor = new Map<OriginId, number>();
+      shard.cursorOrigins.forEach((origin, i) => cursor.set(origins[origin]!, shard.cursorSeqs[i]!));
+      const events = shard.events.map((event) => this.#event(shard.shard, event));
+      this.#full = !this.#sink.events(events, shard.shard, cursor);
+    }
+    if (this.#full) this.#call?.pause();
+  }
+
+  #event(shard: ShardId, event: FeedMessage['shards'][number]['events'][number]): FeedEvent {
+    const { origins, collections } = this.#names;
+    const { name, id, mergeType } = collections[event.collection]!;
+    let collection = this.#collections.get(`${name} ${id}`);
+    if (collection === undefined) {
+      collection = { namespace: this.#namespace, name, id, type: mergeTypeOf(mergeType) };
+      this.#collections.set(`${name} ${id}`, collection);
+    }
+    return {
+      shard,
+      version: { origin: origins[event.origin]!, seq: event.seq, stamp: event.stamp },
+      collection,
+      key: event.key,
+      op: opOf(event) as OpDescription,
+      trace: event.trace.length === 0 ? undefined : event.trace,
+      view: this.#withValues && event.value !== null ? (viewOf(event.value) as View | undefined) : undefined,
+    };
+  }
+
+  resume(): void {
+    if (this.#over || !this.#full) return;
+    this.#full = false;
+    this.#tell();
+    if (!this.#full) this.#call?.resume();
+  }
+
+  cancel(): void {
+    this.#over = true;
+    this.#call?.cancel();
+  }
+
+  fail(error: CausewayError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#sink.failed(error);
+  }
+}
+
+/** What a message says once for all of its ops: the namespace, and the producer. */
+function groupsOf(ops: readonly WriteOp[]): number[][] {
+  const groups = new Map<string, number[]>();
+  ops.forEach(({ namespace, idempotency }, i) => {
+    const name = `${namespace} ${idempotency?.kind === 'producer' ? idempotency.producer : ''}`;
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [i]);
+    else group.push(i);
+  });
+  return [...groups.values()];
+}
+
+async function answer<Res, Result>(
+  asked: Promise<Res>,
+  done: (result: Result | CausewayError) => void,
+  resultOf: (response: Res) => Result,
+): Promise<void> {
+  let result: Result | CausewayError;
+  try {
+    result = resultOf(await asked);
+  } catch (error) {
+    result = toCausewayError(error);
+  }
+  done(result);
+}
+
+function whole(deadlineMs: number): number {
+  return Math.max(1, Math.round(Math.min(60_000, deadlineMs)));
+}
+
+function passedOn(): Metadata {
+  const metadata = new Metadata();
+  metadata.set(FORWARDED_KEY, '1');
+  return metadata;
+}

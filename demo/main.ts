@@ -36,10 +36,15 @@ async function main(): Promise<number> {
     }
   });
 
-  view.say('Starting three regions, each a process of its own: us-west, us-central and us-east ...');
+  view.say(
+    options.engine === 'distributed'
+      ? 'Starting three regions, each of two nodes, NATS and Redis: us-west, us-central and us-east ...'
+      : 'Starting three regions, each a process of its own: us-west, us-central and us-east ...',
+  );
   const work = async (): Promise<number> => {
-    cluster = await startCluster(!options.once);
-    for (const { name, address, pid } of cluster.regions) view.say(`  ${name.padEnd(11)} ${address}  (pid ${pid})`);
+    cluster = await startCluster(!options.once, options.engine);
+    for (const { name, addresses, pid } of cluster.regions)
+      view.say(`  ${name.padEnd(11)} ${addresses.join(', ')}  (pid ${pid})`);
     view.say(`  data in ${cluster.directory}`);
     if (!options.once) view.say(`Watch it in a browser: ${pageOf(cluster)}`);
     const finished = await runFlights(cluster, {

@@ -1,8 +1,9 @@
 // The demo's command line.
 // Owns: its flags, their help and their refusals (exit code 2, with a suggestion).
 
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FLIGHTS_MAX } from './dataset.ts';
+import type { EngineName } from './processes.ts';
 
 export interface DemoOptions {
   /** End when the flights have landed and are compared, instead of serving on. */
@@ -12,6 +13,7 @@ export interface DemoOptions {
   readonly flights: number;
   /** Kill a region in mid-run. */
   readonly kill: boolean;
+  readonly engine: EngineName;
   /** How long the flights of three months take. */
   readonly seconds: number;
 }
@@ -31,6 +33,7 @@ Examples:
   npm start -- --once --json                  run once and print one JSON document
   npm start -- --once --json --flights 2000   the same with fewer flights
   npm start -- --once --no-kill               without killing a region
+  npm start -- --engine distributed           regions of two nodes, each region on a NATS and a Redis server of its own
 
 The document has: flights, ops, seconds, opsPerSecond, regions, converged (digests equal), mismatches (against what the
 dataset says), lagMsP50 and lagMsP99 (write until a subscriber in another region has it, over all ordered pairs, while both
@@ -51,6 +54,11 @@ export function parseOptions(
     .option('--flights <n>', `how many flights, 1 to ${FLIGHTS_MAX}`, integer(1, FLIGHTS_MAX), FLIGHTS_MAX)
     .option('--seconds <s>', 'how long the replay takes at least, 1 to 3600', integer(1, 3600), SECONDS_DEFAULT)
     .option('--no-kill', 'kill no region')
+    .addOption(
+      new Option('--engine <name>', 'embedded: a node a region; distributed: two nodes on NATS JetStream and Redis')
+        .choices(['embedded', 'distributed'])
+        .default('embedded'),
+    )
     .addHelpText('after', HELP)
     .allowExcessArguments(false)
     .exitOverride()

@@ -2,11 +2,11 @@
 // Owns: when that happens, and how long the region needs to catch up.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RegionProcess } from './processes.ts';
+import type { RegionHandle } from './processes.ts';
 import { hasReached, joinedVector, type RegionClient } from './region-client.ts';
 
 export interface OutageOptions {
-  readonly process: RegionProcess;
+  readonly process: RegionHandle;
   readonly dead: RegionClient;
   readonly others: readonly RegionClient[];
   /** Share of the replay that has been sent, 0 to 1. */

@@ -8,7 +8,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
 import { serveFlags } from '../src/cli/gc.ts';
 import { freePorts } from './ports.ts';
@@ -31,8 +31,41 @@ export interface ClusterOptions {
   readonly execArgv?: readonly string[];
   /** Further flags of a region's `causeway serve`. */
   readonly serveArgs?: (region: string) => readonly string[];
-  /** Whether a region takes reads and writes; asked again and again until it does. */
+  /** distributed: a region is two nodes on a NATS and a Redis server of its own. Default: embedded, one node. */
+  readonly engine?: EngineName;
+  /** Whether a node takes reads and writes; asked again and again until it does. */
   readonly ready: (address: string) => Promise<boolean>;
+}
+
+export type EngineName = 'embedded' | 'distributed';
+
+/** What can be done to a region, whatever it is made of. */
+export interface RegionHandle {
+  readonly name: string;
+  /** `host:port` for clients, of each of its nodes; and of the first. */
+  readonly addresses: readonly string[];
+  readonly address: string;
+  /** For peers, straight, of the first. */
+  readonly peerAddress: string;
+  /** For HTTP, the page among it, of the first. */
+  readonly httpAddress: string;
+  /** Of the first node. */
+  readonly pid: number | undefined;
+  readonly running: boolean;
+  /** Starts it without waiting for anything. */
+  spawn(): void;
+  /** Until it takes reads and writes. Fails when it ends before, or takes longer than a region may. */
+  ready(timeoutMs?: number): Promise<void>;
+  /** kill -9: no drain, no goodbye. Resolves when its processes are gone. */
+  kill(): Promise<void>;
+  /** Frozen, as by a long pause of the machine: connections stay open and nothing moves. */
+  pause(): void;
+  resume(): void;
+  /** SIGTERM, and SIGKILL when it has not drained by then. Returns how it ended. */
+  stop(timeoutMs?: number): Promise<string>;
+  /** At once, for the end of this process. */
+  killSync(): void;
+  logTail(lines?: number): string;
 }
 
 /** A region that must rebuild its store from the log on a machine that is busy with others takes its time; this is patience, not a goal. */
@@ -58,29 +91,34 @@ function childEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CAUSEWAY_')));
 }
 
-export class RegionProcess {
+/** One node, which of an embedded region is all there is. */
+class NodeProcess implements RegionHandle {
   readonly name: string;
-  /** `host:port` for clients. */
+  readonly region: string;
   readonly address: string;
-  /** `host:port` for peers, straight. */
   readonly peerAddress: string;
-  /** `host:port` for HTTP, the page among it. */
   readonly httpAddress: string;
   readonly logFile: string;
   readonly #configFile: string;
   readonly #options: ClusterOptions;
   readonly #watchdog: Watchdog;
+  readonly #engine: Readonly<Record<string, unknown>>;
   #child: ChildProcess | undefined;
   #exit: Promise<string> | undefined;
 
+  /** `engine`: of a node that shares its region with others, what its configuration says of that. */
   constructor(
     name: string,
+    region: string,
     ports: readonly [clients: number, peers: number, http: number],
     directory: string,
     options: ClusterOptions,
     watchdog: Watchdog,
+    engine: Readonly<Record<string, unknown>> = {},
   ) {
     this.name = name;
+    this.region = region;
+    this.#engine = engine;
     this.address = `127.0.0.1:${ports[0]}`;
     this.peerAddress = `127.0.0.1:${ports[1]}`;
     this.httpAddress = `127.0.0.1:${ports[2]}`;
@@ -90,24 +128,32 @@ export class RegionProcess {
     this.#watchdog = watchdog;
   }
 
-  async writeConfig(directory: string, all: readonly RegionProcess[]): Promise<void> {
+  get addresses(): readonly string[] {
+    return [this.address];
+  }
+
+  async writeConfig(directory: string, all: readonly NodeProcess[]): Promise<void> {
     const { namespace, collections, coordinates, config, peerAddress } = this.#options;
-    const dialled = async (to: RegionProcess): Promise<string> =>
-      to === this || peerAddress === undefined ? to.peerAddress : peerAddress(this.name, to.name, to.peerAddress);
+    const dialled = async (to: NodeProcess): Promise<string> =>
+      to.region === this.region || peerAddress === undefined
+        ? to.peerAddress
+        : peerAddress(this.region, to.region, to.peerAddress);
     const regions = [];
-    for (const region of all) {
-      const at = coordinates?.[region.name];
+    for (const name of new Set(all.map(({ region }) => region))) {
+      const nodes = all.filter(({ region }) => region === name);
+      const at = coordinates?.[name];
       regions.push({
-        name: region.name,
-        peers: [await dialled(region)],
-        clients: [region.address],
-        http: [region.httpAddress],
+        name,
+        peers: await Promise.all(nodes.map(dialled)),
+        clients: nodes.map(({ address }) => address),
+        http: nodes.map(({ httpAddress }) => httpAddress),
         ...(at === undefined ? {} : { coordinates: at }),
       });
     }
     const text = stringify({
       clusterId: 'demo',
-      region: this.name,
+      region: this.region,
+      ...this.#engine,
       dataDir: join(directory, this.name),
       listeners: {
         clients: { address: this.address },
@@ -117,7 +163,7 @@ export class RegionProcess {
       regions,
       namespaces: [{ name: namespace }],
       collections: Object.entries(collections).map(([name, type]) => ({ namespace, name, type })),
-      ...(typeof config === 'function' ? config(this.name) : config),
+      ...(typeof config === 'function' ? config(this.region) : config),
     });
     writeFileSync(this.#configFile, text);
   }
@@ -130,12 +176,11 @@ export class RegionProcess {
     return this.#child !== undefined;
   }
 
-  /** Starts it without waiting for anything. */
   spawn(): void {
     if (this.#child !== undefined) throw new Error(`${this.name} is running`);
     const log = openSync(this.logFile, 'a');
     const { execArgv = [], serveArgs } = this.#options;
-    const serve = [CLI, 'serve', '--config', this.#configFile, ...(serveArgs?.(this.name) ?? [])];
+    const serve = [CLI, 'serve', '--config', this.#configFile, ...(serveArgs?.(this.region) ?? [])];
     const args = [...serveFlags(), ...execArgv, ...serve];
     // A group of its own: Ctrl-C in a terminal is ours to handle, and ends the regions in order.
     const child = spawn(process.execPath, args, { env: childEnv(), stdio: ['ignore', log, log], detached: true });
@@ -154,7 +199,6 @@ export class RegionProcess {
     });
   }
 
-  /** Until it takes reads and writes. Fails when it ends before, or takes longer than a region may. */
   async ready(timeoutMs = READY_MS_MAX): Promise<void> {
     const untilMs = performance.now() + timeoutMs;
     while (performance.now() < untilMs) {
@@ -167,13 +211,11 @@ export class RegionProcess {
     throw new Error(`${this.name} was not ready within ${timeoutMs / 1000} s:\n${this.logTail()}`);
   }
 
-  /** kill -9: no drain, no goodbye. Resolves when the process is gone. */
   async kill(): Promise<void> {
     this.#child?.kill('SIGKILL');
     await this.#exit;
   }
 
-  /** Frozen, as by a long pause of the machine: connections stay open and nothing moves. */
   pause(): void {
     this.#child?.kill('SIGSTOP');
   }
@@ -182,7 +224,6 @@ export class RegionProcess {
     this.#child?.kill('SIGCONT');
   }
 
-  /** SIGTERM, and SIGKILL when it has not drained by then. Returns how it ended. */
   async stop(timeoutMs = STOP_MS_MAX): Promise<string> {
     const child = this.#child;
     if (child === undefined) return (await this.#exit) ?? 'never started';
@@ -194,7 +235,6 @@ export class RegionProcess {
     return how;
   }
 
-  /** At once, for the end of this process. */
   killSync(): void {
     this.#child?.kill('SIGKILL');
   }
@@ -208,8 +248,115 @@ export class RegionProcess {
   }
 }
 
+/** Several nodes of one region. Their servers go on when the nodes are killed. */
+class RegionOfNodes implements RegionHandle {
+  readonly name: string;
+  readonly nodes: readonly NodeProcess[];
+
+  constructor(name: string, nodes: readonly NodeProcess[]) {
+    this.name = name;
+    this.nodes = nodes;
+  }
+
+  get #first(): NodeProcess {
+    return this.nodes[0]!;
+  }
+
+  get addresses(): readonly string[] {
+    return this.nodes.map(({ address }) => address);
+  }
+
+  get address(): string {
+    return this.#first.address;
+  }
+
+  get peerAddress(): string {
+    return this.#first.peerAddress;
+  }
+
+  get httpAddress(): string {
+    return this.#first.httpAddress;
+  }
+
+  get pid(): number | undefined {
+    return this.#first.pid;
+  }
+
+  get running(): boolean {
+    return this.nodes.some(({ running }) => running);
+  }
+
+  spawn(): void {
+    for (const node of this.nodes) node.spawn();
+  }
+
+  async ready(timeoutMs?: number): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.ready(timeoutMs)));
+  }
+
+  async kill(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+  }
+
+  pause(): void {
+    for (const node of this.nodes) node.pause();
+  }
+
+  resume(): void {
+    for (const node of this.nodes) node.resume();
+  }
+
+  async stop(timeoutMs?: number): Promise<string> {
+    return (await Promise.all(this.nodes.map((node) => node.stop(timeoutMs)))).join(', ');
+  }
+
+  killSync(): void {
+    for (const node of this.nodes) node.killSync();
+  }
+
+  logTail(lines?: number): string {
+    return this.nodes.map((node) => `${node.name}:\n${node.logTail(lines)}`).join('\n');
+  }
+}
+
+const NODES = 2;
+/** Of a shard's stream; the demo's NATS has room for 4 GB. */
+const STREAM_BYTES_MAX = 256 * 1024 * 1024;
+
+type Servers = typeof import('../scripts/servers.mjs');
+type Nats = Awaited<ReturnType<Servers['startNats']>>;
+type Redis = Awaited<ReturnType<Servers['startRedis']>>;
+
+/** A region's servers. Not imported: it is no compiled code, and stands beside dist/. */
+async function startServers(): Promise<{ nats: Nats; redis: Redis }> {
+  const servers = (await import(pathToFileURL(join(ROOT, 'scripts/servers.mjs')).href)) as Servers;
+  const nats = await servers.startNats();
+  try {
+    return { nats, redis: await servers.startRedis() };
+  } catch (error) {
+    await nats.stop();
+    throw error;
+  }
+}
+
+function engineOf(node: string, { nats, redis }: { nats: Nats; redis: Redis }): Readonly<Record<string, unknown>> {
+  return {
+    node,
+    engine: 'distributed',
+    nats: {
+      servers: [`${nats.host}:${nats.port}`],
+      monitors: [nats.monitor],
+      replicas: 1,
+      streamBytesMax: STREAM_BYTES_MAX,
+    },
+    redis: { servers: [`${redis.host}:${redis.port}`] },
+  };
+}
+
 export class Cluster {
-  readonly regions: readonly RegionProcess[];
+  readonly regions: readonly RegionHandle[];
+  /** Of a distributed one, by region. */
+  readonly servers: ReadonlyMap<string, { readonly nats: Nats; readonly redis: Redis }>;
   readonly directory: string;
   readonly #keepDirectory: boolean;
   readonly #watchdog: Watchdog;
@@ -219,12 +366,14 @@ export class Cluster {
   };
 
   private constructor(
-    regions: readonly RegionProcess[],
+    regions: readonly RegionHandle[],
+    servers: Cluster['servers'],
     directory: string,
     keepDirectory: boolean,
     watchdog: Watchdog,
   ) {
     this.regions = regions;
+    this.servers = servers;
     this.directory = directory;
     this.#keepDirectory = keepDirectory;
     this.#watchdog = watchdog;
@@ -250,16 +399,37 @@ export class Cluster {
     mkdirSync(directory, { recursive: true });
     const watchdog = new Watchdog();
     if (options.directory === undefined) watchdog.remove(directory);
-    const ports = await freePorts(options.regions.length * 3);
-    const regions = options.regions.map(
-      (name, i) =>
-        new RegionProcess(name, [ports[3 * i]!, ports[3 * i + 1]!, ports[3 * i + 2]!], directory, options, watchdog),
-    );
-    for (const region of regions) await region.writeConfig(directory, regions);
-    return new Cluster(regions, directory, options.directory !== undefined, watchdog);
+    const distributed = options.engine === 'distributed';
+    const ports = await freePorts(options.regions.length * 3 * (distributed ? NODES : 1));
+    const three = (): [number, number, number] => ports.splice(0, 3) as [number, number, number];
+    const servers = new Map<string, { nats: Nats; redis: Redis }>();
+    const regions: (NodeProcess | RegionOfNodes)[] = [];
+    for (const name of options.regions) {
+      if (!distributed) {
+        regions.push(new NodeProcess(name, name, three(), directory, options, watchdog));
+        continue;
+      }
+      const own = await startServers();
+      for (const { pid } of [own.nats, own.redis]) watchdog.watch(pid);
+      servers.set(name, own);
+      const nodes = Array.from({ length: NODES }, (_, i) => {
+        const node = `${name}-${i + 1}`;
+        return new NodeProcess(node, name, three(), directory, options, watchdog, engineOf(node, own));
+      });
+      regions.push(new RegionOfNodes(name, nodes));
+    }
+    const nodes = regions.flatMap((region) => (region instanceof RegionOfNodes ? region.nodes : [region]));
+    for (const node of nodes) await node.writeConfig(directory, nodes);
+    return new Cluster(regions, servers, directory, options.directory !== undefined, watchdog);
   }
 
-  region(name: string): RegionProcess {
+  /** Of a distributed cluster, one after the other. */
+  nodesOf(name: string): readonly RegionHandle[] {
+    const region = this.region(name);
+    return region instanceof RegionOfNodes ? region.nodes : [region];
+  }
+
+  region(name: string): RegionHandle {
     const region = this.regions.find((each) => each.name === name);
     if (region === undefined) throw new Error(`there is no region ${name}`);
     return region;
@@ -272,6 +442,7 @@ export class Cluster {
   /** Ends all regions and removes what was temporary. Never fails; may be called twice. */
   async stop(timeoutMs = STOP_MS_MAX): Promise<void> {
     await Promise.all(this.regions.map((region) => region.stop(timeoutMs)));
+    await Promise.all([...this.servers.values()].flatMap(({ nats, redis }) => [nats.stop(), redis.stop()]));
     process.off('exit', this.#onExit);
     this.#removeDirectory();
     this.#watchdog.end();

@@ -36,18 +36,43 @@ export async function regionReady(address: string): Promise<boolean> {
   }
 }
 
+/** What the nodes of a region say of themselves, together: each knows the shards that it owns. */
+export class RegionAdmin {
+  readonly #nodes: readonly AdminClient[];
+
+  constructor(addresses: readonly string[]) {
+    this.#nodes = addresses.map((address) => adminClient(address, { deadlineMs: CALL_MS_MAX }));
+  }
+
+  async digests(): Promise<NodeDigest[]> {
+    return (await Promise.all(this.#nodes.map((node) => node.digests()))).flat();
+  }
+
+  async status(): Promise<{ readonly keys: number; readonly conflicts: number }> {
+    const all = await Promise.all(this.#nodes.map((node) => node.status()));
+    const sum = (of: (status: (typeof all)[number]) => number): number =>
+      all.reduce((total, each) => total + of(each), 0);
+    return { keys: sum(({ keys }) => keys), conflicts: sum(({ counters }) => counters.conflicts) };
+  }
+
+  close(): void {
+    for (const node of this.#nodes) node.close();
+  }
+}
+
 export class RegionClient implements RegionWriter, AnswerSource {
   readonly region: string;
   readonly address: string;
   readonly client: Causeway;
-  readonly admin: AdminClient;
+  readonly admin: RegionAdmin;
   readonly #producer: Producer;
 
-  constructor(region: string, address: string, namespace: string) {
+  /** `addresses`: of the region's nodes. */
+  constructor(region: string, addresses: readonly string[], namespace: string) {
     this.region = region;
-    this.address = address;
-    this.client = connect({ endpoints: [address], namespace, deadlineMs: CALL_MS_MAX });
-    this.admin = adminClient(address, { deadlineMs: CALL_MS_MAX });
+    this.address = addresses[0]!;
+    this.client = connect({ endpoints: [...addresses], namespace, deadlineMs: CALL_MS_MAX });
+    this.admin = new RegionAdmin(addresses);
     this.#producer = this.client.producer({ deliveryTimeoutMs: DELIVERY_MS_MAX });
   }
 
@@ -128,8 +153,10 @@ export function regionOf(origin: string): string {
   return origin.slice(0, origin.lastIndexOf('~'));
 }
 
+type Digested = Pick<AdminClient, 'digests'>;
+
 /** Whether all regions give the same digest for every shard now. */
-export async function digestsEqual(admins: readonly AdminClient[]): Promise<boolean> {
+export async function digestsEqual(admins: readonly Digested[]): Promise<boolean> {
   const [first, ...others] = (await Promise.all(admins.map((admin) => admin.digests()))).map(digestText);
   return others.every((other) => other === first);
 }
@@ -142,7 +169,7 @@ function digestText(digests: readonly NodeDigest[]): string {
 }
 
 /** Milliseconds until all digests are equal; undefined when they are not within the time. */
-export async function waitConverged(admins: readonly AdminClient[], withinMs: number): Promise<number | undefined> {
+export async function waitConverged(admins: readonly Digested[], withinMs: number): Promise<number | undefined> {
   const startMs = performance.now();
   while (performance.now() - startMs < withinMs) {
     const askedMs = performance.now();
@@ -158,7 +185,7 @@ const CONVERGED_POLL_MS = 50;
 export type Goal = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 /** What the nodes together have now. */
-export async function joinedVector(admins: readonly AdminClient[]): Promise<Goal> {
+export async function joinedVector(admins: readonly Digested[]): Promise<Goal> {
   const goal = new Map<string, Map<string, number>>();
   for (const digests of await Promise.all(admins.map((admin) => admin.digests()))) {
     for (const { shard, vector } of digests) {
@@ -171,7 +198,7 @@ export async function joinedVector(admins: readonly AdminClient[]): Promise<Goal
 }
 
 /** Whether the node has everything that the goal names. Throws when it does not answer. */
-export async function hasReached(admin: AdminClient, goal: Goal): Promise<boolean> {
+export async function hasReached(admin: Digested, goal: Goal): Promise<boolean> {
   const digests = new Map((await admin.digests()).map(({ shard, vector }) => [shard, vector]));
   for (const [shard, vector] of goal) {
     for (const [origin, seq] of vector) if ((digests.get(shard)?.[origin] ?? 0) < seq) return false;

@@ -7,7 +7,7 @@ import { DEMO_REGIONS, FLIGHTS_MAX, readDataset, REGION_PLACES, type DemoRegion 
 import { COLLECTIONS, flightEvents, formatMinutes, type FlightEvent } from './events.ts';
 import { LagMeter } from './lag.ts';
 import { runOutage } from './outage.ts';
-import { Cluster } from './processes.ts';
+import { Cluster, type EngineName } from './processes.ts';
 import { digestsEqual, regionReady, RegionClient, waitConverged } from './region-client.ts';
 import { Replay } from './replay.ts';
 import { truthOf, type LastSeenAck } from './truth.ts';
@@ -64,8 +64,9 @@ export interface FinishedRun {
 }
 
 /** `watched`: somebody may look at the page, which shows traces of one write in a hundred. No canaries: they would keep digests moving. */
-export async function startCluster(watched: boolean): Promise<Cluster> {
+export async function startCluster(watched: boolean, engine: EngineName): Promise<Cluster> {
   return Cluster.start({
+    engine,
     config: watched ? { tracing: { enabled: true, canaryMs: 0 } } : {},
     regions: DEMO_REGIONS,
     namespace: NAMESPACE,
@@ -76,7 +77,7 @@ export async function startCluster(watched: boolean): Promise<Cluster> {
 }
 
 export async function runFlights(cluster: Cluster, options: RunOptions): Promise<FinishedRun> {
-  const clients = cluster.regions.map(({ name, address }) => new RegionClient(name, address, NAMESPACE));
+  const clients = cluster.regions.map(({ name, addresses }) => new RegionClient(name, addresses, NAMESPACE));
   const ended = new AbortController();
   try {
     return await new Run(cluster, clients, options, ended.signal).run();
@@ -276,9 +277,9 @@ class Board {
   async #ask(): Promise<void> {
     const up = this.#clients.filter(({ region }) => this.#states.get(region) !== 'killed');
     const asked = up.map(async ({ region, admin }) => {
-      const { keys, counters } = await admin.status();
+      const { keys, conflicts } = await admin.status();
       this.#keys.set(region, keys);
-      this.#conflicts.set(region, { earlier: this.#conflicts.get(region)?.earlier ?? 0, now: counters.conflicts });
+      this.#conflicts.set(region, { earlier: this.#conflicts.get(region)?.earlier ?? 0, now: conflicts });
     });
     // A region that is just dying or starting does not answer; the view then shows what it said last.
     await Promise.allSettled(asked);

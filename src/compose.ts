@@ -100,10 +100,7 @@ export async function composeNode(config: Config, system: System = realSystem())
     let reachedAt = '';
     const engines = makeEngines(config, system, {
       onFatal: fail,
-      onLost: (shard, why) => {
-        notice('warn', why);
-        node.storeLost(shard, why);
-      },
+      onLost: (shard, why) => node.storeLost(shard, why),
       address: () => reachedAt,
     });
     const transport = new GrpcTransport({

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cluster, type RegionProcess } from '../../demo/processes.ts';
+import { Cluster, type RegionHandle } from '../../demo/processes.ts';
 import { answerOf, regionReady, waitConverged } from '../../demo/region-client.ts';
 import { adminClient, connect } from '../../src/client/index.ts';
 import { SeededRandom } from '../sim/random.ts';
@@ -137,7 +137,7 @@ class Killer {
     }
   }
 
-  async #kill(region: RegionProcess): Promise<void> {
+  async #kill(region: RegionHandle): Promise<void> {
     await region.kill();
     this.kills++;
     this.byRegion.set(region.name, (this.byRegion.get(region.name) ?? 0) + 1);
@@ -166,7 +166,7 @@ async function digestsConverge(cluster: Cluster): Promise<boolean> {
   }
 }
 
-async function checkRegion(ledger: Ledger, { name, address }: RegionProcess): Promise<Finding[]> {
+async function checkRegion(ledger: Ledger, { name, address }: RegionHandle): Promise<Finding[]> {
   const client = connect({ endpoints: [address], namespace: NAMESPACE, deadlineMs: READ_MS_MAX });
   const answers: RegionAnswers = {
     region: name,

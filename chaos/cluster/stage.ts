@@ -3,7 +3,7 @@
 
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Cluster, type RegionProcess } from '../../demo/processes.ts';
+import { Cluster, type RegionHandle } from '../../demo/processes.ts';
 import { regionReady } from '../../demo/region-client.ts';
 import { connect, type Causeway, type ConnectOptions } from '../../src/client/index.ts';
 import { SmallDisk } from './small-disk.ts';
@@ -87,7 +87,7 @@ export class Stage {
     return this.cluster.regions.map(({ name }) => name);
   }
 
-  region(name: string): RegionProcess {
+  region(name: string): RegionHandle {
     return this.cluster.region(name);
   }
 

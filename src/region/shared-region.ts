@@ -34,54 +34,60 @@ import type { SharedOwnership, Siblings } from './siblings.ts';
 const HERE = '';
 type Owner = string;
 
-/** What one sender has under way. */
-class Sender {
-  readonly lanes = new Map<Owner, Lane>();
-  readonly underWay = new Map<ShardId, { readonly owner: Owner; count: number }>();
-}
-
 interface Message {
   readonly epoch: number;
-  readonly send: (done: (results: readonly WriteResult[]) => void) => void;
   readonly count: number;
+  readonly send: (done: (results: readonly WriteResult[]) => void) => void;
   readonly done: (results: readonly WriteResult[]) => void;
 }
 
-/** Of one sender to one other node: one message at a time. */
-class Lane {
-  readonly #waiting: Message[] = [];
-  #busy = false;
+/** What one sender has under way. */
+class Sender {
+  readonly underWay = new Map<ShardId, { readonly owner: Owner; count: number }>();
+  readonly #lanes = new Map<Owner, { readonly waiting: Message[]; busy: boolean }>();
   #refusedEpoch = -1;
   #refusal: CausewayError | undefined;
 
-  push(message: Message): void {
-    this.#waiting.push(message);
-    this.#next();
+  /** Something of this epoch failed that is to be sent again: what comes behind it in the epoch must not be written before it. */
+  failed(epoch: number, error: CausewayError): void {
+    if (!error.retriable || epoch <= this.#refusedEpoch) return;
+    this.#refusedEpoch = epoch;
+    const said = `an earlier message of the stream failed: ${error.message}`;
+    this.#refusal = new CausewayError(error.code, said, { retriable: true, outcome: 'not-applied' });
   }
 
-  #next(): void {
-    if (this.#busy) return;
-    const message = this.#waiting.shift();
-    if (message === undefined) return;
-    const { epoch, count } = message;
-    if (this.#refusal !== undefined && epoch <= this.#refusedEpoch) {
-      message.done(refusals(count, this.#refusal));
-      this.#next();
-      return;
+  refusalOf(epoch: number): CausewayError | undefined {
+    return epoch <= this.#refusedEpoch ? this.#refusal : undefined;
+  }
+
+  /** One message at a time to each other node. */
+  send(owner: Owner, message: Message): void {
+    let lane = this.#lanes.get(owner);
+    if (lane === undefined) {
+      lane = { waiting: [], busy: false };
+      this.#lanes.set(owner, lane);
     }
-    this.#busy = true;
-    message.send((results) => {
-      this.#busy = false;
-      for (const result of results) {
-        if (result.ok || !result.error.retriable || epoch <= this.#refusedEpoch) continue;
-        this.#refusedEpoch = epoch;
-        const { code, message: why } = result.error;
-        const said = `an earlier message of the stream failed: ${why}`;
-        this.#refusal = new CausewayError(code, said, { retriable: true, outcome: 'not-applied' });
+    lane.waiting.push(message);
+    this.#next(lane);
+  }
+
+  #next(lane: { readonly waiting: Message[]; busy: boolean }): void {
+    while (!lane.busy) {
+      const message = lane.waiting.shift();
+      if (message === undefined) return;
+      const refusal = this.refusalOf(message.epoch);
+      if (refusal !== undefined) {
+        message.done(refusals(message.count, refusal));
+        continue;
       }
-      message.done(results);
-      this.#next();
-    });
+      lane.busy = true;
+      message.send((results) => {
+        lane.busy = false;
+        for (const result of results) if (!result.ok) this.failed(message.epoch, result.error);
+        message.done(results);
+        this.#next(lane);
+      });
+    }
   }
 }
 
@@ -155,9 +161,15 @@ export class SharedRegion implements Region {
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     const { ops, sender: from } = request;
     const sender = from === undefined ? undefined : this.#senderOf(from.stream);
+    const behind = sender?.refusalOf(from!.epoch);
+    if (behind !== undefined) {
+      done(refusals(ops.length, behind));
+      return;
+    }
     const results = Array.from<WriteResult>({ length: ops.length });
     const parts = new Map<Owner, number[]>();
     const shards: (ShardId | undefined)[] = [];
+    let nowhere: CausewayError | undefined;
     for (let i = 0; i < ops.length; i++) {
       const { namespace, collection, key } = ops[i]!;
       const shard = this.#node.shardFor(namespace, collection, key);
@@ -166,6 +178,7 @@ export class SharedRegion implements Region {
       shards.push(shard);
       if (owner instanceof CausewayError) {
         results[i] = { ok: false, error: owner };
+        nowhere ??= owner;
         continue;
       }
       const part = parts.get(owner);
@@ -182,6 +195,7 @@ export class SharedRegion implements Region {
     }
     let left = parts.size;
     if (left === 0) {
+      if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
       done(results);
       return;
     }
@@ -189,6 +203,7 @@ export class SharedRegion implements Region {
       this.#began(sender, owner, indexes, shards);
       const answered = (answers: readonly WriteResult[]): void => {
         this.#ended(sender, indexes, shards);
+        for (const answer of answers) if (!answer.ok) sender?.failed(from!.epoch, answer.error);
         indexes.forEach((index, i) => (results[index] = answers[i]!));
         if (--left === 0) done(results);
       };
@@ -199,8 +214,10 @@ export class SharedRegion implements Region {
       }
       const send = (sent: (answers: readonly WriteResult[]) => void): void => this.#siblings.write(owner, part, sent);
       if (sender === undefined) send(answered);
-      else laneOf(sender, owner).push({ epoch: from!.epoch, send, count: indexes.length, done: answered });
+      else sender.send(owner, { epoch: from!.epoch, count: indexes.length, send, done: answered });
     }
+    // What comes next must not overtake it, though its shard may have an owner by then.
+    if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
   }
 
   #senderOf(stream: object): Sender {
@@ -376,15 +393,6 @@ export class SharedRegion implements Region {
       cancel,
     };
   }
-}
-
-function laneOf(sender: Sender, owner: Owner): Lane {
-  let lane = sender.lanes.get(owner);
-  if (lane === undefined) {
-    lane = new Lane();
-    sender.lanes.set(owner, lane);
-  }
-  return lane;
 }
 
 function refusals(count: number, error: CausewayError): WriteResult[] {

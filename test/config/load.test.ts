@@ -122,6 +122,78 @@ describe('precedence', () => {
   });
 });
 
+describe('engine: distributed', () => {
+  const SERVERS = "nats: { servers: ['n:4222'] }\nredis: { servers: ['r:6379'] }\n";
+  const DISTRIBUTED = `${MINIMAL}engine: distributed\nnode: us-east-1\n`;
+
+  test('needs a name of the node, NATS and Redis: all that is missing is told at once', () => {
+    expect(lines({ yaml: `${MINIMAL}engine: distributed\n` }).map((line) => line.replace(/; got.*/, ''))).toEqual(
+      [
+        'nats.servers: expected at least one NATS server, with engine: distributed',
+        'redis.servers: expected at least one Redis server, with engine: distributed',
+        "node: expected a name of its own for each node of the region: 1 to 64 of A-Z, a-z, 0-9, '_' and '-', with engine: distributed",
+      ].map((line) => expect.stringContaining(line) as string),
+    );
+    const { config } = load({ yaml: `${DISTRIBUTED}${SERVERS}` });
+    expect(config).toMatchObject({
+      engine: 'distributed',
+      nats: { servers: ['n:4222'], replicas: 3, requireDurable: true, ownerLeaseMs: 2000 },
+      redis: { servers: ['r:6379'], mode: 'single' },
+    });
+  });
+
+  test.each<[what: string, yaml: string, line: RegExp]>([
+    [
+      'two ways to say who it is',
+      "nats: { servers: ['n:1'], nkeyFile: a, credsFile: b }\nredis: { servers: ['r:1'] }\n",
+      /nats\.credsFile: expected one way/,
+    ],
+    [
+      'a user without a password',
+      "nats: { servers: ['n:1'], user: a }\nredis: { servers: ['r:1'] }\n",
+      /nats\.user: expected passwordFile beside it/,
+    ],
+    [
+      'a certificate without its key',
+      "nats: { servers: ['n:1'], tls: { cert: a } }\nredis: { servers: ['r:1'] }\n",
+      /nats\.tls: expected cert and key, or neither; got no key/,
+    ],
+    [
+      'two single Redis servers',
+      "nats: { servers: ['n:1'] }\nredis: { servers: ['r:1', 'r:2'] }\n",
+      /redis\.servers: expected one server, with mode: single; got 2/,
+    ],
+    [
+      'Sentinels without the name of the master',
+      "nats: { servers: ['n:1'] }\nredis: { servers: ['r:1'], mode: sentinel }\n",
+      /redis\.master: expected the name of the master/,
+    ],
+    [
+      'an ACL user without a password',
+      "nats: { servers: ['n:1'] }\nredis: { servers: ['r:1'], username: a }\n",
+      /redis\.username: expected passwordFile/,
+    ],
+    [
+      'no address for the other nodes',
+      `${SERVERS}listeners: { clients: { address: '0.0.0.0:7400', insecure: true } }\n`,
+      /advertise: expected where the other nodes/,
+    ],
+  ])('%s is found', (_what, yaml, line) => {
+    expect(lines({ yaml: `${DISTRIBUTED}${yaml}` })).toEqual([expect.stringMatching(line)]);
+  });
+
+  test('files are found beside the configuration', () => {
+    const { config } = load({
+      yaml: `${DISTRIBUTED}nats: { servers: ['n:1'], user: a, passwordFile: nats.password, tls: { ca: ca.pem } }\nredis: { servers: ['r:1'], passwordFile: redis.password }\n`,
+    });
+    expect([config.nats.passwordFile, config.nats.tls?.ca, config.redis.passwordFile]).toEqual([
+      '/etc/causeway/nats.password',
+      '/etc/causeway/ca.pem',
+      '/etc/causeway/redis.password',
+    ]);
+  });
+});
+
 describe('one wrong thing', () => {
   // Each row: what is added to a minimal config, and the one line that must come of it.
   const rows: readonly (readonly [what: string, Given, line: string | RegExp])[] = [
@@ -194,6 +266,11 @@ describe('one wrong thing', () => {
       'two regions at one address',
       { yaml: `${MINIMAL}regions:\n- {name: us-east, peers: ['localhost:1']}\n- {name: eu, peers: ['127.0.0.1:1']}\n` },
       'node.yaml:6: regions[1].peers[0]: expected an address of its own for every node; got 127.0.0.1:1, which is also regions[0].peers[0]. Give each node its own host or port.',
+    ],
+    [
+      'servers without the engine that needs them',
+      { yaml: `${MINIMAL}nats: { servers: ['a:4222'] }\n` },
+      'node.yaml:4: nats.servers: expected engine: distributed beside it; got engine: embedded. Set engine to distributed, or remove nats.',
     ],
     [
       'an address without a port',

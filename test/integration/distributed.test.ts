@@ -1,6 +1,11 @@
 // Regions of several nodes on real servers: any node takes any request, shards move when a node dies, and what Redis loses is made anew.
 
+import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Cluster } from '../../demo/processes.ts';
+import { digestsEqual, RegionAdmin, regionReady } from '../../demo/region-client.ts';
+import { adminClient, connect, type Causeway } from '../../src/client/index.ts';
+import { isCausewayError } from '../../src/errors/errors.ts';
 import { natsFound, redisFound } from '../support/servers.ts';
 import { DistributedCluster, PATIENCE, type DistributedRegion } from './distributed-kit.ts';
 
@@ -8,6 +13,7 @@ vi.setConfig({ testTimeout: 240_000 });
 const missing = [natsFound, redisFound].find((found) => typeof found === 'string');
 if (missing !== undefined) console.warn(`regions of several nodes are not tested: ${missing}`);
 
+const SHARDS = 4;
 const COLLECTIONS = { likes: 'counter-pn', names: 'register-lww', tags: 'set-aw' };
 
 /** By node, the shards that it serves. */
@@ -60,5 +66,152 @@ describe.skipIf(missing !== undefined)('regions of two nodes', () => {
     const status = await cluster.admin(eu.nodes[0]!.clients).status();
     expect(status.log).toMatchObject({ engine: 'jetstream', durable: true });
     expect(status.store?.engine).toMatch(/^redis/);
+  });
+});
+
+/** What dist/ holds, as every test with processes. */
+async function startProcesses(): Promise<Cluster> {
+  const cluster = await Cluster.start({
+    engine: 'distributed',
+    regions: ['ap', 'eu', 'us'],
+    namespace: 'demo',
+    collections: COLLECTIONS,
+    config: { placements: [{ id: 1, name: 'default', shards: SHARDS, regions: ['ap', 'eu', 'us'] }] },
+    ready: regionReady,
+  });
+  onTestFinished(() => cluster.stop());
+  return cluster;
+}
+
+interface Acknowledged {
+  /** Increments by key, and those of which it is not known. */
+  readonly sure: Map<string, number>;
+  readonly unknown: Map<string, number>;
+  readonly names: Map<string, string>;
+  count: number;
+  /** Longest time without any acknowledgement of a key, by key, ms. */
+  readonly silences: Map<string, number>;
+}
+
+/** Counts keys up and writes names, at one region, one op after the other, until it is told to end. */
+async function writer(
+  client: Causeway,
+  prefix: string,
+  keys: number,
+  seen: Acknowledged,
+  going: () => boolean,
+): Promise<void> {
+  const lastMs = new Map<string, number>();
+  for (let i = 0; going(); i++) {
+    const key = `${prefix}${i % keys}`;
+    try {
+      await client.counter('likes').increment(key);
+      seen.sure.set(key, (seen.sure.get(key) ?? 0) + 1);
+      seen.count++;
+      const nowMs = performance.now();
+      const silentMs = nowMs - (lastMs.get(key) ?? nowMs);
+      seen.silences.set(key, Math.max(silentMs, seen.silences.get(key) ?? 0));
+      lastMs.set(key, nowMs);
+      await client.register<string>('names').set(key, `${i}`);
+      seen.names.set(key, `${i}`);
+    } catch (error) {
+      if (!isCausewayError(error)) throw error;
+      if (error.outcome !== 'not-applied') seen.unknown.set(key, (seen.unknown.get(key) ?? 0) + 1);
+    }
+  }
+}
+
+interface Load {
+  readonly seen: Acknowledged;
+  more(count: number): Promise<void>;
+  /** Ends it, and requires that every region has every acknowledged op once. */
+  judge(): Promise<void>;
+}
+
+function load(cluster: Cluster): Load {
+  const seen: Acknowledged = { sure: new Map(), unknown: new Map(), names: new Map(), count: 0, silences: new Map() };
+  const clients = cluster.regions.map(({ addresses }) => connect({ endpoints: [...addresses], namespace: 'demo' }));
+  let going = true;
+  const writers = clients.flatMap((client, i) =>
+    [0, 1, 2].map((w) => writer(client, `${cluster.regions[i]!.name} ${w} `, 12, seen, () => going)),
+  );
+  onTestFinished(() => {
+    going = false;
+    for (const client of clients) client.close();
+  });
+  const more = async (count: number): Promise<void> => {
+    const target = seen.count + count;
+    await vi.waitFor(() => expect(seen.count).toBeGreaterThan(target), PATIENCE);
+  };
+  const judge = async (): Promise<void> => {
+    going = false;
+    await Promise.all(writers);
+    const admins = cluster.regions.map(({ addresses }) => new RegionAdmin(addresses));
+    onTestFinished(() => admins.forEach((admin) => admin.close()));
+    await vi.waitFor(async () => expect(await digestsEqual(admins)).toBe(true), PATIENCE);
+    for (const client of clients) {
+      for (const [key, sure] of seen.sure) {
+        const value = Number(await client.counter('likes').get(key));
+        expect(value, `likes/${key} lacks what was acknowledged`).toBeGreaterThanOrEqual(sure);
+        expect(value, `likes/${key} counted something twice`).toBeLessThanOrEqual(sure + (seen.unknown.get(key) ?? 0));
+      }
+      for (const [key, name] of seen.names) {
+        // What came behind it may have been written without being acknowledged.
+        const found = await client.register<string>('names').get(key);
+        expect(Number(found?.value), key).toBeGreaterThanOrEqual(Number(name));
+      }
+    }
+  };
+  return { seen, more, judge };
+}
+
+describe.skipIf(missing !== undefined)('three regions of two nodes, as processes', () => {
+  test('I1, I2, I3: the node that owns shards dies under load: its shards take writes again, nothing is lost, nothing is there twice', async () => {
+    const cluster = await startProcesses();
+    const { seen, more, judge } = load(cluster);
+    await more(300);
+    const [victim] = cluster.nodesOf('eu');
+    const own = adminClient(victim!.address, { deadlineMs: 5000 });
+    const shards = (await own.status()).shards.map(({ shard }) => shard);
+    own.close();
+    expect(shards.length).toBeGreaterThan(0);
+    seen.silences.clear();
+    await victim!.kill();
+    const killedMs = performance.now();
+    const other = adminClient(cluster.nodesOf('eu')[1]!.address, { deadlineMs: 5000 });
+    onTestFinished(() => other.close());
+    await vi.waitFor(async () => {
+      const served = (await other.status()).shards.filter(
+        ({ ownOrigin }) => ownOrigin !== undefined && ownOrigin !== '',
+      );
+      expect(served.map(({ shard }) => shard)).toEqual(expect.arrayContaining(shards));
+    }, PATIENCE);
+    console.log(`the other node had the shards ${Math.round(performance.now() - killedMs)} ms after the death`);
+    await more(500);
+    const worst = Math.max(...seen.silences.values());
+    console.log(`after the death of a node its keys were silent for ${Math.round(worst)} ms at most`);
+    victim!.spawn();
+    await victim!.ready();
+    await more(300);
+    await judge();
+  });
+
+  test('I11: Redis is flushed under load: noticed, rebuilt, and equal to the other regions', async () => {
+    const cluster = await startProcesses();
+    const { more, judge } = load(cluster);
+    await more(300);
+    const { redis } = cluster.servers.get('eu')!;
+    const command = new Redis({ host: redis.host, port: redis.port });
+    onTestFinished(() => command.disconnect());
+    await command.call('FLUSHALL');
+    const flushedMs = performance.now();
+    // Every shard that has something in it is written anew.
+    await vi.waitFor(
+      async () => expect((await command.call('KEYS', '*:head')) as string[]).toHaveLength(SHARDS),
+      PATIENCE,
+    );
+    console.log(`after FLUSHALL all shards had rows again ${Math.round(performance.now() - flushedMs)} ms later`);
+    await more(500);
+    await judge();
   });
 });

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
-import { Cluster, type ClusterOptions, type RegionProcess } from '../../demo/processes.ts';
+import { Cluster, type ClusterOptions, type RegionHandle } from '../../demo/processes.ts';
 import { adminClient } from '../../src/client/index.ts';
 
 export const COLLECTIONS = {
@@ -23,11 +23,11 @@ export class TestCluster {
     this.cluster = cluster;
   }
 
-  get regions(): readonly RegionProcess[] {
+  get regions(): readonly RegionHandle[] {
     return this.cluster.regions;
   }
 
-  region(name: string): RegionProcess {
+  region(name: string): RegionHandle {
     return this.cluster.region(name);
   }
 
@@ -37,7 +37,7 @@ export class TestCluster {
   }
 
   /** Starts a region (again) and waits until it takes reads and writes. */
-  async startRegion(region: RegionProcess): Promise<void> {
+  async startRegion(region: RegionHandle): Promise<void> {
     region.spawn();
     if (region.pid !== undefined) this.#pids.add(region.pid);
     await region.ready();

@@ -423,6 +423,17 @@ export class Cluster {
     return new Cluster(regions, servers, directory, options.directory !== undefined, watchdog);
   }
 
+  /** Everything that runs, by name: of an embedded region its node alone. */
+  processes(): [name: string, pid: number][] {
+    return this.regions.flatMap((region) => {
+      const servers = this.servers.get(region.name);
+      const all: [string, number][] = this.nodesOf(region.name).map(({ name, pid }) => [name, pid!]);
+      if (servers !== undefined)
+        all.push([`nats of ${region.name}`, servers.nats.pid], [`redis of ${region.name}`, servers.redis.pid]);
+      return all;
+    });
+  }
+
   /** Of a distributed cluster, one after the other. */
   nodesOf(name: string): readonly RegionHandle[] {
     const region = this.region(name);

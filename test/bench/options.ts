@@ -2,6 +2,7 @@
 // Owns: its flags, their help and their refusals (exit code 2).
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { EngineName } from '../../demo/processes.ts';
 
 export interface BenchOptions {
   readonly json: boolean;
@@ -10,6 +11,7 @@ export interface BenchOptions {
   readonly keys: number;
   readonly valueBytes: number;
   readonly regions: number;
+  readonly engine: EngineName;
   readonly shards: number;
   /** Open loop: offered, over all regions. */
   readonly rate: number | undefined;
@@ -40,6 +42,7 @@ Examples:
   npm run bench -- --json                                      the most that three regions take while lag stays low
   npm run bench -- --json --rate 12000 --delay-ms 50           open loop at 12 k ops/s, regions 50 ms apart
   npm run bench -- --in-flight 4000                            flat out: the regions' queues fill, and lag grows
+  npm run bench -- --engine distributed --rate 5000            regions of two nodes, on a NATS and a Redis server each
   npm run bench -- --rate 12000 --partition-s 60               how fast a region catches up, beside the load
   npm run bench -- --profile /tmp/profiles                     with CPU profiles of every process
 
@@ -57,6 +60,11 @@ export function parseOptions(
     .option('--keys <k>', 'how many keys, uniformly chosen, 16 to 10000000', integer(16, 10_000_000), 100_000)
     .option('--value-bytes <b>', 'size of values, 64 to 65536', integer(64, 65_536), 200)
     .option('--regions <r>', 'how many regions, 2 to 7', integer(2, REGION_NAMES.length), 3)
+    .addOption(
+      new Option('--engine <name>', 'embedded: a node a region; distributed: two nodes on NATS JetStream and Redis')
+        .choices(['embedded', 'distributed'])
+        .default('embedded'),
+    )
     .option('--shards <n>', 'into how many shards the keys are divided, 1 to 64', integer(1, 64), 8)
     .option('--rate <ops>', 'open loop: ops per second offered, over all regions', integer(1, 10_000_000))
     .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
@@ -88,6 +96,10 @@ export function parseOptions(
   const options = command.opts<BenchOptions>();
   if (options.rate !== undefined && options.inFlight !== undefined) {
     print.err('error: --rate is an open loop and --in-flight a closed one; give one of them\n');
+    return { exitCode: EXIT_USAGE };
+  }
+  if (options.engine === 'distributed' && options.partitionS > 0) {
+    print.err('error: --partition-s is measured with --engine embedded; leave one of them out\n');
     return { exitCode: EXIT_USAGE };
   }
   return { options };

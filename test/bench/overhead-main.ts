@@ -93,6 +93,7 @@ async function measured(what: What, variant: 'off' | 'on', flags: Flags, say: (l
     keys: flags.keys,
     valueBytes: 200,
     regions: REGIONS,
+    engine: 'embedded',
     shards: 8,
     rate: flags.rate,
     inFlight: undefined,

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdirSync } from 'node:fs';
 import { Wires } from '../../chaos/cluster/wires.ts';
 import { Cluster } from '../../demo/processes.ts';
-import { regionReady, waitConverged } from '../../demo/region-client.ts';
+import { RegionAdmin, regionReady, waitConverged } from '../../demo/region-client.ts';
 import { adminClient, type AdminClient } from '../../src/client/index.ts';
 import { mergeLatencies, percentileMs } from './latency.ts';
 import {
@@ -35,6 +35,7 @@ const PROBES_MS_MAX = 10_000;
 const CALL_MS_MAX = 30_000;
 
 export interface BenchReport {
+  readonly engine: BenchOptions['engine'];
   readonly regions: number;
   readonly seconds: number;
   readonly keys: number;
@@ -113,6 +114,7 @@ export async function runBench(
     const wires = options.delayMs > 0 || options.partitionS > 0 ? new Wires(options.delayMs) : undefined;
     if (wires !== undefined) cleanups.push(() => wires.close());
     const cluster = await Cluster.prepare({
+      engine: options.engine,
       regions: names,
       namespace: NAMESPACE,
       collections: { [COLLECTION]: 'register-lww' },
@@ -132,11 +134,11 @@ export async function runBench(
     say(`${names.length} regions are up: ${names.join(', ')}`);
 
     const workers = cluster.regions.map(
-      ({ name, address }, i) =>
+      ({ name, addresses }, i) =>
         new Worker(
           {
             region: name,
-            address,
+            addresses,
             namespace: NAMESPACE,
             collection: COLLECTION,
             keys: options.keys,
@@ -150,13 +152,15 @@ export async function runBench(
         ),
     );
     cleanups.unshift(() => Promise.all(workers.map((worker) => worker.end())));
-    const admins = cluster.regions.map(({ address }) =>
-      adminClient(address, { deadlineMs: CALL_MS_MAX, connectTimeoutMs: CALL_MS_MAX }),
-    );
-    cleanups.unshift(() => Promise.resolve(admins.map((admin) => admin.close())));
+    /** Of every node. */
+    const admins = cluster.regions
+      .flatMap(({ addresses }) => addresses)
+      .map((address) => adminClient(address, { deadlineMs: CALL_MS_MAX, connectTimeoutMs: CALL_MS_MAX }));
+    const regions = cluster.regions.map(({ addresses }) => new RegionAdmin(addresses));
+    cleanups.unshift(() => Promise.resolve([...admins, ...regions].map((admin) => admin.close())));
     await Promise.all(workers.map((worker) => worker.setup()));
     await Promise.all(workers.map((worker, i) => worker.preload(i, workers.length)));
-    if ((await waitConverged(admins, CONVERGE_MS_MAX)) === undefined)
+    if ((await waitConverged(regions, CONVERGE_MS_MAX)) === undefined)
       throw new Error('the regions do not agree on the keys');
     say(`${options.keys} keys are written once, everywhere`);
 
@@ -174,7 +178,7 @@ export async function runBench(
     say(`${options.warmup} s of warm-up, then ${seconds} s are measured`);
 
     const pids = new Map<string, number>([
-      ...cluster.regions.map(({ name, pid }) => [name, pid!] as const),
+      ...cluster.processes(),
       ...workers.map((worker) => [`producer of ${worker.region}`, worker.pid] as const),
     ]);
     // Once for nothing: what an operator's call costs the first time is not the load's.
@@ -190,7 +194,7 @@ export async function runBench(
     const after = await snapshot(pids, admins);
 
     const sent = await Promise.all(running);
-    const convergedMs = await waitConverged(admins, CONVERGE_MS_MAX);
+    const convergedMs = await waitConverged(regions, CONVERGE_MS_MAX);
     const probesSent = sent.map(({ probes }) => probes);
     const allProbes = sum(probesSent);
     const received = await Promise.all(
@@ -206,6 +210,7 @@ export async function runBench(
     const moved = (name: Counter): number => after.counters[name] - before.counters[name];
     const wanBytes = moved('bytesReceived');
     return {
+      engine: options.engine,
       regions: names.length,
       seconds,
       keys: options.keys,

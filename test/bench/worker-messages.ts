@@ -2,7 +2,7 @@
 
 export interface WorkerSettings {
   readonly region: string;
-  readonly address: string;
+  readonly addresses: readonly string[];
   readonly namespace: string;
   readonly collection: string;
   readonly keys: number;

@@ -223,7 +223,7 @@ async function handle(message: ToWorker): Promise<void> {
     case 'setup':
       settings = message.settings;
       client = connect({
-        endpoints: [settings.address],
+        endpoints: [...settings.addresses],
         namespace: settings.namespace,
         deadlineMs: CONNECT_MS_MAX,
         connectTimeoutMs: CONNECT_MS_MAX,

@@ -214,4 +214,21 @@ describe.skipIf(missing !== undefined)('three regions of two nodes, as processes
     await more(500);
     await judge();
   });
+
+  test('I1, I2: a region loses its NATS server for a while: it takes writes again, and nothing is lost or there twice', async () => {
+    const cluster = await startProcesses();
+    const { seen, more, judge } = load(cluster);
+    await more(300);
+    const { nats } = cluster.servers.get('eu')!;
+    await nats.kill();
+    // Longer than a lease: the nodes give their shards up. The other regions do not notice.
+    const before = seen.count;
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    expect(seen.count).toBeGreaterThan(before);
+    await nats.restart();
+    const inEu = (): number => [...seen.sure].reduce((sum, [key, n]) => sum + (key.startsWith('eu ') ? n : 0), 0);
+    const restarted = inEu();
+    await vi.waitFor(() => expect(inEu()).toBeGreaterThan(restarted + 100), PATIENCE);
+    await judge();
+  });
 });

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
+import type * as serversModule from '../scripts/servers.mjs';
 import { serveFlags } from '../src/cli/gc.ts';
 import { freePorts } from './ports.ts';
 import { processStart } from './process-start.ts';
@@ -323,7 +324,7 @@ const NODES = 2;
 /** Of a shard's stream; the demo's NATS has room for 4 GB. */
 const STREAM_BYTES_MAX = 256 * 1024 * 1024;
 
-type Servers = typeof import('../scripts/servers.mjs');
+type Servers = typeof serversModule;
 type Nats = Awaited<ReturnType<Servers['startNats']>>;
 type Redis = Awaited<ReturnType<Servers['startRedis']>>;
 

@@ -3,7 +3,7 @@
 //
 // - One hop: a request that another node has passed on is answered by the node itself, without this (api/env.ts), so that two nodes whose maps
 //   differ do not send it round for ever.
-// - The order of a sender (a stream of writes) is kept shard by shard: to each owner one message of it at a time, and while a message for a shard is
+// - The order of a sender (a stream of writes) is kept shard by shard: to each owner one request of it at a time, and while a message for a shard is
 //   under way the next one goes to no other owner. After one failed and may be tried again, those of its epoch are refused untried.
 //
 // Bounds: as many requests wait for another node as their senders may have under way (api/write-stream.ts, api/env.ts).
@@ -36,17 +36,32 @@ type Owner = string;
 
 interface Message {
   readonly epoch: number;
-  readonly count: number;
-  readonly send: (done: (results: readonly WriteResult[]) => void) => void;
+  readonly request: WriteRequest;
   readonly done: (results: readonly WriteResult[]) => void;
 }
+
+interface Lane {
+  readonly waiting: Message[];
+  busy: boolean;
+}
+
+/** What waits is put together, up to so many ops, and about so many bytes. A message of a stream has at most 4 MiB by itself. */
+const TOGETHER_OPS_MAX = 4000;
+const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
+/** Of an op beside its value. */
+const OP_BYTES = 200;
 
 /** What one sender has under way. */
 class Sender {
   readonly underWay = new Map<ShardId, { readonly owner: Owner; count: number }>();
-  readonly #lanes = new Map<Owner, { readonly waiting: Message[]; busy: boolean }>();
+  readonly #siblings: Siblings;
+  readonly #lanes = new Map<Owner, Lane>();
   #refusedEpoch = -1;
   #refusal: CausewayError | undefined;
+
+  constructor(siblings: Siblings) {
+    this.#siblings = siblings;
+  }
 
   /** Something of this epoch failed that is to be sent again: what comes behind it in the epoch must not be written before it. */
   failed(epoch: number, error: CausewayError): void {
@@ -60,7 +75,7 @@ class Sender {
     return epoch <= this.#refusedEpoch ? this.#refusal : undefined;
   }
 
-  /** One message at a time to each other node. */
+  /** To each other node one request at a time; what has come meanwhile goes with the next one together. */
   send(owner: Owner, message: Message): void {
     let lane = this.#lanes.get(owner);
     if (lane === undefined) {
@@ -68,27 +83,59 @@ class Sender {
       this.#lanes.set(owner, lane);
     }
     lane.waiting.push(message);
-    this.#next(lane);
+    this.#next(owner, lane);
   }
 
-  #next(lane: { readonly waiting: Message[]; busy: boolean }): void {
+  #next(owner: Owner, lane: Lane): void {
     while (!lane.busy) {
-      const message = lane.waiting.shift();
-      if (message === undefined) return;
-      const refusal = this.refusalOf(message.epoch);
+      const first = lane.waiting.shift();
+      if (first === undefined) return;
+      const refusal = this.refusalOf(first.epoch);
       if (refusal !== undefined) {
-        message.done(refusals(message.count, refusal));
+        first.done(refusals(first.request.ops.length, refusal));
         continue;
       }
+      const messages = [first];
+      let { request } = first;
+      let bytes = bytesOf(request);
+      for (let next = lane.waiting[0]; next !== undefined; next = lane.waiting[0]) {
+        bytes += bytesOf(next.request);
+        const fits = request.ops.length + next.request.ops.length <= TOGETHER_OPS_MAX && bytes <= TOGETHER_BYTES_MAX;
+        if (!fits || next.epoch !== first.epoch || !goTogether(first.request, next.request)) break;
+        messages.push(lane.waiting.shift()!);
+        request = {
+          ...request,
+          ops: [...request.ops, ...next.request.ops],
+          deadlineMs: Math.min(request.deadlineMs, next.request.deadlineMs),
+          // Above what any of them has seen.
+          seenStamp: Math.max(request.seenStamp ?? 0, next.request.seenStamp ?? 0),
+        };
+      }
       lane.busy = true;
-      message.send((results) => {
+      this.#siblings.write(owner, request, (results) => {
         lane.busy = false;
-        for (const result of results) if (!result.ok) this.failed(message.epoch, result.error);
-        message.done(results);
-        this.#next(lane);
+        for (const result of results) if (!result.ok) this.failed(first.epoch, result.error);
+        let at = 0;
+        for (const { request: part, done } of messages) done(results.slice(at, (at += part.ops.length)));
+        this.#next(owner, lane);
       });
     }
   }
+}
+
+/** As one request they mean the same. */
+function goTogether(a: WriteRequest, b: WriteRequest): boolean {
+  const plain = ({ session, atomic, valueBytesMax }: WriteRequest): boolean =>
+    session === undefined && atomic !== true && valueBytesMax === undefined;
+  const regions = ({ durability }: WriteRequest): number => (durability.kind === 'regions' ? durability.n : 0);
+  return plain(a) && plain(b) && a.durability.kind === b.durability.kind && regions(a) === regions(b);
+}
+
+function bytesOf({ ops }: WriteRequest): number {
+  return ops.reduce(
+    (sum, { key, intent }) => sum + OP_BYTES + key.length + ('value' in intent ? intent.value.length : 0),
+    0,
+  );
 }
 
 export class SharedRegion implements Region {
@@ -212,9 +259,8 @@ export class SharedRegion implements Region {
         this.#node.write(part, answered);
         continue;
       }
-      const send = (sent: (answers: readonly WriteResult[]) => void): void => this.#siblings.write(owner, part, sent);
-      if (sender === undefined) send(answered);
-      else sender.send(owner, { epoch: from!.epoch, count: indexes.length, send, done: answered });
+      if (sender === undefined) this.#siblings.write(owner, part, answered);
+      else sender.send(owner, { epoch: from!.epoch, request: part, done: answered });
     }
     // What comes next must not overtake it, though its shard may have an owner by then.
     if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
@@ -223,7 +269,7 @@ export class SharedRegion implements Region {
   #senderOf(stream: object): Sender {
     let sender = this.#senders.get(stream);
     if (sender === undefined) {
-      sender = new Sender();
+      sender = new Sender(this.#siblings);
       this.#senders.set(stream, sender);
     }
     return sender;

@@ -123,9 +123,9 @@ async function writer(
 
 interface Load {
   readonly seen: Acknowledged;
-  more(count: number): Promise<void>;
+  readonly more: (count: number) => Promise<void>;
   /** Ends it, and requires that every region has every acknowledged op once. */
-  judge(): Promise<void>;
+  readonly judge: () => Promise<void>;
 }
 
 function load(cluster: Cluster): Load {

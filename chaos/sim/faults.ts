@@ -220,12 +220,15 @@ export class Faults {
         break;
       case 'storeFlushed':
         node.storeDisk.flush();
+        later(500, () => lookAtStores(region));
         break;
       case 'storeBehind': {
         const image = node.storeDisk.image();
         const { generation } = region;
         later(someTime(), () => {
-          if (region.generation === generation) node.storeDisk.goBack(image);
+          if (region.generation !== generation) return;
+          node.storeDisk.goBack(image);
+          later(500, () => lookAtStores(region));
         });
         break;
       }
@@ -385,6 +388,7 @@ export class Faults {
       region.disk.landLate();
       this.#cluster.touched(region);
       for (const { storeDisk } of region.nodes) storeDisk.failWrites(undefined);
+      if (this.#cluster.plan.lateStore) lookAtStores(region);
       region.clock.set(0, 0);
       for (const other of regions) if (other !== region) network.change(region.id, other.id, this.#cluster.calm());
       for (const node of region.nodes) {
@@ -397,4 +401,9 @@ export class Faults {
       }
     }
   }
+}
+
+/** A store on a server notices a loss within half a second, also when nobody asks. */
+function lookAtStores({ nodes }: SimRegion): void {
+  for (const { life, storeOpen, store } of nodes) if (life.alive && storeOpen && store?.isOpen === true) store.look();
 }

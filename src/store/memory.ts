@@ -217,6 +217,11 @@ export class MemoryStore implements Store {
     return false;
   }
 
+  /** At shards that nobody asks about too, as RedisStore does now and then by itself. */
+  look(): void {
+    for (const shard of this.#heads.keys()) this.#isOurs(shard);
+  }
+
   #step(step: StoreStep): StepOutcome {
     const { shard } = step;
     if (!this.#isOurs(shard)) return { kind: 'moved', cursor: 0 };
@@ -309,6 +314,11 @@ export class MemoryStore implements Store {
 
   #inTurn(action: () => void): void {
     invariant(this.#open, 'a memory store is used while it is open');
+    if (this.#complete === undefined) {
+      // Also from within a callback of its own: it says that it answers at once.
+      action();
+      return;
+    }
     this.#queue.push(action);
     const life = this.#life;
     const turn = (): void => {
@@ -316,8 +326,7 @@ export class MemoryStore implements Store {
       this.#due++;
       this.#drain();
     };
-    if (this.#complete === undefined) turn();
-    else this.#complete(turn);
+    this.#complete(turn);
   }
 
   /** A callback that calls the store again comes back here; the outer call goes on with its work. */

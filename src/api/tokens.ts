@@ -123,7 +123,8 @@ export function cursorFromText(text: string, namespace: string, clusterId: strin
   return cursorFromMessage(message as Cursor__Output, namespace, clusterId);
 }
 
-export function cursorToText(cursor: FeedCursor, namespace: string, clusterId: string): string {
+/** A causeway.v1.Cursor. */
+export function cursorToMessage(cursor: FeedCursor, namespace: string, clusterId: string): object {
   const shards = Array.from(cursor, ([shard, vector]) => {
     const { placementId, index } = shardParts(shard);
     const entries = Array.from(vector, ([origin, seq]) => ({
@@ -133,7 +134,11 @@ export function cursorToText(cursor: FeedCursor, namespace: string, clusterId: s
     }));
     return { placementId, shardIndex: index, entries: entries.filter(({ seq }) => seq > 0) };
   });
-  return toText('causeway.v1.Cursor', { version: TOKEN_FORMAT, clusterId, namespace, shards });
+  return { version: TOKEN_FORMAT, clusterId, namespace, shards };
+}
+
+export function cursorToText(cursor: FeedCursor, namespace: string, clusterId: string): string {
+  return toText('causeway.v1.Cursor', cursorToMessage(cursor, namespace, clusterId));
 }
 
 function toText(type: string, message: object): string {

@@ -1,5 +1,7 @@
 // What one write did to its key, as the feed and the history of a key tell it.
 
+import type { DecodedView } from './views.ts';
+
 export type FeedOp =
   | { readonly kind: 'put'; readonly value: Uint8Array; readonly expiresAtMs?: number | undefined }
   /** Deleted, reset or cleared. */
@@ -28,6 +30,19 @@ export interface DecodedOp {
     readonly remove: readonly string[];
   } | null;
   readonly expiresAtMs: number;
+}
+
+/** One op of the feed. */
+export interface DecodedEvent extends DecodedOp {
+  /** Of the message's collections. */
+  readonly collection: number;
+  readonly key: string;
+  /** Of the message's origins. */
+  readonly origin: number;
+  readonly seq: number;
+  readonly stamp: number;
+  readonly trace: Uint8Array;
+  readonly value: DecodedView | null;
 }
 
 export function opOf(event: DecodedOp): FeedOp {

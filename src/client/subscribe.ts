@@ -10,12 +10,12 @@ import { wireMethod } from '../proto/load.ts';
 import type { System } from '../system/system.ts';
 import { cursorMessage, decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { wireMethodOnce, type Endpoint, type EndpointSource } from './endpoints.ts';
-import { opOf, type DecodedOp, type FeedOp } from './feed-op.ts';
+import { opOf, type DecodedEvent, type FeedOp } from './feed-op.ts';
 import { shardIndexes } from './shards.ts';
 import { fromServiceError } from './status.ts';
 import { endProcess, processSpans, type ClientTracer } from './tracer.ts';
 import type { MergeType, Version, View } from './types.ts';
-import { mergeTypeOf, viewOf, type DecodedView } from './views.ts';
+import { mergeTypeOf, viewOf } from './views.ts';
 
 /** Where to begin: a string is the cursor of an event. */
 export type FeedStart = 'beginning' | 'now' | Date | { readonly cursor: string } | (string & {});
@@ -82,16 +82,6 @@ const ACQUIRE_MS = 5000;
 const SUBSCRIBE_METHOD = wireMethodOnce('Subscribe', () =>
   wireMethod<object, DecodedResponse>('causeway.v1.Data', 'Subscribe'),
 );
-
-interface DecodedEvent extends DecodedOp {
-  readonly collection: number;
-  readonly key: string;
-  readonly origin: number;
-  readonly seq: number;
-  readonly stamp: number;
-  readonly trace: Uint8Array;
-  readonly value: DecodedView | null;
-}
 
 interface DecodedShard {
   readonly shard: string;

@@ -7,9 +7,9 @@
 import { Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import { FORWARDED_KEY } from '../api/env.ts';
 import { keyOfPageToken, pageToken } from '../api/page-tokens.ts';
-import { sessionFromMessage, sessionToMessage, TOKEN_FORMAT } from '../api/tokens.ts';
+import { cursorToMessage, sessionFromMessage, sessionToMessage } from '../api/tokens.ts';
 import { Endpoint, wireMethodOnce, type CallLimits } from '../client/endpoints.ts';
-import { opOf, type DecodedOp } from '../client/feed-op.ts';
+import { opOf, type DecodedEvent } from '../client/feed-op.ts';
 import { encodeOp } from '../client/op-encode.ts';
 import { fromServiceError } from '../client/status.ts';
 import type { ClientTls } from '../client/tls.ts';
@@ -21,7 +21,7 @@ import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadRe
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
 import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import { WireWriter } from '../proto/wire.ts';
-import { originIncarnation, originRegion, shardParts, type OriginId, type ShardId } from '../record/ids.ts';
+import type { OriginId, ShardId } from '../record/ids.ts';
 import type { CollectionRef } from '../record/op.ts';
 import type {
   Consistency,
@@ -57,15 +57,7 @@ interface FeedMessage {
   readonly collections: readonly { readonly name: string; readonly id: number; readonly mergeType: number }[];
   readonly shards: readonly {
     readonly shard: ShardId;
-    readonly events: readonly (DecodedOp & {
-      readonly collection: number;
-      readonly key: string;
-      readonly origin: number;
-      readonly seq: number;
-      readonly stamp: number;
-      readonly trace: Uint8Array;
-      readonly value: DecodedView | null;
-    })[];
+    readonly events: readonly DecodedEvent[];
     readonly cursorOrigins: readonly number[];
     readonly cursorSeqs: readonly number[];
   }[];
@@ -263,7 +255,7 @@ export class GrpcSiblings implements Siblings {
           ? { fromTimeMs: start.unixMs }
           : start.kind === 'now'
             ? { now: true }
-            : { cursor: this.#cursor(start.cursor, namespace) }),
+            : { cursor: cursorToMessage(start.cursor, namespace, this.#clusterId) }),
     };
     const endpoint = this.#endpoint(address);
     endpoint.connected({ endMs: this.#system.clock.monotonicMs() + CONNECT_MS_MAX }, CONNECT_MS_MAX).then(
@@ -285,19 +277,6 @@ export class GrpcSiblings implements Siblings {
       (error: unknown) => feed.fail(toCausewayError(error)),
     );
     return feed;
-  }
-
-  #cursor(cursor: ReadonlyMap<ShardId, ReadonlyMap<OriginId, number>>, namespace: string): object {
-    const shards = Array.from(cursor, ([shard, vector]) => {
-      const { placementId, index } = shardParts(shard);
-      const entries = Array.from(vector, ([origin, seq]) => ({
-        region: originRegion(origin),
-        incarnation: originIncarnation(origin),
-        seq,
-      }));
-      return { placementId, shardIndex: index, entries: entries.filter(({ seq }) => seq > 0) };
-    });
-    return { version: TOKEN_FORMAT, clusterId: this.#clusterId, namespace, shards };
   }
 
   close(): void {
@@ -353,7 +332,7 @@ class SiblingFeed implements FeedSubscription {
     if (this.#full) this.#call?.pause();
   }
 
-  #event(shard: ShardId, event: FeedMessage['shards'][number]['events'][number]): FeedEvent {
+  #event(shard: ShardId, event: DecodedEvent): FeedEvent {
     const { origins, collections } = this.#names;
     const { name, id, mergeType } = collections[event.collection]!;
     let collection = this.#collections.get(`${name} ${id}`);

@@ -81,6 +81,17 @@ export class FinalCheck {
     return this.#sim.cluster.regions.map((region) => region.nodes[region.owner]!);
   }
 
+  /** Which members of a shard do not hold the same ops of it, for people; undefined when all logs are equal. */
+  logsDiffer(): string | undefined {
+    const { cluster } = this.#sim;
+    cluster.catchUp();
+    for (const shard of new Set(cluster.regions.flatMap((region) => region.shards))) {
+      const vectors = cluster.members(shard).map((region) => vectorText(cluster.history.log(region, shard).vector));
+      if (new Set(vectors).size > 1) return `the logs of ${shard} differ: ${vectors.join(' | ')}`;
+    }
+    return undefined;
+  }
+
   /** What is still missing, for people; undefined when all is settled. */
   notSettled(): string | undefined {
     const { cluster, workload } = this.#sim;
@@ -92,11 +103,8 @@ export class FinalCheck {
         return `${node.name} is not ready: ${node.node!.status().state}, ${node.node!.status().stateReason}`;
     }
     if (workload !== undefined && workload.callsOpen > 0) return `${workload.callsOpen} calls are open`;
-    const shards = new Set(cluster.regions.flatMap((region) => region.shards));
-    for (const shard of shards) {
-      const vectors = cluster.members(shard).map((region) => vectorText(cluster.history.log(region, shard).vector));
-      if (new Set(vectors).size > 1) return `the logs of ${shard} differ: ${vectors.join(' | ')}`;
-    }
+    const differ = this.logsDiffer();
+    if (differ !== undefined) return differ;
     const asOfMs = Math.min(...cluster.regions.map(({ clock }) => clock.nowMs())) - 1;
     const digests = new Map<ShardId, string>();
     for (const node of this.#owners()) {

@@ -61,6 +61,8 @@ export interface Plan {
   readonly elements: number;
   readonly chaosMs: number;
   readonly settleMsMax: number;
+  /** Before everything heals, all heals but the way between the first and the last region: what they write reaches them all the same. */
+  readonly healsByRelay: boolean;
   readonly heartbeatMs: number;
   readonly leaseMs: number;
   readonly maxSkewMs: number;
@@ -105,6 +107,8 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     if (calm || (name === 'ownerMove' && nodesPerRegion === 1) || !random.chance(wanted.chance)) continue;
     faults[name] = Math.round(random.logBetween(wanted.from, wanted.to) * 100) / 100;
   }
+  const relay = random.fork('relay');
+  const healsByRelay = regions > 2 && !ASKS_ALL.some((name) => faults[name] !== undefined) && relay.chance(0.15);
   const heartbeatMs = random.pick([100, 200, 300, 500]);
   return {
     seed,
@@ -117,6 +121,7 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     // What a cluster costs grows with the square of its regions, and the large ones would take most of a run's time.
     chaosMs: Math.round(random.pick([1000, 2000, 4000]) * (TIME_OF_LARGE[regions] ?? 1)),
     settleMsMax: 60_000,
+    healsByRelay,
     heartbeatMs,
     leaseMs: random.pick([300, 1000]),
     maxSkewMs: random.pick([1500, 2000]),
@@ -155,6 +160,9 @@ function idempotencyLimits(random: SeededRandom): Partial<NodeLimits> {
 
 /** Faults of a store that is a server. */
 const ON_SERVERS: ReadonlySet<FaultName> = new Set<FaultName>(['storeFlushed', 'storeBehind']);
+
+/** After these a region asks every other one before it goes on: not while one of them is out of reach. */
+const ASKS_ALL: readonly FaultName[] = ['wipe', 'damage', 'backup', 'poison'];
 
 const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from: number; readonly to: number }>> = {
   crash: { chance: 0.4, from: 0.5, to: 3 },
@@ -199,7 +207,7 @@ export function planText(plan: Plan): string {
   const nodes = plan.nodesPerRegion === 1 ? '' : ` × ${plan.nodesPerRegion} nodes`;
   return (
     `${plan.regions} regions${nodes}, ${plan.shards} shards${plan.narrowPlacement ? ' + a narrow placement' : ''}, ` +
-    `${plan.lateStore ? `a store that takes ${plan.storeMs} ms to answer, ` : ''}${plan.chaosMs} ms, delay ${plan.delayMs}±${plan.jitterMs} ms, beat ${plan.heartbeatMs} ms; ` +
+    `${plan.lateStore ? `a store that takes ${plan.storeMs} ms to answer, ` : ''}${plan.chaosMs} ms, delay ${plan.delayMs}±${plan.jitterMs} ms, beat ${plan.heartbeatMs} ms${plan.healsByRelay ? ', healed by relay first' : ''}; ` +
     `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`
   );
 }

@@ -249,7 +249,7 @@ export class Links {
     const beats = this.#host.beats();
     for (const served of this.#served) served.source.heartbeat(beats, clock.nowMs(), clock.monotonicMs());
     for (const dialled of this.#dialled) this.#post(dialled, { kind: 'heartbeat' });
-    if (this.#noteDirect()) this.#wantAll();
+    this.#direct();
     for (const shard of this.#host.shards()) this.#noteLive(shard);
   }
 
@@ -455,10 +455,14 @@ export class Links {
     if (this.#told.get(peer) === best) return;
     this.#told.set(peer, best);
     this.#host.onLinkState(peer, best);
-    if (state.kind !== 'connecting') this.#noteDirect();
+    if (state.kind !== 'connecting') this.#direct();
   }
 
   // Who is asked for whose ops
+
+  #direct(): void {
+    if (this.#noteDirect()) this.#wantAll();
+  }
 
   #noteOrigin(shard: ShardId, origin: OriginId): boolean {
     const region = originRegion(origin);
@@ -466,7 +470,7 @@ export class Links {
     return this.#relays.noteFormer(shard, region);
   }
 
-  /** True when it changes who is asked. */
+  /** True when it changes who is asked: nobody will say so a second time. */
   #noteDirect(): boolean {
     const { monotonicMs } = this.#moment();
     let changed = false;

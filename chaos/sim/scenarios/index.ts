@@ -2,6 +2,7 @@
 
 import { conflictScenarios } from './conflicts.ts';
 import { forgedScenarios } from './forged.ts';
+import { linkScenarios } from './links.ts';
 import { logScenarios } from './logs.ts';
 import { poisonScenarios } from './poison.ts';
 import type { Scenario } from './scenario.ts';
@@ -10,6 +11,7 @@ import { sessionWriteScenarios } from './session-writes.ts';
 
 export const scenarios: readonly Scenario[] = [
   ...conflictScenarios,
+  ...linkScenarios,
   ...logScenarios,
   ...forgedScenarios,
   ...poisonScenarios,

@@ -24,6 +24,7 @@ export function quiet(change: Partial<Plan> = {}): (drawn: Plan) => Plan {
     keysPerCollection: 2,
     elements: 3,
     settleMsMax: 30_000,
+    healsByRelay: false,
     heartbeatMs: 100,
     leaseMs: 1000,
     maxSkewMs: 2000,

@@ -15,6 +15,8 @@ export const SWITCHES: Readonly<Record<GuardName, string>> = {
   newIncarnation: 'a restart goes on under the old incarnation',
   tombstoneReports: "tombstones go without the members' reports",
   closingMaximum: 'an origin ends where one member had come to, not at the maximum',
+  bindingBeginning: 'where a region may begin is said, and does not bind who says it',
+  vouchedTail: 'the tail of a lost disk is taken on the word of that disk',
   clockGuard: 'a stamp from the far future is taken',
   forkCheck: "a batch's link to the one before it is not looked at",
   watermarkSeq: 'a promise counts before its seq is reached',
@@ -82,6 +84,14 @@ export const PATCHES: readonly Patch[] = [
       file: 'test/store/lmdb.test.ts',
       name: 'a step from another cursor than the present one is refused, and changes nothing',
     },
+  },
+  {
+    name: 'relay',
+    says: 'who takes note that a peer is out of reach asks nobody else',
+    file: 'src/replication/links.ts',
+    line: 'if (this.#noteDirect()) this.#wantAll();',
+    without: 'this.#noteDirect();',
+    noticedBy: 'sim',
   },
   {
     name: 'recordChecksum',

@@ -20,6 +20,10 @@ export const GUARDS = {
   tombstoneReports: true,
   /** An origin's end is the maximum over all members. */
   closingMaximum: true,
+  /** I9, I14: what a region was told when it asked where it may begin binds who told it. */
+  bindingBeginning: true,
+  /** A frozen origin is taken as far as those hold it whose disks still do. */
+  vouchedTail: true,
   /** I5: a stamp too far ahead holds its stream. */
   clockGuard: true,
   /** A batch names the checksum of its origin's previous one. */

@@ -154,7 +154,8 @@ export class OriginTable {
   prove(id: OriginId, seq: number, by: Witness): void {
     const origin = this.ensure(id);
     if (seq > origin.proven) origin.proven = seq;
-    if (by.region === origin.region && (!origin.frozenTaken || by.stamp < origin.frozenAt)) return;
+    const isItsOwn = by.region === origin.region && GUARDS.vouchedTail;
+    if (isItsOwn && (!origin.frozenTaken || by.stamp < origin.frozenAt)) return;
     if (seq > origin.vouched) origin.vouched = seq;
   }
 
@@ -201,7 +202,7 @@ export class OriginTable {
   /** Up to where promises of an origin count now. */
   #countsUpTo(id: OriginId, nowMs: number): number {
     const beginning = this.#beginnings.get(originRegion(id));
-    if (beginning?.over.has(id) !== true) return Infinity;
+    if (beginning?.over.has(id) !== true || !GUARDS.bindingBeginning) return Infinity;
     return Math.abs(nowMs - beginning.atMs) < BEGINNING_MS ? beginning.bound : Infinity;
   }
 

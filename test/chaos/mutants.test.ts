@@ -36,6 +36,20 @@ describe('mutants', () => {
   );
 
   test(
+    'a line that makes no difference is not said to be noticed',
+    async () => {
+      const patch = PATCHES.find(({ name }) => name === 'batchChecksum')!;
+      const copy = new SourceCopy('.');
+      try {
+        expect(await copy.without({ ...patch, without: `${patch.line} ` }, 1)).toBeUndefined();
+      } finally {
+        copy.remove();
+      }
+    },
+    3 * MINUTE_MS,
+  );
+
+  test(
     'a test that is called otherwise now is told, and is no notice',
     async () => {
       const patch = PATCHES.find(({ name }) => name === 'batchChecksum')!;

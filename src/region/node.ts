@@ -5,7 +5,7 @@
 
 import { AgreedTime } from '../clock/agreed-time.ts';
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
-import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { isOfWrongClock, isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
 import { withDefaultExpiry } from '../collections/expiry.ts';
 import type { CollectionRegistry } from '../collections/registry.ts';
@@ -458,7 +458,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   #hearWelcome(from: RegionId, welcome: WelcomeShard, check: MembershipCheck, runner: ShardRunner): void {
     if (!check.whole) runner.mustReach(from, welcome);
-    if (check.whole || !this.#binding.has(from)) check.answer(from, welcome.boundOfReceiver);
+    if (check.whole || !this.#binding.has(from)) this.#hearBound(from, welcome.boundOfReceiver, check);
+  }
+
+  /** I5: who began above a bound from a wrong clock would write stamps that nobody believes. A member with such a clock has not answered. */
+  #hearBound(from: RegionId, bound: number, check: MembershipCheck): void {
+    const others = [...this.#clockSamples].filter(([peer]) => peer !== from).map(([, { offsetMs }]) => offsetMs);
+    if (!isOfWrongClock(bound, this.#nowMs(), others, this.settings.maxSkewMs)) check.answer(from, bound);
   }
 
   #askWhereToBegin(from: RegionId, shards: Iterable<ShardId>): void {
@@ -1777,7 +1783,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const asking = this.#asking.get(shard);
       // An answer to an earlier question binds nobody to this one.
       if (asking === undefined || asking.origin !== origin) continue;
-      asking.answer(from, boundOfReceiver);
+      this.#hearBound(from, boundOfReceiver, asking);
       this.#tryOpen(shard);
     }
   }

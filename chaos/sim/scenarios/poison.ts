@@ -1,5 +1,6 @@
 // Clocks a year ahead: nobody believes what they stamp, and the region is whole again when its disk is given up.
 
+import { msOfStamp, stampOfMs } from '../../../src/clock/hlc.ts';
 import type { ShardBeat } from '../../../src/shard/beat.ts';
 import {
   boot,
@@ -92,6 +93,52 @@ export const poisonScenarios: readonly Scenario[] = [
         ['eu', 'sa'].every((region) => status(sim, region).alarms.every(({ code }) => code !== 'clock-hold')),
         () => 'an alarm for what nobody will ever take',
       );
+    },
+  },
+  {
+    name: 'bound-from-a-wrong-clock',
+    says: 'a member whose clock is a year ahead tells a new owner to begin above that: the others know better, and it begins today',
+    plan: quiet({ nodesPerRegion: 2 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await inStep(sim);
+      // Alone, so that it cannot see that it is the one.
+      isolate(sim, 'ap');
+      await sim.run(5000);
+      cluster.region('ap').clock.step(YEAR_MS);
+      await sim.run(3000);
+      // Its next owner reads in the log what the region has promised.
+      cluster.moveOwner(cluster.region('ap'), 1, 0);
+      await sim.run(3000);
+      const told = new Set<string>();
+      cluster.network.taps.push({
+        delivered: (from, to, message) => {
+          if (message.kind !== 'welcome' || from.site !== 'ap' || to.site !== 'eu') return;
+          if (
+            !message.shards.some(
+              ({ boundOfReceiver }) => boundOfReceiver > stampOfMs(cluster.region('eu').clock.nowMs() + YEAR_MS / 2),
+            )
+          )
+            return;
+          told.add(to.address);
+        },
+      });
+      isolate(sim, 'ap', false);
+      await sim.until('eu was told', 15_000, () => told.size === 2);
+      // The link has measured ap's clock, and sa's for longer.
+      await sim.run(500);
+      cluster.moveOwner(cluster.region('eu'), 1, 0);
+      await ready(sim, 'eu');
+      const { stamp } = await write(sim, 'eu', 'register-lww', 'k0', put('from today'));
+      expect(
+        msOfStamp(stamp) < cluster.region('eu').clock.nowMs() + YEAR_MS / 2,
+        () => 'eu writes in the year that ap believes it is',
+      );
+      cluster.wipe(crash(sim, 'ap'), false);
+      cluster.region('ap').clock.set(0, 0);
+      restart(sim, 'ap');
+      await sim.settle();
     },
   },
   {

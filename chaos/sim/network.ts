@@ -86,6 +86,7 @@ export class Network {
     this.options = options;
   }
 
+  /** One object for each direction, for as long as the network lives. */
   conditions(from: string, to: string): Conditions {
     const name = `${from}>${to}`;
     let found = this.#conditions.get(name);
@@ -280,6 +281,7 @@ class End {
   #waiting = 0;
   /** What was sent after the stream broke goes nowhere. */
   #black = false;
+  #way: Conditions | undefined;
 
   constructor(stream: Stream, endpoint: Listener, handlers: LinkHandlers<Message> | undefined) {
     this.stream = stream;
@@ -310,10 +312,14 @@ class End {
     return !this.#full;
   }
 
+  /** Of the way to the other end. They are changed in place, and each message asks for them several times. */
   #conditions(): Conditions {
+    if (this.#way !== undefined) return this.#way;
     const network = this.stream.network;
-    const to = this.peer?.endpoint.site ?? this.endpoint.site;
-    return network.conditions(this.endpoint.site, to);
+    const { site } = this.endpoint;
+    if (this.peer === undefined) return network.conditions(site, site);
+    this.#way = network.conditions(site, this.peer.endpoint.site);
+    return this.#way;
   }
 
   #dueOf(bytes: number): number {
@@ -386,8 +392,8 @@ class End {
   #take(from: Endpoint, message: Message): void {
     if (this.closed || this.#closing) return;
     const network = this.stream.network;
-    const conditions = network.conditions(from.site, this.endpoint.site);
     if (message.kind === 'batches') {
+      const conditions = network.conditions(from.site, this.endpoint.site);
       if (conditions.flips > 0) {
         conditions.flips--;
         flipBit(message, network.random);

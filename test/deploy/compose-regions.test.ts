@@ -251,6 +251,14 @@ describe.each(VARIANTS)('with %s.env', (variant) => {
   });
 });
 
+test('every test that docs/OPERATIONS.md names behind a failure is there', () => {
+  const text = readFileSync(join(packageRoot(), 'docs/OPERATIONS.md'), 'utf8');
+  const table = text.slice(text.indexOf('**What each failure looks like.**'), text.indexOf("## Node's own flags"));
+  const named = [...table.matchAll(/`([a-z-]+\/[a-z-]+\.(?:test|suite)\.ts)`/g)].map(([, path]) => path!);
+  expect(named.length).toBeGreaterThan(10);
+  for (const path of named) expect(existsSync(join(packageRoot(), 'test', path)), path).toBe(true);
+});
+
 test('Redis is set as docs/OPERATIONS.md asks for', () => {
   const lines = read('regions/redis.conf').split('\n');
   expect(lines).toContain('maxmemory-policy noeviction');

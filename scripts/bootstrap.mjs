@@ -28,6 +28,7 @@ const COMMANDS = {
   chaos: { script: 'dist/chaos/main.js', build: true, says: 'regions as processes, broken on purpose under traffic' },
   screenshot: { script: 'scripts/screenshot.mjs', build: true, says: "pictures of the demo's page, docs/images" },
   'chaos:mutants': { script: 'dist/chaos/mutants/main.js', build: true, says: 'safety guards taken out, one by one' },
+  'test:containers': { script: 'scripts/containers.mjs', build: false, says: 'regions in containers of the image' },
   'chaos:kill': { script: 'dist/chaos/cluster/kill-main.js', build: true, says: 'kill -9 under load' },
 };
 
@@ -51,7 +52,7 @@ async function main() {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
     say(name === '' ? 'which command?' : `unknown command ${name}`);
-    for (const [each, { says }] of Object.entries(COMMANDS)) process.stderr.write(`  ${each.padEnd(12)}${says}\n`);
+    for (const [each, { says }] of Object.entries(COMMANDS)) process.stderr.write(`  ${each.padEnd(16)}${says}\n`);
     process.exitCode = EXIT_USAGE;
     return;
   }

@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   conflicts: async () => (await import('./conflicts.ts')).addConflicts,
   group: async () => (await import('./group.ts')).addGroup,
   status: async () => (await import('./status.ts')).addStatus,
+  health: async () => (await import('./health.ts')).addHealth,
   lag: async () => (await import('./lag.ts')).addLag,
   top: async () => (await import('./top.ts')).addTop,
   trace: async () => (await import('./trace.ts')).addTrace,

@@ -24,6 +24,7 @@ const COMMANDS = [
   'conflicts',
   'group',
   'status',
+  'health',
   'lag',
   'top',
   'trace',

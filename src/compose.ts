@@ -124,7 +124,7 @@ export async function composeNode(config: Config, system: System = realSystem())
     });
     const { shared, segments } = engines;
     const siblings = shared && new GrpcSiblings(system, config.clusterId, siblingTls(tls));
-    const region = siblings === undefined ? node : new SharedRegion(node, shared!, siblings);
+    const region = siblings === undefined ? node : new SharedRegion(node, shared!, siblings, system);
     const api = new ApiServer({
       region,
       ownRegion: node,

@@ -33,6 +33,8 @@ export function conflictMessage(conflict: Conflict): object {
     winner: conflict.winner,
     loserExpiresAtMs: conflict.loserExpiresAtMs ?? 0,
     winnerDeletes: conflict.winnerDeletes,
+    offset: conflict.offset,
+    index: conflict.index,
   };
 }
 
@@ -78,6 +80,7 @@ export function pageMessage(page: ConflictPage, region: string, bytesMax: number
     total: page.total,
     dropped: page.dropped,
     droppedUntilMs: page.droppedUntilMs,
+    shards: [...page.shards],
   };
 }
 
@@ -140,7 +143,8 @@ function isPlace(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function placeOfToken(token: string): PagePlace {
+/** Throws CausewayError INVALID_ARGUMENT. */
+export function placeOfToken(token: string): PagePlace {
   const value = ofToken(token);
   if (Array.isArray(value) && value.length === 4) {
     const [atMs, shard, offset, index] = value as unknown[];
@@ -158,7 +162,8 @@ export function cursorText(cursor: ConflictCursor): string {
   return tokenOf(Array.from(cursor, ([shard, { offset, index, loserStamp }]) => [shard, offset, index, loserStamp]));
 }
 
-function cursorOf(text: string): ConflictCursor {
+/** Throws CausewayError CURSOR_INVALID. */
+export function cursorOf(text: string): ConflictCursor {
   const value = ofToken(text);
   const cursor = new Map<ShardId, { offset: number; index: number; loserStamp: number }>();
   const valid =

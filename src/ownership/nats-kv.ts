@@ -59,6 +59,7 @@ export class NatsKvOwnership implements Ownership {
   readonly #system: System;
   readonly #leaseMs: number;
   readonly #listeners: ((shard: ShardId, owned: boolean) => void)[] = [];
+  readonly #movedListeners: ((shard: ShardId) => void)[] = [];
   readonly #byKey: ReadonlyMap<string, ShardId>;
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
@@ -128,6 +129,10 @@ export class NatsKvOwnership implements Ownership {
     this.#listeners.push(listener);
   }
 
+  onMoved(listener: (shard: ShardId) => void): void {
+    this.#movedListeners.push(listener);
+  }
+
   /** Who holds it, as far as is known here: where to forward to. */
   ownerOf(shard: ShardId): { readonly node: string; readonly address: string } | undefined {
     const holder = this.#claims.get(shard)?.holder ?? '';
@@ -189,8 +194,14 @@ export class NatsKvOwnership implements Ownership {
       const known = this.#claims.get(shard);
       // Our own claim was answered before it was heard of.
       if (known !== undefined && known.revision >= entry.revision) return;
-      this.#claims.set(shard, { holder: gone ? '' : entry.string(), revision: entry.revision });
+      this.#holds(shard, { holder: gone ? '' : entry.string(), revision: entry.revision });
     }
+  }
+
+  #holds(shard: ShardId, claim: Claim): void {
+    const before = this.#claims.get(shard)?.holder;
+    this.#claims.set(shard, claim);
+    if (before !== claim.holder) for (const listener of this.#movedListeners) listener(shard);
   }
 
   // ── Who holds what ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +236,7 @@ export class NatsKvOwnership implements Ownership {
     this.#busy.add(shard);
     try {
       const revision = await (known === undefined ? kv.create(key, node) : kv.update(key, node, known.revision));
-      this.#claims.set(shard, { holder: node, revision });
+      this.#holds(shard, { holder: node, revision });
     } catch {
       // Somebody was faster, or nobody knows: what is heard next tells, and each beat tries again.
       return;
@@ -242,7 +253,7 @@ export class NatsKvOwnership implements Ownership {
     try {
       await this.#options.drain?.(shard);
       const revision = await this.#kv!.update(`shard.${partOf(shard)}`, '', claim.revision);
-      this.#claims.set(shard, { holder: '', revision });
+      this.#holds(shard, { holder: '', revision });
     } catch {
       // Taken from us meanwhile, or not known: as above.
     } finally {

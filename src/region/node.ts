@@ -115,6 +115,7 @@ const DRAIN_LOG_MS_MAX = 10_000;
 interface AnsweredAs {
   readonly stale?: boolean;
   readonly asOfStamp?: number;
+  readonly unchangedSince?: number;
   readonly viewAtMs?: number;
 }
 
@@ -942,11 +943,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = this.#runners.get(shard);
     if (runner === undefined && this.#phase === 'starting') return this.#notReady();
     if (runner === undefined) {
-      return new CausewayError('UNAVAILABLE', `shard ${shard} is owned by another node of ${this.region}`, {
-        outcome: 'not-applied',
-      });
+      return this.#elsewhere(shard);
     }
     return runner;
+  }
+
+  /** The region holds it, and this node does not. */
+  #isElsewhere(shard: ShardId): boolean {
+    return this.#members.has(shard) && !this.#runners.has(shard);
+  }
+
+  #elsewhere(shard: ShardId): CausewayError {
+    return new CausewayError('UNAVAILABLE', `shard ${shard} is owned by another node of ${this.region}`, {
+      outcome: 'not-applied',
+    });
   }
 
   #notReady(): CausewayError {
@@ -1082,7 +1092,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         this.#readBounded(reading, consistency.maxStaleMs, deadlineAtMs);
         return;
       case 'stable':
-        this.#readStable(reading, runners, deadlineAtMs);
+        this.#readStable(reading, consistency.atStamp ?? 0, runners, deadlineAtMs);
         return;
     }
   }
@@ -1167,7 +1177,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (error !== undefined) done(error);
   }
 
-  #readStable<Result>(reading: Reading<Result>, found: readonly ShardRunner[], deadlineAtMs: number): void {
+  #readStable<Result>(
+    reading: Reading<Result>,
+    atStamp: number,
+    found: readonly ShardRunner[],
+    deadlineAtMs: number,
+  ): void {
     const cut = reading.cut(found);
     this.#cuts.add(cut);
     const end = (result: Result | CausewayError): void => {
@@ -1183,9 +1198,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (trying || runners instanceof CausewayError) return false;
       cut.moved(runners);
       const { front, beyond } = cut.judge(this.#nowMs());
-      if (beyond.length > 0) return false;
+      if (beyond.length > 0 || front.stamp < atStamp) return false;
       trying = true;
-      const { changes } = cut;
+      const { changes, bound } = cut;
+      // What is read is the same as of any stamp between the two.
+      const asOfStamp = atStamp > 0 && bound <= atStamp ? atStamp : front.stamp;
       const answered = (result: Result | CausewayError): void => {
         trying = false;
         // Something landed while the views were read: the next attempt begins from there.
@@ -1193,7 +1210,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         over = true;
         end(result);
       };
-      reading.answer(runners, { asOfStamp: front.stamp, viewAtMs: msOfStamp(front.stamp) }, answered);
+      reading.answer(runners, { asOfStamp, unchangedSince: bound, viewAtMs: msOfStamp(asOfStamp) }, answered);
       return over;
     };
     cut.look(this.#nowMs(), () => {
@@ -1250,7 +1267,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runners: readonly ShardRunner[],
     request: ReadRequest,
     collection: CollectionRef,
-    { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
+    { stale = false, asOfStamp, unchangedSince, viewAtMs }: AnsweredAs,
     done: (result: ReadResult | CausewayError) => void,
   ): void {
     const nowMs = viewAtMs ?? this.#nowMs();
@@ -1268,7 +1285,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (--left > 0) return;
       // A store may take its time, and a shard may have begun anew meanwhile.
       if (runners.some((runner) => runner.stopped)) done(this.#notReady());
-      else done({ views, session, stale, asOfStamp });
+      else done({ views, session, stale, asOfStamp, unchangedSince });
     };
     for (const [runner, part] of parts) {
       const { cache, engine, shard } = runner;
@@ -1292,7 +1309,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runners: readonly ShardRunner[],
     { limit, bytesMax }: ScanRequest,
     range: KeyRange,
-    { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
+    { stale = false, asOfStamp, unchangedSince, viewAtMs }: AnsweredAs,
     done: (result: ScanResult | CausewayError) => void,
   ): void {
     const caches = runners.map(({ cache }) => cache);
@@ -1302,7 +1319,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (gone !== undefined) done(this.#notReady());
       else {
         const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
-        done({ entries, next, session, stale, asOfStamp });
+        done({ entries, next, session, stale, asOfStamp, unchangedSince });
       }
     });
   }
@@ -1470,6 +1487,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       }));
   }
 
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void {
+    done(this.digests(asOfMs));
+  }
+
   stalenessMs(namespace: string): number | undefined {
     const placement = this.#namespaces.get(namespace);
     if (placement === undefined) return undefined;
@@ -1487,7 +1508,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   conflictsOf(shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
-    this.#journal.find(shard, loser, done);
+    if (this.#isElsewhere(shard)) done(this.#elsewhere(shard));
+    else this.#journal.find(shard, loser, done);
   }
 
   watchConflicts(request: TailRequest, sink: ConflictSink): ConflictSubscription {
@@ -1495,6 +1517,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    if (this.#isElsewhere(request.shard)) {
+      done(this.#elsewhere(request.shard));
+      return;
+    }
     this.#journal.find(request.shard, request.loser, (found) => {
       if (found instanceof CausewayError) {
         done(found);

@@ -90,8 +90,9 @@ export type Consistency =
   | { readonly kind: 'causal'; readonly session: SessionToken; readonly allowStale: boolean }
   /** Everything that another region stamped more than `maxStaleMs` before our clock's now. */
   | { readonly kind: 'bounded'; readonly maxStaleMs: number }
-  /** One cut through all keys: everything up to a stamp, and nothing above it, for ever. */
-  | { readonly kind: 'stable' };
+  /** One cut through all keys: everything up to a stamp, and nothing above it, for ever. `atStamp`: that one, or a later one when what is asked for has
+   *  changed above it. */
+  | { readonly kind: 'stable'; readonly atStamp?: number | undefined };
 
 export interface ReadRequest {
   readonly namespace: string;
@@ -109,6 +110,8 @@ export interface ReadResult {
   readonly stale: boolean;
   /** bounded: every write at or below it is in the views. stable: every one, and none above. */
   readonly asOfStamp?: number | undefined;
+  /** stable: nothing of what was read has changed between this and asOfStamp. */
+  readonly unchangedSince?: number | undefined;
 }
 
 export interface ScanRequest {
@@ -138,6 +141,7 @@ export interface ScanResult {
   readonly stale: boolean;
   /** As of a read. Each page is a cut of its own. */
   readonly asOfStamp?: number | undefined;
+  readonly unchangedSince?: number | undefined;
 }
 
 export interface ShardDigest {
@@ -342,8 +346,10 @@ export interface Region {
   /** I14: by watermarks, how old at most the newest change is that a local read of the namespace may lack; undefined while a region
    *  that holds it has not been heard of. */
   stalenessMs(namespace: string): number | undefined;
-  /** Digests of all shards at one moment; `asOfMs` (within the last minute) decides which expiring parts count. */
+  /** Of the shards that this node serves, at one moment; `asOfMs` (within the last minute) decides which expiring parts count. */
   digests(asOfMs: number): readonly ShardDigest[];
+  /** Of all shards of the region, or why some cannot be told. */
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void;
   status(): RegionStatus;
   /** A page of the conflict journal: of the verdicts about losers of this region. */
   conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void;

@@ -7,32 +7,43 @@
 //   under way the next one goes to no other owner. After one failed and may be tried again, those of its epoch are refused untried.
 //
 // Bounds: as many requests wait for another node as their senders may have under way (api/write-stream.ts, api/env.ts).
-// Not here: definitions of collections at run time, key histories, conflicts, digests and status are each node's own.
+// Not here: status is each node's own.
 
 import { CausewayError } from '../errors/errors.ts';
 import { viewBytes } from '../merge/view-bytes.ts';
-import type { ShardId } from '../record/ids.ts';
+import type { Dot, ShardId } from '../record/ids.ts';
 import { shardParts } from '../record/ids.ts';
 import { compareKeys } from '../record/key-order.ts';
+import type { System } from '../system/system.ts';
 import type { RegionNode } from './node.ts';
+import { gather, HERE, Owners, type Owner } from './owners.ts';
 import type {
+  Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
   Region,
+  Restored,
+  RestoreRequest,
   ScanRequest,
   ScanResult,
+  ShardDigest,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { askOneCut } from './shared-cut.ts';
+import { mergePages, SharedTail, type JournalPart } from './shared-journal.ts';
 import type { SharedOwnership, Siblings } from './siblings.ts';
-
-/** This node. */
-const HERE = '';
-type Owner = string;
 
 interface Message {
   readonly epoch: number;
@@ -50,6 +61,7 @@ const TOGETHER_OPS_MAX = 4000;
 const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
 /** Of an op beside its value. */
 const OP_BYTES = 200;
+const DEADLINE_MS_MAX = 60_000;
 
 /** What one sender has under way. */
 class Sender {
@@ -146,26 +158,25 @@ export class SharedRegion implements Region {
   readonly createCollection: Region['createCollection'];
   readonly alterCollection: Region['alterCollection'];
   readonly dropCollection: Region['dropCollection'];
-  readonly history: Region['history'];
   readonly stalenessMs: Region['stalenessMs'];
   readonly digests: Region['digests'];
   readonly status: Region['status'];
-  readonly conflicts: Region['conflicts'];
-  readonly conflictsOf: Region['conflictsOf'];
-  readonly watchConflicts: Region['watchConflicts'];
-  readonly restoreConflict: Region['restoreConflict'];
   readonly onReady: Region['onReady'];
   readonly #node: RegionNode;
-  readonly #ownership: SharedOwnership;
   readonly #siblings: Siblings;
+  readonly #system: System;
+  readonly #owners: Owners;
+  readonly #tails = new Map<SharedTail, ReadonlyMap<Owner, ReadonlySet<ShardId>>>();
   readonly #senders = new WeakMap<object, Sender>();
   /** Every shard has had an owner. */
   #settled = false;
 
-  constructor(node: RegionNode, ownership: SharedOwnership, siblings: Siblings) {
+  constructor(node: RegionNode, ownership: SharedOwnership, siblings: Siblings, system: System) {
     this.#node = node;
-    this.#ownership = ownership;
     this.#siblings = siblings;
+    this.#system = system;
+    this.#owners = new Owners(node.id, node.node, ownership);
+    ownership.onMoved((shard) => this.#moved(shard));
     this.id = node.id;
     this.placementOf = (namespace) => node.placementOf(namespace);
     this.collection = (namespace, name) => node.collection(namespace, name);
@@ -173,34 +184,16 @@ export class SharedRegion implements Region {
     this.createCollection = (...args) => node.createCollection(...args);
     this.alterCollection = (...args) => node.alterCollection(...args);
     this.dropCollection = (...args) => node.dropCollection(...args);
-    this.history = (...args) => node.history(...args);
     this.stalenessMs = (namespace) => node.stalenessMs(namespace);
     this.digests = (asOfMs) => node.digests(asOfMs);
     this.status = () => node.status();
-    this.conflicts = (...args) => node.conflicts(...args);
-    this.conflictsOf = (...args) => node.conflictsOf(...args);
-    this.watchConflicts = (...args) => node.watchConflicts(...args);
-    this.restoreConflict = (...args) => node.restoreConflict(...args);
     this.onReady = (listener) => node.onReady(listener);
   }
 
   /** Of the whole region: this node, and an owner of every shard. Once each had one, those that change hands are told one by one. */
   ready(): boolean {
-    this.#settled ||= this.#node.allShards().every((shard) => this.#ownerOf(shard) !== undefined);
+    this.#settled ||= this.#node.allShards().every((shard) => this.#owners.of(shard) !== undefined);
     return this.#settled && this.#node.ready();
-  }
-
-  #ownerOf(shard: ShardId): Owner | undefined {
-    if (this.#ownership.owns(shard)) return HERE;
-    const owner = this.#ownership.ownerOf(shard);
-    if (owner === undefined) return undefined;
-    return owner.node === this.#node.node ? HERE : owner.address;
-  }
-
-  #noOwner(shard: ShardId): CausewayError {
-    return new CausewayError('NOT_READY', `shard ${shard} of ${this.id} has no owner just now`, {
-      hint: 'try again: it has one when the lease of the one before is over',
-    });
   }
 
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,8 +269,8 @@ export class SharedRegion implements Region {
   }
 
   #ownerFor(shard: ShardId, sender: Sender | undefined): Owner | CausewayError {
-    const owner = this.#ownerOf(shard);
-    if (owner === undefined) return this.#noOwner(shard);
+    const owner = this.#owners.of(shard);
+    if (owner === undefined) return this.#owners.noOwner(shard);
     const underWay = sender?.underWay.get(shard);
     if (underWay === undefined || underWay.owner === owner) return owner;
     return new CausewayError('NOT_READY', `shard ${shard} of ${this.id} is moving to another node`, {
@@ -316,9 +309,9 @@ export class SharedRegion implements Region {
     const parts = new Map<Owner, number[]>();
     for (let i = 0; i < request.keys.length; i++) {
       const shard = this.#node.shardFor(request.namespace, request.collection, request.keys[i]!);
-      const owner = shard === undefined ? HERE : this.#ownerOf(shard);
+      const owner = shard === undefined ? HERE : this.#owners.of(shard);
       if (owner === undefined) {
-        done(this.#noOwner(shard!));
+        done(this.#owners.noOwner(shard!));
         return;
       }
       const part = parts.get(owner);
@@ -331,28 +324,44 @@ export class SharedRegion implements Region {
       else this.#siblings.read(only, request, done);
       return;
     }
-    if (request.consistency.kind === 'stable') {
-      done(
-        noCut(
-          'keys',
-          [...parts.values()].map((indexes) => request.keys[indexes[0]!]!),
-        ),
+    const places = [...parts];
+    const ask = (of: ReadRequest, answered: (results: readonly ReadResult[] | CausewayError) => void): void =>
+      gather<ReadResult>(
+        places.map(([owner, indexes]) => (result) => {
+          const part = { ...of, keys: indexes.map((i) => of.keys[i]!) };
+          if (owner === HERE) this.#node.read(part, result);
+          else this.#siblings.read(owner, part, result);
+        }),
+        answered,
       );
+    this.#levelled(request, ask, (results) => {
+      if (results instanceof CausewayError) {
+        done(results);
+        return;
+      }
+      const views = Array.from<ReadResult['views'][number]>({ length: request.keys.length });
+      places.forEach(([, indexes], part) => indexes.forEach((at, i) => (views[at] = results[part]!.views[i])));
+      done({ views, ...together(results) });
+    });
+  }
+
+  /** Of all owners; at level `stable` as of one cut. */
+  #levelled<Q extends ReadRequest | ScanRequest, R extends ReadResult | ScanResult>(
+    request: Q,
+    ask: (request: Q, answered: (results: readonly R[] | CausewayError) => void) => void,
+    done: (results: readonly R[] | CausewayError) => void,
+  ): void {
+    const { kind } = request.consistency;
+    if (kind !== 'stable') {
+      ask(request, done);
       return;
     }
-    const views = Array.from<ReadResult['views'][number]>({ length: request.keys.length });
-    gather<ReadResult>(
-      [...parts].map(([owner, indexes]) => (answered) => {
-        const part = { ...request, keys: indexes.map((i) => request.keys[i]!) };
-        const placed = (result: ReadResult | CausewayError): void => {
-          if (!(result instanceof CausewayError)) indexes.forEach((index, i) => (views[index] = result.views[i]));
-          answered(result);
-        };
-        if (owner === HERE) this.#node.read(part, placed);
-        else this.#siblings.read(owner, part, placed);
-      }),
-      (results) => done(results instanceof CausewayError ? results : { views, ...together(results) }),
-    );
+    const atOne = (
+      atStamp: number | undefined,
+      deadlineMs: number,
+      answered: (results: readonly R[] | CausewayError) => void,
+    ): void => ask({ ...request, consistency: { kind, atStamp }, deadlineMs }, answered);
+    askOneCut(this.#system, this.id, Math.min(request.deadlineMs, DEADLINE_MS_MAX), atOne, done);
   }
 
   scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
@@ -367,22 +376,17 @@ export class SharedRegion implements Region {
       else this.#siblings.scan(only, { ...request, shards: parts.get(only)! }, done);
       return;
     }
-    if (request.consistency.kind === 'stable') {
-      done(
-        noCut(
-          'shards',
-          [...parts.values()].map((shards) => `${[...shards][0]!}`),
-        ),
+    const ask = (of: ScanRequest, answered: (results: readonly ScanResult[] | CausewayError) => void): void =>
+      gather<ScanResult>(
+        [...parts].map(([owner, shards]) => (result) => {
+          const part = { ...of, shards };
+          if (owner === HERE) this.#node.scan(part, result);
+          else this.#siblings.scan(owner, part, result);
+        }),
+        answered,
       );
-      return;
-    }
-    gather<ScanResult>(
-      [...parts].map(([owner, shards]) => (answered) => {
-        const part = { ...request, shards };
-        if (owner === HERE) this.#node.scan(part, answered);
-        else this.#siblings.scan(owner, part, answered);
-      }),
-      (results) => done(results instanceof CausewayError ? results : merged(results, request)),
+    this.#levelled(request, ask, (results) =>
+      done(results instanceof CausewayError ? results : merged(results, request)),
     );
   }
 
@@ -392,8 +396,8 @@ export class SharedRegion implements Region {
     for (const shard of this.#node.shardsOf(namespace)) {
       const { index } = shardParts(shard);
       if (wanted?.has(index) === false) continue;
-      const owner = this.#ownerOf(shard);
-      if (owner === undefined) return this.#noOwner(shard);
+      const owner = this.#owners.of(shard);
+      if (owner === undefined) return this.#owners.noOwner(shard);
       const part = parts.get(owner);
       if (part === undefined) parts.set(owner, new Set([index]));
       else part.add(index);
@@ -439,36 +443,171 @@ export class SharedRegion implements Region {
       cancel,
     };
   }
+
+  // ── What is asked about all shards, or one ──────────────────────────────────────────────────────────────────────
+
+  /** Of every owner, for its own shards: what it says of others is left out by whoever puts the answers together. */
+  #ofAll<T>(
+    ask: (owner: Owner, answered: (result: T | CausewayError) => void) => void,
+    done: (results: readonly (readonly [ReadonlySet<ShardId>, T])[] | CausewayError) => void,
+    told: (result: T) => Iterable<ShardId>,
+  ): void {
+    const parts = this.#owners.partsOf(this.#node.allShards());
+    if (parts instanceof CausewayError) {
+      done(parts);
+      return;
+    }
+    gather<readonly [ReadonlySet<ShardId>, T]>(
+      [...parts].map(([owner, shards]) => (answered) => {
+        ask(owner, (result) => {
+          if (result instanceof CausewayError) {
+            answered(this.#owners.failed(owner, shards, result));
+            return;
+          }
+          const has = new Set(told(result));
+          const lacks = [...shards].find((shard) => !has.has(shard));
+          answered(lacks === undefined ? [shards, result] : this.#owners.untold(owner, lacks));
+        });
+      }),
+      done,
+    );
+  }
+
+  /** To its owner; `here`: to this node, which knows what to say of what is no shard of the region. */
+  #toOwner<T>(
+    shard: ShardId | undefined,
+    here: (done: (result: T | CausewayError) => void) => void,
+    there: (owner: Owner, done: (result: T | CausewayError) => void) => void,
+    done: (result: T | CausewayError) => void,
+  ): void {
+    const known = shard !== undefined && this.#node.members(shard).length > 0;
+    const owner = known ? this.#owners.of(shard) : HERE;
+    if (owner === undefined) done(this.#owners.noOwner(shard!));
+    else if (owner === HERE) here(done);
+    else {
+      there(owner, (result) =>
+        done(result instanceof CausewayError ? this.#owners.failed(owner, [shard!], result) : result),
+      );
+    }
+  }
+
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void {
+    this.#ofAll<readonly ShardDigest[]>(
+      (owner, answered) => {
+        if (owner === HERE) answered(this.#node.digests(asOfMs));
+        else this.#siblings.digests(owner, asOfMs, answered);
+      },
+      (results) => {
+        if (results instanceof CausewayError) done(results);
+        else
+          done(results.flatMap(([shards, digests]) => digests.filter(({ shard }) => shards.has(shard))).sort(byShard));
+      },
+      (digests) => digests.map(({ shard }) => shard),
+    );
+  }
+
+  history(request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    this.#toOwner<KeyHistory>(
+      this.#node.shardFor(request.namespace, request.collection, request.key),
+      (answered) => this.#node.history(request, answered),
+      (owner, answered) => this.#siblings.history(owner, request, answered),
+      done,
+    );
+  }
+
+  conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.#ofAll<ConflictPage>(
+      (owner, answered) => {
+        if (owner === HERE) this.#node.conflicts(query, answered);
+        else this.#siblings.conflicts(owner, query, answered);
+      },
+      (results) => {
+        if (results instanceof CausewayError) done(results);
+        else
+          done(
+            mergePages(
+              results.map(([shards, page]): JournalPart => ({ shards, page })),
+              query,
+            ),
+          );
+      },
+      ({ shards }) => shards,
+    );
+  }
+
+  conflictsOf(shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
+    this.#toOwner<readonly Conflict[]>(
+      shard,
+      (answered) => this.#node.conflictsOf(shard, loser, answered),
+      (owner, answered) => this.#siblings.conflictsOf(owner, shard, loser, answered),
+      done,
+    );
+  }
+
+  restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    this.#toOwner<Restored>(
+      request.shard,
+      (answered) => this.#node.restoreConflict(request, answered),
+      (owner, answered) => this.#siblings.restoreConflict(owner, request, answered),
+      done,
+    );
+  }
+
+  watchConflicts(request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    const parts = this.#owners.partsOf(this.#node.allShards());
+    if (parts instanceof CausewayError) {
+      sink.failed(parts);
+      return { resume: () => undefined, cancel: () => undefined };
+    }
+    const begins = [...parts].map(([owner, shards]) => ({
+      shards,
+      begin: (part: ConflictSink): ConflictSubscription => {
+        if (owner === HERE) return this.#node.watchConflicts(request, part);
+        const failed = (error: CausewayError): void => part.failed(this.#owners.failed(owner, shards, error));
+        return this.#siblings.watchConflicts(owner, request, {
+          conflicts: (conflicts, cursor, lost) => part.conflicts(conflicts, cursor, lost),
+          failed,
+        });
+      },
+    }));
+    const tail = new SharedTail(begins, sink, (ended) => this.#tails.delete(ended));
+    if (!tail.over) this.#tails.set(tail, parts);
+    return tail;
+  }
+
+  /** A stream of conflicts has been told by the owners of when it began. */
+  #moved(shard: ShardId): void {
+    const owner = this.#owners.of(shard);
+    if (owner === undefined) return;
+    for (const [tail, parts] of this.#tails) {
+      if (parts.get(owner)?.has(shard) === true) continue;
+      tail.fail(
+        new CausewayError('UNAVAILABLE', `shard ${shard} of ${this.id} has moved to another node`, {
+          hint: 'go on with the cursor',
+        }),
+      );
+    }
+  }
+}
+
+function byShard(a: ShardDigest, b: ShardDigest): number {
+  const [one, two] = [shardParts(a.shard), shardParts(b.shard)];
+  return one.placementId - two.placementId || one.index - two.index;
 }
 
 function refusals(count: number, error: CausewayError): WriteResult[] {
   return Array.from({ length: count }, () => ({ ok: false, error }));
 }
 
-/** All answers, or the first error. */
-function gather<T>(
-  asks: readonly ((answered: (result: T | CausewayError) => void) => void)[],
-  done: (results: readonly T[] | CausewayError) => void,
-): void {
-  const results: T[] = [];
-  let failed: CausewayError | undefined;
-  let left = asks.length;
-  for (const ask of asks) {
-    ask((result) => {
-      if (result instanceof CausewayError) failed ??= result;
-      else results.push(result);
-      if (--left === 0) done(failed ?? results);
-    });
-  }
-}
-
 /** What answers of several nodes say of themselves, as one. */
 function together(results: readonly Omit<ReadResult, 'views'>[]): Omit<ReadResult, 'views'> {
   const stamps = results.flatMap(({ asOfStamp }) => asOfStamp ?? []);
+  const changed = results.flatMap(({ unchangedSince }) => unchangedSince ?? []);
   return {
     session: new Map(results.flatMap(({ session }) => [...session])),
     stale: results.some(({ stale }) => stale),
     asOfStamp: stamps.length === results.length ? Math.min(...stamps) : undefined,
+    unchangedSince: changed.length === results.length ? Math.max(...changed) : undefined,
   };
 }
 
@@ -490,12 +629,4 @@ function merged(results: readonly ScanResult[], { limit, bytesMax }: ScanRequest
   }
   const entries = all.slice(0, count);
   return { entries, next: count < all.length ? entries.at(-1)!.key : low, ...together(results) };
-}
-
-function noCut(what: 'keys' | 'shards', examples: readonly string[]): CausewayError {
-  return new CausewayError(
-    'PRECONDITION_FAILED',
-    `a stable read is one cut, and no node owns all of its ${what} (${examples.slice(0, 3).join(', ')})`,
-    { hint: what === 'keys' ? 'give the keys one {tag}, or read them one by one' : 'scan shard by shard' },
-  );
 }

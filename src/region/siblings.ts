@@ -2,15 +2,26 @@
 
 import type { CausewayError } from '../errors/errors.ts';
 import type { Ownership } from '../ownership/ownership.ts';
-import type { ShardId } from '../record/ids.ts';
+import type { Dot, ShardId } from '../record/ids.ts';
 import type {
+  Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
+  Restored,
+  RestoreRequest,
   ScanRequest,
   ScanResult,
+  ShardDigest,
   SubscribeRequest,
+  TailRequest,
   WriteRequest,
   WriteResult,
 } from './region.ts';
@@ -18,6 +29,8 @@ import type {
 export interface SharedOwnership extends Ownership {
   /** As far as is known here; undefined: nobody. */
   ownerOf(shard: ShardId): { readonly node: string; readonly address: string } | undefined;
+  /** Called after another node, or nobody, has become the owner. */
+  onMoved(listener: (shard: ShardId) => void): void;
 }
 
 /** One hop: who is asked answers for the shards that it owns and passes nothing on. Callbacks as of Region. */
@@ -26,4 +39,15 @@ export interface Siblings {
   read(address: string, request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void;
   scan(address: string, request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void;
   subscribe(address: string, request: SubscribeRequest, sink: FeedSink): FeedSubscription;
+  digests(address: string, asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void;
+  conflicts(address: string, query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void;
+  conflictsOf(
+    address: string,
+    shard: ShardId,
+    loser: Dot,
+    done: (conflicts: readonly Conflict[] | CausewayError) => void,
+  ): void;
+  restoreConflict(address: string, request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void;
+  watchConflicts(address: string, request: TailRequest, sink: ConflictSink): ConflictSubscription;
+  history(address: string, request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void;
 }

@@ -7,6 +7,7 @@
 import { Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import { FORWARDED_KEY } from '../api/env.ts';
 import { keyOfPageToken, pageToken } from '../api/page-tokens.ts';
+import { cursorText } from '../api/conflict-calls.ts';
 import { cursorToMessage, sessionFromMessage, sessionToMessage } from '../api/tokens.ts';
 import { Endpoint, wireMethodOnce, type CallLimits } from '../client/endpoints.ts';
 import { opOf, type DecodedEvent } from '../client/feed-op.ts';
@@ -17,32 +18,61 @@ import { mergeTypeOf, viewOf, type DecodedView } from '../client/views.ts';
 import { ackOf, decodeWriteResponse, encodeWriteHeader, failuresOf } from '../client/write-request.ts';
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import type { OpDescription, View } from '../merge/types.ts';
+import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
+import type { GetConflictResponse__Output } from '../proto/generated/causeway/v1/GetConflictResponse.ts';
+import type { KeyHistoryResponse__Output } from '../proto/generated/causeway/v1/KeyHistoryResponse.ts';
+import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
+import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
+import type { WatchConflictsResponse__Output } from '../proto/generated/causeway/v1/WatchConflictsResponse.ts';
 import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadResponse.ts';
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
 import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import { WireWriter } from '../proto/wire.ts';
-import type { OriginId, ShardId } from '../record/ids.ts';
+import type { Dot, OriginId, ShardId } from '../record/ids.ts';
 import type { CollectionRef } from '../record/op.ts';
 import type {
+  Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
   Consistency,
   FeedEvent,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
+  Restored,
+  RestoreRequest,
   ScanRequest,
   ScanResult,
+  ShardDigest,
   SessionToken,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
 } from '../region/region.ts';
 import type { Siblings } from '../region/siblings.ts';
 import type { System } from '../system/system.ts';
+import {
+  conflictMessageOf,
+  conflictPageOf,
+  conflictsRequest,
+  digestsOf,
+  keyHistoryOf,
+  keyHistoryRequest,
+  restoredMessageOf,
+} from './admin-messages.ts';
+import { SiblingConflicts } from './conflict-stream.ts';
 
 const SERVICE = 'causeway.v1.Data';
 const CONNECT_MS_MAX = 1000;
+/** For what operators ask. */
+const ADMIN_MS_MAX = 4000;
 
 const writeMethod = (name: string) =>
   wireMethodOnce(name, () => wireMethod<Buffer, Buffer>(SERVICE, name, { request: rawCodec, response: rawCodec }));
@@ -50,6 +80,14 @@ const WRITE = writeMethod('Write');
 const WRITE_ATOMIC = writeMethod('WriteAtomic');
 const READ = wireMethodOnce('Read', () => wireMethod<object, ReadResponse__Output>(SERVICE, 'Read', {}));
 const SCAN = wireMethodOnce('Scan', () => wireMethod<object, ScanResponse__Output>(SERVICE, 'Scan', {}));
+const ADMIN_SERVICE = 'causeway.v1.Admin';
+const adminMethod = <Res>(name: string) => wireMethodOnce(name, () => wireMethod<object, Res>(ADMIN_SERVICE, name, {}));
+const DIGESTS = adminMethod<DigestsResponse__Output>('Digests');
+const LIST_CONFLICTS = adminMethod<ListConflictsResponse__Output>('ListConflicts');
+const GET_CONFLICT = adminMethod<GetConflictResponse__Output>('GetConflict');
+const RESTORE_CONFLICT = adminMethod<RestoreConflictResponse__Output>('RestoreConflict');
+const WATCH_CONFLICTS = adminMethod<WatchConflictsResponse__Output>('WatchConflicts');
+const KEY_HISTORY = adminMethod<KeyHistoryResponse__Output>('KeyHistory');
 const SUBSCRIBE = wireMethodOnce('Subscribe', () => wireMethod<object, FeedMessage>(SERVICE, 'Subscribe'));
 
 interface FeedMessage {
@@ -222,19 +260,26 @@ export class GrpcSiblings implements Siblings {
       case 'bounded':
         return { consistency: 3, maxStaleMs: consistency.maxStaleMs };
       case 'stable':
-        return { consistency: 4 };
+        return { consistency: 4, stableStamp: consistency.atStamp ?? 0 };
     }
   }
 
-  #saysOfItself({ session, stale, asOfStamp }: Pick<ReadResponse__Output, 'session' | 'stale' | 'asOfStamp'>): {
+  #saysOfItself({
+    session,
+    stale,
+    asOfStamp,
+    unchangedSinceStamp,
+  }: Pick<ReadResponse__Output, 'session' | 'stale' | 'asOfStamp' | 'unchangedSinceStamp'>): Omit<
+    ReadResult,
+    'views'
+  > & {
     session: SessionToken;
-    stale: boolean;
-    asOfStamp: number | undefined;
   } {
     return {
       session: session === null ? new Map() : sessionFromMessage(session, this.#clusterId),
       stale,
       asOfStamp: asOfStamp === 0 ? undefined : asOfStamp,
+      unchangedSince: unchangedSinceStamp === 0 ? undefined : unchangedSinceStamp,
     };
   }
 
@@ -257,12 +302,24 @@ export class GrpcSiblings implements Siblings {
             ? { now: true }
             : { cursor: cursorToMessage(start.cursor, namespace, this.#clusterId) }),
     };
+    this.#stream(address, SUBSCRIBE(), message, feed);
+    return feed;
+  }
+
+  #stream<Res>(
+    address: string,
+    method: WireMethod<object, Res>,
+    message: object,
+    reader: {
+      follow(begin: () => ClientReadableStream<Res>, address: string): void;
+      fail(error: CausewayError): void;
+    },
+  ): void {
     const endpoint = this.#endpoint(address);
     endpoint.connected({ endMs: this.#system.clock.monotonicMs() + CONNECT_MS_MAX }, CONNECT_MS_MAX).then(
       () => {
-        const method = SUBSCRIBE();
         const { client } = endpoint;
-        feed.follow(
+        reader.follow(
           () =>
             client.makeServerStreamRequest(
               method.path,
@@ -274,9 +331,59 @@ export class GrpcSiblings implements Siblings {
           address,
         );
       },
-      (error: unknown) => feed.fail(toCausewayError(error)),
+      (error: unknown) => reader.fail(toCausewayError(error)),
     );
-    return feed;
+  }
+
+  // ── What operators ask ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #admin<Res, Result>(
+    address: string,
+    method: WireMethod<object, Res>,
+    message: object,
+    done: (result: Result | CausewayError) => void,
+    resultOf: (response: Res) => Result,
+    deadlineMs = ADMIN_MS_MAX,
+  ): void {
+    void answer(this.#ask(address, method, message, deadlineMs), done, resultOf);
+  }
+
+  digests(address: string, asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void {
+    this.#admin(address, DIGESTS(), { asOfMs }, done, digestsOf);
+  }
+
+  conflicts(address: string, query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.#admin(address, LIST_CONFLICTS(), conflictsRequest(query), done, conflictPageOf);
+  }
+
+  conflictsOf(
+    address: string,
+    shard: ShardId,
+    loser: Dot,
+    done: (conflicts: readonly Conflict[] | CausewayError) => void,
+  ): void {
+    const found = (result: readonly Conflict[] | CausewayError): void =>
+      done(result instanceof CausewayError && result.code === 'KEY_NOT_FOUND' ? [] : result);
+    this.#admin(address, GET_CONFLICT(), { shard, loser }, found, ({ conflicts }) => conflicts.map(conflictMessageOf));
+  }
+
+  restoreConflict(address: string, request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    const deadlineMs = whole(request.deadlineMs);
+    const message = { ...request, fields: [...request.fields], deadlineMs };
+    this.#admin(address, RESTORE_CONFLICT(), message, done, restoredMessageOf, deadlineMs);
+  }
+
+  watchConflicts(address: string, request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    const { namespace, collection, keyPrefix, start } = request;
+    const from = start === 'now' ? {} : start === 'beginning' ? { beginning: true } : { cursor: cursorText(start) };
+    const stream = new SiblingConflicts(sink);
+    this.#stream(address, WATCH_CONFLICTS(), { namespace, collection, keyPrefix, ...from }, stream);
+    return stream;
+  }
+
+  history(address: string, request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    const resultOf = (response: KeyHistoryResponse__Output): KeyHistory => keyHistoryOf(request, response);
+    this.#admin(address, KEY_HISTORY(), keyHistoryRequest(request), done, resultOf);
   }
 
   close(): void {

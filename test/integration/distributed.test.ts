@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Cluster } from '../../demo/processes.ts';
 import { digestsEqual, RegionAdmin, regionReady } from '../../demo/region-client.ts';
-import { adminClient, connect, type Causeway } from '../../src/client/index.ts';
+import { adminClient, connect, type Causeway, type NodeConflict } from '../../src/client/index.ts';
 import { isCausewayError } from '../../src/errors/errors.ts';
 import { natsFound, redisFound } from '../support/servers.ts';
 import { DistributedCluster, PATIENCE, type DistributedRegion } from './distributed-kit.ts';
@@ -66,6 +66,88 @@ describe.skipIf(missing !== undefined)('regions of two nodes', () => {
     const status = await cluster.admin(eu.nodes[0]!.clients).status();
     expect(status.log).toMatchObject({ engine: 'jetstream', durable: true });
     expect(status.store?.engine).toMatch(/^redis/);
+  });
+});
+
+describe.skipIf(missing !== undefined)('each node of two regions of two nodes', () => {
+  test('I3: tells digests, cuts, histories and conflicts of the whole region, and gives back what was lost', async () => {
+    const cluster = await DistributedCluster.start({ regions: ['eu', 'us'], collections: COLLECTIONS, shards: 4 });
+    onTestFinished(() => cluster.stop());
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    const clients = eu.nodes.map(({ clients: address }) => cluster.client([address]));
+    const admins = eu.nodes.map(({ clients: address }) => cluster.admin(address));
+    const far = cluster.client(us.nodes.map(({ clients: address }) => address));
+    const followed: string[] = [];
+    const stop = new AbortController();
+    onTestFinished(() => stop.abort());
+    const follow = (async () => {
+      for await (const { conflicts } of admins[1]!.watchConflicts({ from: 'beginning', signal: stop.signal })) {
+        followed.push(...conflicts.map(({ loser: { origin, seq }, shard }) => `${shard} ${origin} ${seq}`));
+      }
+    })();
+    const losers = async (admin: (typeof admins)[number]): Promise<NodeConflict[]> => {
+      const all: NodeConflict[] = [];
+      for (let pageToken: string | undefined = ''; pageToken !== undefined;) {
+        const page = await admin.listConflicts({ pageSize: 3, pageToken });
+        all.push(...page.conflicts);
+        pageToken = page.nextPageToken;
+      }
+      return all;
+    };
+    // Both regions at once, until each node of eu has judged some.
+    let rounds = 0;
+    await vi.waitFor(
+      async () => {
+        const keys = Array.from({ length: 10 }, (_, i) => `k${rounds * 10 + i}`);
+        rounds++;
+        await Promise.all(
+          keys.flatMap((key) => [
+            clients[0]!.register<string>('names').set(key, 'ours'),
+            far.register<string>('names').set(key, 'theirs'),
+          ]),
+        );
+        const shards = new Set((await losers(admins[0]!)).map(({ shard }) => shard));
+        for (const own of owners(eu).values()) expect(own.some((shard) => shards.has(shard))).toBe(true);
+      },
+      { ...PATIENCE, interval: 200 },
+    );
+    const keys = Array.from({ length: rounds * 10 }, (_, i) => `k${i}`);
+    // Nothing is under way any more.
+    const everywhere = [...admins, ...us.nodes.map(({ clients: address }) => cluster.admin(address))];
+    await vi.waitFor(async () => expect(await digestsEqual(everywhere)).toBe(true), PATIENCE);
+    for (const admin of everywhere) expect(await admin.digests()).toHaveLength(4);
+
+    const [one, two] = [await losers(admins[0]!), await losers(admins[1]!)];
+    expect(one.length).toBeGreaterThan(3);
+    expect(two).toEqual(one);
+    expect(one.map(({ atMs }) => atMs)).toEqual(one.map(({ atMs }) => atMs).toSorted((a, b) => b - a));
+    const named = one.map(({ shard, loser: { origin, seq } }) => `${shard} ${origin} ${seq}`).sort();
+    await vi.waitFor(() => expect(followed.toSorted()).toEqual(named), PATIENCE);
+    stop.abort();
+    await follow;
+
+    for (const client of clients) {
+      const { views, asOfStamp } = await client.read('names', keys.slice(0, 50), { consistency: 'stable' });
+      expect(views.every((view) => view?.type === 'register-lww')).toBe(true);
+      expect(asOfStamp).toBeGreaterThan(0);
+      const page = await client.scan('names', { pageSize: 20, consistency: 'stable' });
+      expect(page.entries.map(({ key }) => key)).toEqual(keys.toSorted().slice(0, 20));
+    }
+    for (const admin of admins) {
+      for (const key of keys.slice(0, 8)) {
+        const { changes } = await admin.keyHistory({ namespace: 'demo', collection: 'names', key });
+        expect(changes).toHaveLength(2);
+      }
+    }
+    // Whoever is asked, the owner gives it back.
+    for (const [i, own] of [...owners(eu).values()].entries()) {
+      const lost = one.find(({ shard }) => own.includes(shard))!;
+      const { origin, seq } = lost.loser;
+      for (const admin of admins) expect(await admin.conflictsOf({ shard: lost.shard, origin, seq })).toHaveLength(1);
+      const restored = await admins[1 - i]!.restoreConflict({ shard: lost.shard, origin, seq });
+      expect(restored.conflicts).toHaveLength(1);
+      expect((await clients[i]!.register<string>('names').get(lost.key))?.value).toBe('ours');
+    }
   });
 });
 

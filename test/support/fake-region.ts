@@ -337,6 +337,10 @@ export class FakeRegion implements Region {
     }));
   }
 
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[]) => void): void {
+    done(this.digests(asOfMs));
+  }
+
   status(): RegionStatus {
     const nowMs = this.#system.clock.nowMs();
     return {
@@ -436,7 +440,14 @@ export class FakeRegion implements Region {
       .filter(({ offset }) => after === undefined || offset < after.offset);
     const conflicts = wanted.slice(0, limit);
     const next = wanted.length > limit ? conflicts.at(-1) : undefined;
-    done({ conflicts, next, total: this.conflictList.length, dropped: 0, droppedUntilMs: 0 });
+    done({
+      conflicts,
+      next,
+      total: this.conflictList.length,
+      dropped: 0,
+      droppedUntilMs: 0,
+      shards: [...this.#vectors.keys()],
+    });
   }
 
   conflictsOf(_shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {

@@ -1,0 +1,153 @@
+// A region of two nodes in virtual time: both on the same memory log and store, as on JetStream and Redis, and each a SharedRegion. What the nodes ask of each
+// other takes a millisecond there and one back. Shards change hands when a test says so.
+
+import { SeededRandom } from '../../chaos/sim/random.ts';
+import { Life } from '../../chaos/sim/scheduler.ts';
+import { simSystem } from '../../chaos/sim/system.ts';
+import { CausewayError } from '../../src/errors/errors.ts';
+import { MemoryLog } from '../../src/log/memory.ts';
+import { MemoryOwnership } from '../../src/ownership/memory.ts';
+import type { ShardId } from '../../src/record/ids.ts';
+import { RegionNode } from '../../src/region/node.ts';
+import { SharedRegion } from '../../src/region/shared-region.ts';
+import type { SharedOwnership, Siblings } from '../../src/region/siblings.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
+import type { System } from '../../src/system/system.ts';
+import { TestCluster, type TestRegion } from './node-kit.ts';
+
+const WAY_MS = 1;
+
+/** Of one node: its own shards, and what it knows of the others'. */
+class SharedMemoryOwnership extends MemoryOwnership implements SharedOwnership {
+  readonly owners = new Map<ShardId, string>();
+  readonly #moved: ((shard: ShardId) => void)[] = [];
+
+  ownerOf(shard: ShardId): { readonly node: string; readonly address: string } | undefined {
+    const node = this.owners.get(shard);
+    return node === undefined ? undefined : { node, address: node };
+  }
+
+  onMoved(listener: (shard: ShardId) => void): void {
+    this.#moved.push(listener);
+  }
+
+  hear(shard: ShardId, node: string | undefined): void {
+    if (node === undefined) this.owners.delete(shard);
+    else this.owners.set(shard, node);
+    for (const listener of this.#moved) listener(shard);
+  }
+}
+
+export class SharedNode {
+  readonly name: string;
+  readonly node: RegionNode;
+  readonly region: SharedRegion;
+  readonly ownership: SharedMemoryOwnership;
+
+  constructor(name: string, node: RegionNode, ownership: SharedMemoryOwnership, siblings: Siblings, system: System) {
+    this.name = name;
+    this.node = node;
+    this.ownership = ownership;
+    this.region = new SharedRegion(node, ownership, siblings, system);
+  }
+}
+
+export class SharedCluster {
+  readonly cluster: TestCluster;
+  readonly eu: TestRegion;
+  readonly nodes: SharedNode[] = [];
+  /** Nodes that cannot be reached. */
+  readonly away = new Set<string>();
+  /** What nodes have asked each other: `method name`. */
+  readonly asked: string[] = [];
+
+  constructor(shards: number) {
+    this.cluster = new TestCluster({ shards });
+    this.eu = this.cluster.region('eu');
+  }
+
+  /** `eu-0` has the shards of even index, `eu-1` the others. */
+  static async started(shards = 4): Promise<SharedCluster> {
+    const shared = new SharedCluster(shards);
+    shared.add('eu-0');
+    shared.add('eu-1');
+    shared.cluster.shards.forEach((shard, i) => shared.give(shard, `eu-${i % 2}`));
+    for (const { node } of shared.nodes) void shared.cluster.scheduler.track(node.start(), new Life('test'));
+    await shared.cluster.run(2000);
+    return shared;
+  }
+
+  add(name: string): SharedNode {
+    const { cluster, eu } = this;
+    const life = new Life(name);
+    const ownership = new SharedMemoryOwnership();
+    const system = simSystem(cluster.scheduler, eu.clock, life, new SeededRandom(7, name));
+    const complete = (fn: () => void): void => void cluster.scheduler.after(1, fn, life);
+    const node: RegionNode = new RegionNode(
+      { ...cluster.settingsOf(eu.id), node: name },
+      {
+        log: new MemoryLog({ disk: eu.disk, complete }),
+        store: new MemoryStore({
+          disk: eu.storeDisk,
+          complete,
+          onLost: (shard, why) => node.storeLost(shard, why),
+        }),
+        transport: cluster.network.transport(name, eu.id, life),
+        ownership,
+        system,
+      },
+    );
+    const made = new SharedNode(name, node, ownership, this.#siblings(), system);
+    this.nodes.push(made);
+    return made;
+  }
+
+  /** Everybody hears of it at once. */
+  give(shard: ShardId, name: string | undefined): void {
+    for (const { ownership, name: own } of this.nodes) if (own !== name) ownership.set(shard, false);
+    for (const { ownership } of this.nodes) ownership.hear(shard, name);
+    this.nodes.find((node) => node.name === name)?.ownership.set(shard, true);
+  }
+
+  owner(shard: ShardId): SharedNode {
+    return this.nodes.find(({ ownership }) => ownership.owns(shard))!;
+  }
+
+  /** The methods of a node, a way away: the last argument of each is its callback, or a sink. */
+  #siblings(): Siblings {
+    const after = (fn: () => void): void => void this.cluster.scheduler.after(WAY_MS, fn, new Life('way'));
+    const gone = (name: string): CausewayError =>
+      new CausewayError('UNAVAILABLE', `${name} cannot be reached`, { outcome: 'not-applied' });
+    const at = (name: string): RegionNode => this.nodes.find((node) => node.name === name)!.node;
+    const unary =
+      (method: 'read' | 'scan' | 'digests' | 'conflicts' | 'conflictsOf' | 'restoreConflict' | 'history') =>
+      (name: string, ...rest: unknown[]): void => {
+        const done = rest.pop() as (result: unknown) => void;
+        this.asked.push(`${method} ${name}`);
+        after(() => {
+          if (this.away.has(name)) after(() => done(gone(name)));
+          else if (method === 'digests') after(() => done(at(name).digests(rest[0] as number)));
+          else
+            (at(name)[method] as (...args: unknown[]) => void)(...rest, (result: unknown) => after(() => done(result)));
+        });
+      };
+    return {
+      write: (name, request, done) => {
+        this.asked.push(`write ${name}`);
+        after(() => {
+          if (this.away.has(name)) after(() => done(request.ops.map(() => ({ ok: false, error: gone(name) }))));
+          else at(name).write(request, (results) => after(() => done(results)));
+        });
+      },
+      read: unary('read') as Siblings['read'],
+      scan: unary('scan') as Siblings['scan'],
+      digests: unary('digests') as Siblings['digests'],
+      conflicts: unary('conflicts') as Siblings['conflicts'],
+      conflictsOf: unary('conflictsOf') as Siblings['conflictsOf'],
+      restoreConflict: unary('restoreConflict') as Siblings['restoreConflict'],
+      history: unary('history') as Siblings['history'],
+      subscribe: (name, request, sink) => at(name).subscribe(request, sink),
+      watchConflicts: (name, request, sink) => at(name).watchConflicts(request, sink),
+    };
+  }
+}

@@ -124,7 +124,8 @@ export async function composeNode(config: Config, system: System = realSystem())
     });
     const { shared, segments } = engines;
     const siblings = shared && new GrpcSiblings(system, config.clusterId, siblingTls(tls));
-    const region = siblings === undefined ? node : new SharedRegion(node, shared!, siblings, system);
+    const sharedRegion = siblings && new SharedRegion(node, shared!, siblings, system);
+    const region = sharedRegion ?? node;
     const api = new ApiServer({
       region,
       ownRegion: node,
@@ -204,6 +205,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       // Shards come to a node that can serve them, and leave it first when it ends.
       started.push({ what: 'the ownership of shards', stop: () => shared.stop() });
       await shared.start();
+      started.push({ what: 'the look at the other nodes', stop: () => sharedRegion?.stop() });
+      sharedRegion?.start();
     }
     started.push({
       what: 'the narrator',

@@ -20,6 +20,7 @@ import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/
 import type { KeyHistoryRequest__Output } from '../proto/generated/causeway/v1/KeyHistoryRequest.ts';
 import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v1/ListConflictsRequest.ts';
 import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
+import type { SharedStateRequest__Output } from '../proto/generated/causeway/v1/SharedStateRequest.ts';
 import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
 import type { Dot, ShardId } from '../record/ids.ts';
 import type {
@@ -29,6 +30,7 @@ import type {
   Region,
   RegionStatus,
   ShardDigest,
+  ShardOwner,
 } from '../region/region.ts';
 import { alterSpec, collectionDocument, createSpec, dropSpec, listPage } from './collection-calls.ts';
 import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
@@ -106,10 +108,26 @@ export function adminService(env: ServiceEnv): {
     const { node, version, nowMs } = region.status();
     return { region: region.id, node, version, nowMs, ready: region.ready() && !env.load.draining };
   });
-  method('Status', (_request, region) => ({
-    ...statusMessage(region.status()),
-    certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({ use, part, subject, notAfterMs })),
-  }));
+  later('Status', (_request, done, region) => {
+    region.overview(({ others, owners }) =>
+      done({
+        ...statusMessage(region.status()),
+        certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({
+          use,
+          part,
+          subject,
+          notAfterMs,
+        })),
+        nodes: others.map(({ node, address, status, problem }) => ({
+          node,
+          address,
+          problem,
+          ...(status === undefined ? {} : { status: statusMessage(status) }),
+        })),
+        owners: owners.map(ownerMessage),
+      }),
+    );
+  });
   later<DigestsRequest__Output>('Digests', ({ asOfMs: asked }, done, region) => {
     const nowMs = env.system.clock.nowMs();
     const asOfMs = asked === 0 ? nowMs : asked;
@@ -216,6 +234,19 @@ export function adminService(env: ServiceEnv): {
     });
   });
 
+  method<SharedStateRequest__Output>('SharedState', ({ unlessRevision }, region) => {
+    const { revision, definitions = [], shards, stalenessMs } = region.sharedState(unlessRevision);
+    return {
+      revision,
+      definitions: definitions.map(collectionDocument),
+      shards: [...shards],
+      staleness: Array.from(stalenessMs, ([placementId, ms]) => ({
+        placementId,
+        ...(ms === undefined ? {} : { stalenessMs: ms }),
+      })),
+    };
+  });
+
   definition['WatchConflicts'] = wireMethod(SERVICE, 'WatchConflicts', {
     request: objectCodec<object, object>('causeway.v1.WatchConflictsRequest'),
     response: rawCodec,
@@ -300,6 +331,10 @@ function statusMessage(status: RegionStatus): object {
     hotWritten: status.hotKeys.written,
     hotRead: status.hotKeys.read,
   };
+}
+
+function ownerMessage({ shard, owner, pinned = '' }: ShardOwner): object {
+  return { shard, node: owner?.node ?? '', address: owner?.address ?? '', pinned };
 }
 
 /** The watermark of a closed origin is infinite (DESIGN 7), which no integer on the wire is. */

@@ -13,6 +13,7 @@ import type { ListCollectionsResponse__Output } from '../proto/generated/causewa
 import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
 import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
+import type { ShardOwner__Output } from '../proto/generated/causeway/v1/ShardOwner.ts';
 import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
@@ -140,8 +141,30 @@ export interface NodeStatus {
     /** How far its hybrid clock is ahead of the machine's. */
     readonly aheadMs: number;
   };
+  /** The other nodes of the region, with what each says of itself; empty: there is no other, or the node is of an older version. */
+  readonly others: readonly OtherNode[];
+  /** Of every shard of the region; empty as above. */
+  readonly owners: readonly NodeShardOwner[];
   /** Of the last one to two minutes, heaviest first; empty from a node of an older version. */
   readonly hotKeys: { readonly written: readonly NodeHotKey[]; readonly read: readonly NodeHotKey[] };
+}
+
+export interface OtherNode {
+  readonly node: string;
+  readonly address: string;
+  /** undefined: it did not answer. */
+  readonly status: NodeStatus | undefined;
+  /** Why it did not answer; else empty. */
+  readonly problem: string;
+}
+
+export interface NodeShardOwner {
+  readonly shard: string;
+  /** Empty: nobody, just now. */
+  readonly node: string;
+  readonly address: string;
+  /** The node that an operator has moved it to; undefined: it is where it belongs by itself. */
+  readonly pinned: string | undefined;
 }
 
 export interface NodeHotKey {
@@ -353,7 +376,7 @@ function methodOf<Res>(name: string): WireMethod<object, Res> {
   });
 }
 
-function statusOf(message: StatusResponse__Output): NodeStatus {
+export function statusOf(message: StatusResponse__Output): NodeStatus {
   const { log, store, counters } = message;
   if (log === null || store === null || counters === null)
     throw new CausewayError('INTERNAL', 'a status without its parts');
@@ -400,8 +423,19 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
     alarms: message.alarms,
     certificates: message.certificates,
     clock: message.clock ?? { maxSkewMs: 0, aheadMs: 0 },
+    others: message.nodes.map(({ node, address, status, problem }) => ({
+      node,
+      address,
+      status: status === null ? undefined : statusOf(status),
+      problem,
+    })),
+    owners: message.owners.map(shardOwnerOf),
     hotKeys: { written: message.hotWritten.map(hotKeyOf), read: message.hotRead.map(hotKeyOf) },
   };
+}
+
+export function shardOwnerOf({ shard, node, address, pinned }: ShardOwner__Output): NodeShardOwner {
+  return { shard, node, address, pinned: pinned === '' ? undefined : pinned };
 }
 
 function hotKeyOf({ namespace, collection, key, perS, share }: HotKey__Output): NodeHotKey {

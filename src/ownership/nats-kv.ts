@@ -140,6 +140,18 @@ export class NatsKvOwnership implements Ownership {
     return seen === undefined ? undefined : { node: holder, address: seen.address };
   }
 
+  others(): readonly { readonly node: string; readonly address: string; readonly living: boolean }[] {
+    const living = new Set(this.living());
+    return [...this.#nodes]
+      .filter(([node]) => node !== this.#options.node)
+      .map(([node, { address }]) => ({ node, address, living: living.has(node) }))
+      .sort((a, b) => (a.node < b.node ? -1 : 1));
+  }
+
+  pinnedTo(shard: ShardId): string | undefined {
+    return this.#pins.get(shard);
+  }
+
   /** Nodes that are not silent. */
   living(): readonly string[] {
     const since = this.#nowMs() - this.#leaseMs;

@@ -69,6 +69,7 @@ import type {
   ReadRequest,
   ReadResult,
   Region,
+  RegionOverview,
   RegionStatus,
   Restored,
   RestoreRequest,
@@ -76,6 +77,7 @@ import type {
   ScanResult,
   SessionToken,
   ShardDigest,
+  SharedState,
   SubscribeRequest,
   TailRequest,
   WriteOp,
@@ -234,6 +236,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#changes = new CollectionChanges(settings.collections, {
       region: this.region,
       ownerOf: (namespace, name) => this.#definer(namespace, name),
+      shardOf: (namespace, name) => this.shardOfDefinition(namespace, name),
       holderOf: (namespace, name) => {
         const runner = this.#definer(namespace, name, false);
         return runner instanceof CausewayError ? undefined : runner;
@@ -987,14 +990,46 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     for (let index = 0; index < placement.shards; index++) {
       const shard = shardId(placement.id, index);
       const runner = this.#runners.get(shard);
-      if (runner === undefined) {
-        // Another node of the region has it.
-        if (this.#phase === 'starting') return false;
-        continue;
-      }
-      if (!this.#changes.knows(shard) || runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
+      if (!this.#changes.knows(shard)) return false;
+      // Another node of the region has it, and has told.
+      if (runner === undefined) continue;
+      if (runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
     }
     return true;
+  }
+
+  /** Where the definitions of this name are; undefined: there is no such namespace. */
+  shardOfDefinition(namespace: string, name: string): ShardId | undefined {
+    return this.shardFor(DEFINITIONS.namespace, DEFINITIONS.name, definitionKey(namespace, name));
+  }
+
+  /** The definitions of collections in this shard have been read, or told by the node that owns it. */
+  knowsDefinitionsOf(shard: ShardId): boolean {
+    return this.#changes.knows(shard);
+  }
+
+  /** By the node that owns the shard: all that are in it. What this node owns by now it knows better. */
+  learnDefinitions(shard: ShardId, definitions: readonly CollectionInfo[]): void {
+    if (!this.#runners.has(shard)) this.#changes.learn(shard, definitions);
+  }
+
+  /** For the other nodes of the region. */
+  sharedState(unlessRevision: string): SharedState {
+    const shards = [...this.#runners.values()]
+      .filter(
+        (runner) => runner.recovered && !runner.stopped && !runner.catchingUp && this.#changes.knows(runner.shard),
+      )
+      .map(({ shard }) => shard);
+    // Of this process, and of these shards.
+    const of = shards.toSorted().map((shard) => `${shard}@${this.#collections.versionOf(shard)}`);
+    const { revision, definitions } = this.#changes.told(`${this.instance} ${of.join(' ')}`, new Set(shards));
+    const placements = new Set(shards.map((shard) => shardParts(shard).placementId));
+    return {
+      revision,
+      definitions: revision === unlessRevision ? undefined : definitions,
+      shards,
+      stalenessMs: new Map([...placements].map((id) => [id, this.#stalenessOf(this.#placements.get(id)!)])),
+    };
   }
 
   /** Where a key of a namespace lives; those of `_system` live with what they are about. */
@@ -1493,7 +1528,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   stalenessMs(namespace: string): number | undefined {
     const placement = this.#namespaces.get(namespace);
-    if (placement === undefined) return undefined;
+    return placement && this.#stalenessOf(placement);
+  }
+
+  #stalenessOf(placement: PlacementSettings): number | undefined {
     const runners = [...this.#runners.values()].filter(({ shard }) => shardParts(shard).placementId === placement.id);
     return stalenessOf(placement.regions, this.region, runners, this.#nowMs());
   }
@@ -1675,6 +1713,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       },
       hotKeys: { written: this.#tallies.written.top(HOT_KEYS), read: this.#tallies.read.top(HOT_KEYS) },
     };
+  }
+
+  overview(done: (overview: RegionOverview) => void): void {
+    done({ others: [], owners: [] });
   }
 
   figures(): NodeFigures {

@@ -271,6 +271,30 @@ export interface RegionStatus {
   readonly hotKeys: { readonly written: readonly HotKey[]; readonly read: readonly HotKey[] };
 }
 
+/** Another node of the region. */
+export interface OtherNode {
+  readonly node: string;
+  readonly address: string;
+  /** undefined: it did not answer. */
+  readonly status: RegionStatus | undefined;
+  /** Why not, for people. */
+  readonly problem: string;
+}
+
+export interface ShardOwner {
+  readonly shard: ShardId;
+  /** undefined: nobody, just now. */
+  readonly owner: { readonly node: string; readonly address: string } | undefined;
+  /** The node that an operator has moved it to. */
+  readonly pinned: string | undefined;
+}
+
+/** A region of one node has neither. */
+export interface RegionOverview {
+  readonly others: readonly OtherNode[];
+  readonly owners: readonly ShardOwner[];
+}
+
 /** Since the process started. */
 export interface RegionCounters {
   readonly accepted: number;
@@ -308,6 +332,18 @@ export type { AlterSpec, CreateSpec, DropSpec } from '../collections/changes.ts'
 export interface CollectionInfo extends CollectionStatus {
   /** Every region has heard of it (if it was dropped: of that), and nothing can come that was before it. */
   readonly settled: boolean;
+}
+
+/** What a node tells the others of its region, of the shards that it owns. */
+export interface SharedState {
+  /** Of the definitions. */
+  readonly revision: string;
+  /** Of collections that were created at run time; undefined: as of the revision that the asking node has named. */
+  readonly definitions: readonly CollectionInfo[] | undefined;
+  /** Those whose definitions it has read. */
+  readonly shards: readonly ShardId[];
+  /** By placement: as of Region.stalenessMs(), of its own shards. */
+  readonly stalenessMs: ReadonlyMap<number, number | undefined>;
 }
 
 export interface ChangeOptions {
@@ -350,7 +386,12 @@ export interface Region {
   digests(asOfMs: number): readonly ShardDigest[];
   /** Of all shards of the region, or why some cannot be told. */
   allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void;
+  /** For the other nodes of the region. */
+  sharedState(unlessRevision: string): SharedState;
+  /** Of this node. */
   status(): RegionStatus;
+  /** Of the others, and who owns what. Never fails: who does not answer is marked. */
+  overview(done: (overview: RegionOverview) => void): void;
   /** A page of the conflict journal: of the verdicts about losers of this region. */
   conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void;
   /** All entries of one loser. */

@@ -16,25 +16,36 @@ import { shardParts } from '../record/ids.ts';
 import { compareKeys } from '../record/key-order.ts';
 import type { System } from '../system/system.ts';
 import type { RegionNode } from './node.ts';
+import { FollowedNodes } from './followed-nodes.ts';
 import { gather, HERE, Owners, type Owner } from './owners.ts';
 import type {
+  AlterSpec,
+  ChangeOptions,
+  CollectionChange,
+  CollectionChanged,
+  CollectionInfo,
   Conflict,
   ConflictPage,
   ConflictQuery,
   ConflictSink,
   ConflictSubscription,
+  CreateSpec,
+  DropSpec,
   FeedSink,
   FeedSubscription,
   HistoryRequest,
   KeyHistory,
+  OtherNode,
   ReadRequest,
   ReadResult,
   Region,
+  RegionOverview,
   Restored,
   RestoreRequest,
   ScanRequest,
   ScanResult,
   ShardDigest,
+  ShardOwner,
   SubscribeRequest,
   TailRequest,
   WriteOp,
@@ -62,6 +73,7 @@ const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
 /** Of an op beside its value. */
 const OP_BYTES = 200;
 const DEADLINE_MS_MAX = 60_000;
+const AGAIN_MS = 50;
 
 /** What one sender has under way. */
 class Sender {
@@ -155,9 +167,7 @@ export class SharedRegion implements Region {
   readonly placementOf: Region['placementOf'];
   readonly collection: Region['collection'];
   readonly collections: Region['collections'];
-  readonly createCollection: Region['createCollection'];
-  readonly alterCollection: Region['alterCollection'];
-  readonly dropCollection: Region['dropCollection'];
+  readonly sharedState: Region['sharedState'];
   readonly stalenessMs: Region['stalenessMs'];
   readonly digests: Region['digests'];
   readonly status: Region['status'];
@@ -165,7 +175,9 @@ export class SharedRegion implements Region {
   readonly #node: RegionNode;
   readonly #siblings: Siblings;
   readonly #system: System;
+  readonly #ownership: SharedOwnership;
   readonly #owners: Owners;
+  readonly #followed: FollowedNodes;
   readonly #tails = new Map<SharedTail, ReadonlyMap<Owner, ReadonlySet<ShardId>>>();
   readonly #senders = new WeakMap<object, Sender>();
   /** Every shard has had an owner. */
@@ -175,24 +187,36 @@ export class SharedRegion implements Region {
     this.#node = node;
     this.#siblings = siblings;
     this.#system = system;
+    this.#ownership = ownership;
     this.#owners = new Owners(node.id, node.node, ownership);
+    this.#followed = new FollowedNodes(node, this.#owners, siblings, system);
     ownership.onMoved((shard) => this.#moved(shard));
     this.id = node.id;
     this.placementOf = (namespace) => node.placementOf(namespace);
     this.collection = (namespace, name) => node.collection(namespace, name);
     this.collections = () => node.collections();
-    this.createCollection = (...args) => node.createCollection(...args);
-    this.alterCollection = (...args) => node.alterCollection(...args);
-    this.dropCollection = (...args) => node.dropCollection(...args);
-    this.stalenessMs = (namespace) => node.stalenessMs(namespace);
+    this.stalenessMs = (namespace) => this.#followed.stalenessMs(namespace);
+    this.sharedState = (unlessRevision) => node.sharedState(unlessRevision);
     this.digests = (asOfMs) => node.digests(asOfMs);
     this.status = () => node.status();
     this.onReady = (listener) => node.onReady(listener);
   }
 
-  /** Of the whole region: this node, and an owner of every shard. Once each had one, those that change hands are told one by one. */
+  /** Begins to follow the other nodes; until they have told what collections there are the region is not ready. */
+  start(): void {
+    this.#followed.start();
+  }
+
+  stop(): void {
+    this.#followed.stop();
+  }
+
+  /** Of the whole region: this node, and an owner of every shard, whose definitions of collections are known. Once it was so, those that change hands are told
+   *  one by one. */
   ready(): boolean {
-    this.#settled ||= this.#node.allShards().every((shard) => this.#owners.of(shard) !== undefined);
+    this.#settled ||= this.#node
+      .allShards()
+      .every((shard) => this.#owners.of(shard) !== undefined && this.#node.knowsDefinitionsOf(shard));
     return this.#settled && this.#node.ready();
   }
 
@@ -506,6 +530,119 @@ export class SharedRegion implements Region {
     );
   }
 
+  overview(done: (overview: RegionOverview) => void): void {
+    const owners = this.#node.allShards().map((shard): ShardOwner => ({
+      shard,
+      owner: this.#ownership.ownerOf(shard),
+      pinned: this.#ownership.pinnedTo(shard),
+    }));
+    gather<OtherNode>(
+      this.#ownership.others().map(({ node, address, living }) => (answered) => {
+        if (!living) {
+          answered({ node, address, status: undefined, problem: 'it has been silent for longer than its lease' });
+          return;
+        }
+        this.#siblings.status(address, (status) => {
+          const failed = status instanceof CausewayError;
+          answered({ node, address, status: failed ? undefined : status, problem: failed ? status.message : '' });
+        });
+      }),
+      // Nobody answers with an error.
+      (others) => done({ others: others instanceof CausewayError ? [] : others, owners }),
+    );
+  }
+
+  // ── Collections of run time ─────────────────────────────────────────────────────────────────────────────────────
+
+  createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change(
+      spec,
+      options,
+      (left, answered) => this.#node.createCollection(spec, left, answered),
+      (owner, left, answered) => this.#siblings.createCollection(owner, spec, left, answered),
+      done,
+    );
+  }
+
+  alterCollection(spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change(
+      spec,
+      options,
+      (left, answered) => this.#node.alterCollection(spec, left, answered),
+      (owner, left, answered) => this.#siblings.alterCollection(owner, spec, left, answered),
+      done,
+    );
+  }
+
+  dropCollection(spec: DropSpec, options: ChangeOptions & { readonly force: boolean }, done: CollectionChanged): void {
+    const { force } = options;
+    this.#change(
+      spec,
+      options,
+      (left, answered) => this.#node.dropCollection(spec, { ...left, force }, answered),
+      (owner, left, answered) => this.#siblings.dropCollection(owner, spec, { ...left, force }, answered),
+      done,
+    );
+  }
+
+  /** By the owner of the definition. When it is answered this node serves it as well; with `wait` every node of the region that answers. */
+  #change(
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    options: ChangeOptions,
+    here: (options: ChangeOptions, answered: CollectionChanged) => void,
+    there: (owner: Owner, options: ChangeOptions, answered: CollectionChanged) => void,
+    done: CollectionChanged,
+  ): void {
+    const shard = this.#node.shardOfDefinition(namespace, name);
+    const endMs = this.#system.clock.monotonicMs() + Math.min(options.deadlineMs, DEADLINE_MS_MAX);
+    this.#toOwner<CollectionChange>(
+      shard,
+      (answered) => here(options, answered),
+      (owner, answered) => there(owner, options, answered),
+      (change) => {
+        if (change instanceof CausewayError) {
+          done(change);
+          return;
+        }
+        const heard = (): void => {
+          if (options.wait) this.#untilAllKnow(change, endMs, done);
+          else done(change);
+        };
+        const owner = shard === undefined ? HERE : this.#owners.of(shard);
+        if (owner === undefined || owner === HERE) heard();
+        else this.#followed.refresh(owner, heard);
+      },
+    );
+  }
+
+  /** `settled` only when the other nodes that live have heard of it too; at the deadline all the same. */
+  #untilAllKnow(change: CollectionChange, endMs: number, done: CollectionChanged): void {
+    const [first] = change.collections;
+    const others = this.#ownership.others().filter(({ living }) => living);
+    if (first === undefined || others.length === 0) {
+      done(change);
+      return;
+    }
+    const { namespace, name } = first.ref;
+    const look = (): void => {
+      gather<boolean>(
+        others.map(({ address }) => (answered) => {
+          this.#siblings.collections(address, namespace, name, (known) =>
+            answered(!(known instanceof CausewayError) && change.collections.every((one) => isAmong(one, known))),
+          );
+        }),
+        (all) => {
+          if (!(all instanceof CausewayError) && all.every(Boolean)) done(change);
+          else if (this.#system.clock.monotonicMs() + AGAIN_MS < endMs) this.#system.timers.after(AGAIN_MS, look);
+          else done({ ...change, collections: change.collections.map((one) => ({ ...one, settled: false })) });
+        },
+      );
+    };
+    look();
+  }
+
+  // ── One key, and the journal ────────────────────────────────────────────────────────────────────────────────────
+
   history(request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
     this.#toOwner<KeyHistory>(
       this.#node.shardFor(request.namespace, request.collection, request.key),
@@ -588,6 +725,16 @@ export class SharedRegion implements Region {
       );
     }
   }
+}
+
+function isAmong(wanted: CollectionInfo, known: readonly CollectionInfo[]): boolean {
+  return known.some(
+    ({ ref, state, description, defaultExpiryMs }) =>
+      ref.id === wanted.ref.id &&
+      state === wanted.state &&
+      description === wanted.description &&
+      defaultExpiryMs === wanted.defaultExpiryMs,
+  );
 }
 
 function byShard(a: ShardDigest, b: ShardDigest): number {

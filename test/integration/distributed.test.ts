@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Cluster } from '../../demo/processes.ts';
 import { digestsEqual, RegionAdmin, regionReady } from '../../demo/region-client.ts';
-import { adminClient, connect, type Causeway, type NodeConflict } from '../../src/client/index.ts';
+import { adminClient, connect, text, type Causeway, type NodeConflict } from '../../src/client/index.ts';
 import { isCausewayError } from '../../src/errors/errors.ts';
 import { natsFound, redisFound } from '../support/servers.ts';
 import { DistributedCluster, PATIENCE, type DistributedRegion } from './distributed-kit.ts';
@@ -148,6 +148,60 @@ describe.skipIf(missing !== undefined)('each node of two regions of two nodes', 
       expect(restored.conflicts).toHaveLength(1);
       expect((await clients[i]!.register<string>('names').get(lost.key))?.value).toBe('ours');
     }
+  });
+});
+
+describe.skipIf(missing !== undefined)('each node of a region of two', () => {
+  test('tells the status of the region, and serves what is created at run time, also after a restart', async () => {
+    const cluster = await DistributedCluster.start({ regions: ['eu'], collections: COLLECTIONS, shards: 4 });
+    onTestFinished(() => cluster.stop());
+    const eu = cluster.region('eu');
+    const clients = eu.nodes.map(({ clients: address }) => cluster.client([address]));
+    const admins = eu.nodes.map(({ clients: address }) => cluster.admin(address));
+    const held = owners(eu);
+    for (const [i, admin] of admins.entries()) {
+      const status = await admin.status();
+      expect(status.node).toBe(eu.nodes[i]!.name);
+      expect(status.others.map(({ node, problem }) => [node, problem])).toEqual([[eu.nodes[1 - i]!.name, '']]);
+      const [other] = status.others;
+      expect(other!.status!.shards.map(({ shard }) => shard).sort()).toEqual(held.get(other!.node));
+      expect(other!.status!.others).toEqual([]);
+      expect(status.owners.map(({ shard, node, pinned }) => [shard, node, pinned])).toEqual(
+        ['1/0', '1/1', '1/2', '1/3'].map((shard) => [
+          shard,
+          [...held].find(([, shards]) => shards.includes(shard))![0],
+          undefined,
+        ]),
+      );
+    }
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const [i, name] of names.entries()) {
+      const spec = { namespace: 'demo', name, type: 'set-aw' } as const;
+      const { collection, changed } = await admins[i % 2]!.createCollection(spec, { wait: true });
+      expect([collection.settled, changed]).toEqual([true, true]);
+      for (const client of clients) for (const key of ['x', 'y', 'z']) await client.set(name, text).add(key, 'one');
+      expect((await admins[(i + 1) % 2]!.createCollection(spec, { wait: true })).changed).toBe(false);
+    }
+    await admins[0]!.dropCollection({ namespace: 'demo', name: 'f' }, { wait: true });
+    for (const admin of admins) {
+      const { collections } = await admin.listCollections({ namespace: 'demo' });
+      expect(
+        collections.filter(({ source }) => source === 'run-time').map(({ name, state }) => `${name} ${state}`),
+      ).toEqual(names.slice(0, 5).map((name) => `${name} served`));
+    }
+    // Its definitions go to the other node, and some come back.
+    await eu.nodes[0]!.stop();
+    await vi.waitFor(async () => expect((await admins[1]!.status()).shards).toHaveLength(4), PATIENCE);
+    for (const key of ['x', 'y', 'z']) expect(await clients[1]!.set('a', text).members(key)).toEqual(['one']);
+    await eu.nodes[0]!.start();
+    await cluster.ready();
+    await vi.waitFor(async () => {
+      for (const [i, client] of clients.entries())
+        for (const name of names.slice(0, 5)) {
+          await client.set(name, text).add('x', `again at ${i}`);
+          expect(await client.set(name, text).members('x')).toContain('one');
+        }
+    }, PATIENCE);
   });
 });
 

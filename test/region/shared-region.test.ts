@@ -71,6 +71,30 @@ class FakeSiblings implements Siblings {
     return { resume: () => void this.resumed++, cancel: () => void this.cancelled++ };
   }
 
+  sharedState(): void {
+    throw new Error('not asked for here');
+  }
+
+  collections(): void {
+    throw new Error('not asked for here');
+  }
+
+  createCollection(): void {
+    throw new Error('not asked for here');
+  }
+
+  alterCollection(): void {
+    throw new Error('not asked for here');
+  }
+
+  dropCollection(): void {
+    throw new Error('not asked for here');
+  }
+
+  status(): void {
+    throw new Error('not asked for here');
+  }
+
   digests(): void {
     throw new Error('not asked for here');
   }
@@ -122,6 +146,8 @@ class Bench {
         return address === undefined ? undefined : { node: address, address };
       },
       onChange: () => undefined,
+      others: () => [],
+      pinnedTo: () => undefined,
       onMoved: (listener) => this.moved.push(listener),
     };
     const system = simSystem(cluster.scheduler, this.eu.clock, this.eu.life, new SeededRandom(3, 'shared'));

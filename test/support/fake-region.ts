@@ -37,12 +37,14 @@ import type {
   ReadRequest,
   ReadResult,
   Region,
+  RegionOverview,
   RegionStatus,
   RestoreRequest,
   Restored,
   ScanRequest,
   ScanResult,
   ShardDigest,
+  SharedState,
   SubscribeRequest,
   TailRequest,
   WriteOp,
@@ -318,6 +320,7 @@ export class FakeRegion implements Region {
   }
 
   staleness: number | undefined = 0;
+  told: RegionOverview = { others: [], owners: [] };
 
   stalenessMs(namespace: string): number | undefined {
     return namespace === this.#namespace ? this.staleness : undefined;
@@ -339,6 +342,14 @@ export class FakeRegion implements Region {
 
   allDigests(asOfMs: number, done: (digests: readonly ShardDigest[]) => void): void {
     done(this.digests(asOfMs));
+  }
+
+  sharedState(): SharedState {
+    return { revision: 'r', definitions: [], shards: [...this.#vectors.keys()], stalenessMs: new Map() };
+  }
+
+  overview(done: (overview: RegionOverview) => void): void {
+    done(this.told);
   }
 
   status(): RegionStatus {

@@ -20,11 +20,25 @@ const WAY_MS = 1;
 /** Of one node: its own shards, and what it knows of the others'. */
 class SharedMemoryOwnership extends MemoryOwnership implements SharedOwnership {
   readonly owners = new Map<ShardId, string>();
+  readonly peers: () => readonly string[];
   readonly #moved: ((shard: ShardId) => void)[] = [];
+
+  constructor(peers: () => readonly string[]) {
+    super();
+    this.peers = peers;
+  }
 
   ownerOf(shard: ShardId): { readonly node: string; readonly address: string } | undefined {
     const node = this.owners.get(shard);
     return node === undefined ? undefined : { node, address: node };
+  }
+
+  others(): readonly { readonly node: string; readonly address: string; readonly living: boolean }[] {
+    return this.peers().map((node) => ({ node, address: node, living: true }));
+  }
+
+  pinnedTo(): undefined {
+    return undefined;
   }
 
   onMoved(listener: (shard: ShardId) => void): void {
@@ -73,6 +87,7 @@ export class SharedCluster {
     shared.add('eu-1');
     shared.cluster.shards.forEach((shard, i) => shared.give(shard, `eu-${i % 2}`));
     for (const { node } of shared.nodes) void shared.cluster.scheduler.track(node.start(), new Life('test'));
+    for (const { region } of shared.nodes) region.start();
     await shared.cluster.run(2000);
     return shared;
   }
@@ -80,7 +95,9 @@ export class SharedCluster {
   add(name: string): SharedNode {
     const { cluster, eu } = this;
     const life = new Life(name);
-    const ownership = new SharedMemoryOwnership();
+    const ownership = new SharedMemoryOwnership(() =>
+      this.nodes.map((other) => other.name).filter((other) => other !== name),
+    );
     const system = simSystem(cluster.scheduler, eu.clock, life, new SeededRandom(7, name));
     const complete = (fn: () => void): void => void cluster.scheduler.after(1, fn, life);
     const node: RegionNode = new RegionNode(
@@ -119,16 +136,26 @@ export class SharedCluster {
     const gone = (name: string): CausewayError =>
       new CausewayError('UNAVAILABLE', `${name} cannot be reached`, { outcome: 'not-applied' });
     const at = (name: string): RegionNode => this.nodes.find((node) => node.name === name)!.node;
+    type Method = Exclude<keyof Siblings, 'write' | 'subscribe' | 'watchConflicts'>;
+    /** What the node answers in the call. */
+    const atOnce: Partial<Record<Method, (node: RegionNode, ...args: never[]) => unknown>> = {
+      status: (node) => node.status(),
+      digests: (node, asOfMs: number) => node.digests(asOfMs),
+      sharedState: (node, unless: string) => node.sharedState(unless),
+      collections: (node, namespace: string, name: string) =>
+        node.collections().filter(({ ref }) => ref.namespace === namespace && ref.name === name),
+    };
     const unary =
-      (method: 'read' | 'scan' | 'digests' | 'conflicts' | 'conflictsOf' | 'restoreConflict' | 'history') =>
+      (method: Method) =>
       (name: string, ...rest: unknown[]): void => {
         const done = rest.pop() as (result: unknown) => void;
-        this.asked.push(`${method} ${name}`);
+        if (method !== 'sharedState') this.asked.push(`${method} ${name}`);
         after(() => {
-          if (this.away.has(name)) after(() => done(gone(name)));
-          else if (method === 'digests') after(() => done(at(name).digests(rest[0] as number)));
-          else
-            (at(name)[method] as (...args: unknown[]) => void)(...rest, (result: unknown) => after(() => done(result)));
+          const now = atOnce[method] as ((node: RegionNode, ...args: unknown[]) => unknown) | undefined;
+          const answered = (result: unknown): void => after(() => done(result));
+          if (this.away.has(name)) answered(gone(name));
+          else if (now !== undefined) answered(now(at(name), ...rest));
+          else (at(name) as unknown as Record<string, (...args: unknown[]) => void>)[method]!(...rest, answered);
         });
       };
     return {
@@ -139,6 +166,12 @@ export class SharedCluster {
           else at(name).write(request, (results) => after(() => done(results)));
         });
       },
+      status: unary('status') as Siblings['status'],
+      sharedState: unary('sharedState') as Siblings['sharedState'],
+      collections: unary('collections') as Siblings['collections'],
+      createCollection: unary('createCollection') as Siblings['createCollection'],
+      alterCollection: unary('alterCollection') as Siblings['alterCollection'],
+      dropCollection: unary('dropCollection') as Siblings['dropCollection'],
       read: unary('read') as Siblings['read'],
       scan: unary('scan') as Siblings['scan'],
       digests: unary('digests') as Siblings['digests'],

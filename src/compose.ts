@@ -101,6 +101,7 @@ export async function composeNode(config: Config, system: System = realSystem())
     const engines = makeEngines(config, system, {
       onFatal: fail,
       onLost: (shard, why) => node.storeLost(shard, why),
+      release: (shard) => node.release(shard),
       address: () => reachedAt,
     });
     const transport = new GrpcTransport({
@@ -228,6 +229,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       failed,
       drain: async () => {
         log.info('draining');
+        // Shards first: while they go to other nodes, what clients ask here is passed on to those.
+        await shared?.leave();
         // What the API holds counts HTTP's requests and watches too.
         for (const done of await Promise.allSettled([api.drain(), node.drain()])) {
           // E.g. a full disk, on which the store cannot say that it is whole: the next start reads the log instead.

@@ -19,6 +19,7 @@ import type { DigestsRequest__Output } from '../proto/generated/causeway/v1/Dige
 import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/GetConflictRequest.ts';
 import type { KeyHistoryRequest__Output } from '../proto/generated/causeway/v1/KeyHistoryRequest.ts';
 import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v1/ListConflictsRequest.ts';
+import type { MoveShardRequest__Output } from '../proto/generated/causeway/v1/MoveShardRequest.ts';
 import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
 import type { SharedStateRequest__Output } from '../proto/generated/causeway/v1/SharedStateRequest.ts';
 import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
@@ -33,7 +34,7 @@ import type {
   ShardOwner,
 } from '../region/region.ts';
 import { alterSpec, collectionDocument, createSpec, dropSpec, listPage } from './collection-calls.ts';
-import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
+import { conflictMessage, loserOf, pageMessage, queryOf, shardNamed, tailOf } from './conflict-calls.ts';
 import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
 import { countedUnary, wellFormed } from './data-service.ts';
 import { authorize, regionFor, type ServiceEnv } from './env.ts';
@@ -234,6 +235,15 @@ export function adminService(env: ServiceEnv): {
     });
   });
 
+  later<MoveShardRequest__Output>('MoveShard', (request, done, region) => {
+    const shard = shardNamed(request.shard);
+    const node = request.node === '' ? undefined : request.node;
+    region.moveShard(shard, node, effectiveDeadlineMs(request.deadlineMs, Infinity), (moved) => {
+      done(
+        moved instanceof CausewayError ? moved : { owner: ownerMessage(moved), moved: moved.moved, region: region.id },
+      );
+    });
+  });
   method<SharedStateRequest__Output>('SharedState', ({ unlessRevision }, region) => {
     const { revision, definitions = [], shards, stalenessMs } = region.sharedState(unlessRevision);
     return {

@@ -85,12 +85,16 @@ export function pageMessage(page: ConflictPage, region: string, bytesMax: number
 }
 
 /** Throws CausewayError INVALID_ARGUMENT. */
-export function loserOf(shard: string, loser: { origin: string; seq: number } | null): { shard: ShardId; loser: Dot } {
-  if (!isShard(shard)) {
-    throw new CausewayError('INVALID_ARGUMENT', `a shard is placement/index, e.g. 1/3; got '${shard}'`, {
-      details: { field: 'shard' },
-    });
-  }
+export function shardNamed(shard: string): ShardId {
+  if (isShard(shard)) return shard;
+  throw new CausewayError('INVALID_ARGUMENT', `a shard is placement/index, e.g. 1/3; got '${shard.slice(0, 80)}'`, {
+    details: { field: 'shard' },
+  });
+}
+
+/** Throws CausewayError INVALID_ARGUMENT. */
+export function loserOf(named: string, loser: { origin: string; seq: number } | null): { shard: ShardId; loser: Dot } {
+  const shard = shardNamed(named);
   if (loser === null || !isOriginId(loser.origin) || !(loser.seq >= 1)) {
     throw new CausewayError('INVALID_ARGUMENT', 'a loser is named by its origin (region~incarnation) and its seq', {
       details: { field: 'loser' },

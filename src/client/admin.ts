@@ -13,6 +13,7 @@ import type { ListCollectionsResponse__Output } from '../proto/generated/causewa
 import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
 import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
+import type { MoveShardResponse__Output } from '../proto/generated/causeway/v1/MoveShardResponse.ts';
 import type { ShardOwner__Output } from '../proto/generated/causeway/v1/ShardOwner.ts';
 import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
 import { CausewayError } from '../errors/errors.ts';
@@ -165,6 +166,12 @@ export interface NodeShardOwner {
   readonly address: string;
   /** The node that an operator has moved it to; undefined: it is where it belongs by itself. */
   readonly pinned: string | undefined;
+}
+
+export interface MovedShard extends NodeShardOwner {
+  /** It is where it was asked to be. */
+  readonly moved: boolean;
+  readonly region: string;
 }
 
 export interface NodeHotKey {
@@ -335,6 +342,13 @@ export class AdminClient {
     const { namespace, name, id = 0 } = spec;
     const request = { namespace, name, id, force, wait };
     return droppedOf(await this.#change<DropCollectionResponse__Output>('DropCollection', request, options));
+  }
+
+  /** To this node of the region, until it is taken back (`node` undefined). Resolves when the shard is there, or at the deadline with `moved` false. */
+  async moveShard(shard: string, node: string | undefined, options?: CallOptions): Promise<MovedShard> {
+    const answer = await this.#change<MoveShardResponse__Output>('MoveShard', { shard, node: node ?? '' }, options);
+    const owner = answer.owner === null ? { shard, node: '', address: '', pinned: node } : shardOwnerOf(answer.owner);
+    return { ...owner, moved: answer.moved, region: answer.region };
   }
 
   /** The node answers by the deadline itself, with what it knows; a little before the call ends. */

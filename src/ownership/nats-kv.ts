@@ -2,6 +2,7 @@
 //
 //   node.<id>               put every BEAT: the node lives. Its value is where it is reached. Silent for leaseMs: it is taken for dead.
 //   shard.<placement>.<i>   who holds the shard. Claimed and given up by compare-and-set, so that two nodes never follow each other in one step.
+//   leaving.<id>            the node goes in order: it lives, and gives its shards up one by one while the others take them.
 //   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
 //
 // Each living node's share is by rendezvous hashing. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
@@ -23,6 +24,8 @@ import { preferredOwner } from './rendezvous.ts';
 const LEASE_MS = 2000;
 /** Beats of a lease: one may be lost, and one late. */
 const BEATS = 4;
+const LEAVE_MS_MAX = 5000;
+const LEAVE_LOOK_MS = 10;
 const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface NatsKvOptions {
@@ -38,7 +41,7 @@ export interface NatsKvOptions {
   readonly shards: readonly ShardId[];
   /** How long a node may be silent. Default 2000; the same on all nodes. Shorter finds the dead sooner and takes the slow for dead more often. */
   readonly leaseMs?: number;
-  /** Called when the shard shall move, before it is given up; owns() is false already. */
+  /** Called when the shard shall move, before it is given up: what is under way is finished. */
   readonly drain?: (shard: ShardId) => Promise<void>;
   readonly system: System;
 }
@@ -64,6 +67,8 @@ export class NatsKvOwnership implements Ownership {
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
   readonly #pins = new Map<ShardId, string>();
+  /** Nodes that are on their way out. */
+  readonly #leaving = new Set<string>();
   readonly #owned = new Set<ShardId>();
   /** A claim, or a release, of the shard is under way. */
   readonly #busy = new Set<ShardId>();
@@ -94,6 +99,8 @@ export class NatsKvOwnership implements Ownership {
     try {
       const bucket = `causeway-${clusterId.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${region}`;
       this.#kv = await connection.jetstream().views.kv(bucket, { history: 1, replicas });
+      // Of an earlier process, that did not come to its end.
+      await this.#kv.delete(`leaving.${this.#options.node}`);
       await this.#beat();
       this.#startedAtMs = this.#nowMs();
       void this.#watch(this.#kv);
@@ -160,11 +167,29 @@ export class NatsKvOwnership implements Ownership {
       .map(([node]) => node);
   }
 
-  /** By hand: to this node as long as it lives; undefined: wherever it belongs. */
+  wantedOwner(shard: ShardId): string | undefined {
+    const able = this.living().filter((node) => !this.#leaving.has(node));
+    const pinned = this.#pins.get(shard);
+    return pinned !== undefined && able.includes(pinned) ? pinned : preferredOwner(shard, able);
+  }
+
+  /** By hand: to this node as long as it lives; undefined: wherever it belongs. Throws CausewayError: UNAVAILABLE. */
   async move(shard: ShardId, node: string | undefined): Promise<void> {
     const key = `pin.${partOf(shard)}`;
-    if (node === undefined) await this.#kv?.delete(key);
-    else await this.#kv?.put(key, node);
+    try {
+      if (this.#kv === undefined) throw new Error('this node has not joined the others yet');
+      if (node === undefined) await this.#kv.delete(key);
+      else await this.#kv.put(key, node);
+    } catch (cause) {
+      throw new CausewayError(
+        'UNAVAILABLE',
+        `the move of ${shard} could not be written down: ${(cause as Error).message}`,
+        {
+          hint: 'is NATS there, with its quorum? Try again',
+          cause,
+        },
+      );
+    }
   }
 
   // ── Beats ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -197,6 +222,11 @@ export class NatsKvOwnership implements Ownership {
       else this.#nodes.set(name, { address: entry.string(), atMs: this.#nowMs() });
       return;
     }
+    if (kind === 'leaving') {
+      if (gone) this.#leaving.delete(name);
+      else this.#leaving.add(name);
+      return;
+    }
     const shard = this.#byKey.get(name);
     if (shard === undefined) return;
     if (kind === 'pin') {
@@ -227,8 +257,7 @@ export class NatsKvOwnership implements Ownership {
       const mine = claim?.holder === node;
       if (this.#owned.has(shard) && !(leased && mine)) this.#set(shard, false);
       if (!leased || this.#busy.has(shard)) continue;
-      const pinned = this.#pins.get(shard);
-      const wanted = pinned !== undefined && living.includes(pinned) ? pinned : preferredOwner(shard, living);
+      const wanted = this.wantedOwner(shard);
       if (mine) {
         if (wanted === node) this.#set(shard, true);
         else void this.#release(shard, claim);
@@ -261,9 +290,10 @@ export class NatsKvOwnership implements Ownership {
   /** Drains, then lets it go. */
   async #release(shard: ShardId, claim: Claim): Promise<void> {
     this.#busy.add(shard);
-    this.#set(shard, false);
     try {
-      await this.#options.drain?.(shard);
+      // One that was claimed and never served has nothing under way.
+      if (this.#owned.has(shard)) await this.#options.drain?.(shard);
+      this.#set(shard, false);
       const revision = await this.#kv!.update(`shard.${partOf(shard)}`, '', claim.revision);
       this.#holds(shard, { holder: '', revision });
     } catch {
@@ -282,6 +312,30 @@ export class NatsKvOwnership implements Ownership {
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /**
+   * Gives every shard up in order, drained, while this node still lives and the others take them. Resolves when they have them all, there is nobody to take
+   * them, or after LEAVE_MS_MAX.
+   */
+  async leave(): Promise<void> {
+    const { node } = this.#options;
+    if (this.#kv === undefined || this.#stopping || !this.#leased) return;
+    this.#leaving.add(node);
+    // Whoever has not heard of it takes them when this node has stopped.
+    await this.#kv.put(`leaving.${node}`, '').catch(() => undefined);
+    this.#settle();
+    const untilMs = this.#nowMs() + LEAVE_MS_MAX;
+    const isOver = (): boolean => {
+      const alone = this.living().every((other) => this.#leaving.has(other));
+      return this.#options.shards.every((shard) => {
+        const { holder = '' } = this.#claims.get(shard) ?? {};
+        return holder !== node && (alone || holder !== '');
+      });
+    };
+    while (!isOver() && this.#leased && this.#nowMs() < untilMs) {
+      await new Promise<void>((resolve) => void this.#system.timers.after(LEAVE_LOOK_MS, resolve));
+    }
+  }
+
   /** Gives everything up, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
     const connection = this.#connection;
@@ -293,6 +347,7 @@ export class NatsKvOwnership implements Ownership {
     if (!connection.isClosed() && this.#nowMs() - this.#beatenAtMs < this.#leaseMs) {
       await Promise.all(held.map(([shard, claim]) => this.#release(shard, claim)));
       await this.#kv?.delete(`node.${node}`).catch(() => undefined);
+      await this.#kv?.delete(`leaving.${node}`).catch(() => undefined);
     }
     for (const shard of this.#owned) this.#set(shard, false);
     await connection.close();

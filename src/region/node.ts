@@ -66,6 +66,7 @@ import type {
   FeedSubscription,
   HistoryRequest,
   KeyHistory,
+  MovedShard,
   ReadRequest,
   ReadResult,
   Region,
@@ -112,6 +113,8 @@ const CLASH_FORGOTTEN_MS = 60_000;
 const HOT_KEYS = 10;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
+/** A shard that moves to another node: writes that wait for other regions, and then the log. */
+const RELEASE_MS_MAX = 2000;
 
 /** What an answer says of itself; `viewAtMs`: as of when what expires is judged, now if undefined. */
 interface AnsweredAs {
@@ -161,6 +164,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Every shard that this region holds, owned by this node or not. */
   readonly #members = new Map<ShardId, readonly RegionId[]>();
   readonly #runners = new Map<ShardId, ShardRunner>();
+  /** Shards that are given up in order: no writes, and then nothing at all. */
+  readonly #leaving = new Map<ShardId, 'writes' | 'all'>();
   readonly #rounds: SealRounds;
   readonly #asking = new Map<ShardId, MembershipCheck>();
   /** Shards whose log tail is proven, by itself or by the members. */
@@ -406,6 +411,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #startRunner(shard: ShardId, done?: (error?: CausewayError) => void): void {
     const members = this.#members.get(shard);
     if (members === undefined || this.#phase === 'stopped') return;
+    this.#leaving.delete(shard);
     const before = this.#runners.get(shard);
     before?.stop();
     const runner = new ShardRunner(shard, members, this.clock, this.settings, this.#ports, this.#events);
@@ -477,6 +483,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #endRunner(shard: ShardId): void {
     this.#runners.get(shard)?.stop();
     this.#runners.delete(shard);
+    this.#leaving.delete(shard);
     this.#asking.delete(shard);
     this.#feed.fail(
       new CausewayError('UNAVAILABLE', `shard ${shard} is no longer served by node ${this.node} of ${this.region}`, {
@@ -500,6 +507,31 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runner.openIncarnation(asking.origin, bound);
     this.#links.onOwnership();
     this.#checkReady();
+  }
+
+  /**
+   * Before the shard is given up in order: refuses what is new, as not written, so that it waits for the next owner; finishes what is under way, then takes nothing
+   * from peers either. Resolves when nothing is under way, or after RELEASE_MS_MAX. What is left then ends when the shard is given up.
+   */
+  async release(shard: ShardId): Promise<void> {
+    const runner = this.#runners.get(shard);
+    if (runner === undefined || this.#isStopped()) return;
+    this.#leaving.set(shard, 'writes');
+    this.#sessionWrites.check(this.#monotonicMs());
+    await this.#until(RELEASE_MS_MAX, (each) => each !== runner || runner.answered);
+    if (this.#runners.get(shard) !== runner) return;
+    this.#leaving.set(shard, 'all');
+    await this.#until(RELEASE_MS_MAX, (each) => each !== runner || runner.idle);
+  }
+
+  #isLeaving(shard: ShardId): boolean {
+    return this.#leaving.has(shard);
+  }
+
+  #moving(shard: ShardId): CausewayError {
+    return new CausewayError('NOT_READY', `shard ${shard} of ${this.region} is moving to another node`, {
+      hint: 'try again: the next owner has it in a moment',
+    });
   }
 
   /** The store's rows of the shard are not those that this node wrote: it is read again from where the store stands. */
@@ -577,6 +609,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) {
+      // It would lease more stamps.
+      if (this.#leaving.get(runner.shard) === 'all') continue;
       runner.tick(nowMs);
       if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
     }
@@ -699,7 +733,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     );
     if (placement === undefined || this.#refusalOfWrite({ ops: [] }) !== undefined) return false;
     const runner = this.#runners.get(shardOf(CANARIES.namespace, CANARIES.name, key, placement.id, placement.shards));
-    if (runner?.open !== true) return false;
+    if (runner?.open !== true || this.#isLeaving(runner.shard)) return false;
     const intent = { kind: 'put', value } as const;
     const ops = [{ namespace: CANARIES.namespace, collection: CANARIES.name, key, intent }];
     const request = { ops, durability: { kind: 'local' }, deadlineMs: DEADLINE_MS_MAX } as const;
@@ -772,7 +806,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       call.partDone();
     };
     const attempt = (): boolean => {
-      const error = this.#phase === 'running' ? this.#lostOf(seen) : this.#draining();
+      const error = this.#phase === 'running' ? (this.#movedAway(shard) ?? this.#lostOf(seen)) : this.#draining();
       if (error !== undefined) {
         waits = false;
         refuse(error);
@@ -802,6 +836,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       refuse(error);
     }
     return !waits;
+  }
+
+  /** Why what waits for a session waits here in vain. */
+  #movedAway(shard: ShardId): CausewayError | undefined {
+    if (this.#isLeaving(shard)) return this.#moving(shard);
+    return this.#isElsewhere(shard) ? this.#elsewhere(shard) : undefined;
   }
 
   /** Nothing of it is handed out unless all of it can be, to one shard. */
@@ -928,8 +968,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       namespace,
       shardOf(namespace, collection, key, placement.id, placement.shards),
     );
-    if (runner instanceof CausewayError || runner.open) return runner;
-    return this.#notReady();
+    if (runner instanceof CausewayError) return runner;
+    if (this.#isLeaving(runner.shard)) return this.#moving(runner.shard);
+    return runner.open ? runner : this.#notReady();
   }
 
   #owned(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
@@ -1715,6 +1756,19 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     };
   }
 
+  moveShard(
+    _shard: ShardId,
+    _node: string | undefined,
+    _deadlineMs: number,
+    done: (moved: MovedShard | CausewayError) => void,
+  ): void {
+    done(
+      new CausewayError('PRECONDITION_FAILED', `${this.region} has one node, which owns all shards`, {
+        hint: 'a region of several nodes is one with engine: distributed',
+      }),
+    );
+  }
+
   overview(done: (overview: RegionOverview) => void): void {
     done({ others: [], owners: [] });
   }
@@ -1775,6 +1829,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = shard === undefined ? undefined : this.#runners.get(shard);
     // I10, the receiving side: what we do not hold, we do not take.
     if (runner === undefined || !runner.members.includes(from) || this.#quiet) return 'dropped';
+    if (this.#leaving.get(runner.shard) === 'all') return 'dropped';
     // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
     if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
     const received = runner.receive(batch);

@@ -47,6 +47,12 @@ export class Owners {
     });
   }
 
+  moving(shard: ShardId): CausewayError {
+    return new CausewayError('NOT_READY', `shard ${shard} of ${this.#region} is moving to another node`, {
+      hint: 'try again when what is under way has been answered',
+    });
+  }
+
   /** What was asked of another node and has failed: without it the answer would be smaller than it looks. */
   failed(owner: Owner, shards: Iterable<ShardId>, error: CausewayError): CausewayError {
     if (owner === HERE || (error.code !== 'UNAVAILABLE' && error.code !== 'DEADLINE_EXCEEDED')) return error;

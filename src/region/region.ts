@@ -289,6 +289,11 @@ export interface ShardOwner {
   readonly pinned: string | undefined;
 }
 
+export interface MovedShard extends ShardOwner {
+  /** It is where it was asked to be. */
+  readonly moved: boolean;
+}
+
 /** A region of one node has neither. */
 export interface RegionOverview {
   readonly others: readonly OtherNode[];
@@ -386,6 +391,13 @@ export interface Region {
   digests(asOfMs: number): readonly ShardDigest[];
   /** Of all shards of the region, or why some cannot be told. */
   allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void;
+  /** By hand: to this node of the region as long as it lives; undefined: back to where it belongs. Answered when it is there; by the deadline all the same. */
+  moveShard(
+    shard: ShardId,
+    node: string | undefined,
+    deadlineMs: number,
+    done: (moved: MovedShard | CausewayError) => void,
+  ): void;
   /** For the other nodes of the region. */
   sharedState(unlessRevision: string): SharedState;
   /** Of this node. */

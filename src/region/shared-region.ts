@@ -3,13 +3,11 @@
 //
 // - One hop: a request that another node has passed on is answered by the node itself, without this (api/env.ts), so that two nodes whose maps
 //   differ do not send it round for ever.
-// - The order of a sender (a stream of writes) is kept shard by shard: to each owner one request of it at a time, and while a message for a shard is
-//   under way the next one goes to no other owner. After one failed and may be tried again, those of its epoch are refused untried.
+// - What was asked while its shard changes hands is asked again of whoever has it then, for a while (shared-writes.ts keeps the order of writes).
 //
 // Bounds: as many requests wait for another node as their senders may have under way (api/write-stream.ts, api/env.ts).
-// Not here: status is each node's own.
 
-import { CausewayError } from '../errors/errors.ts';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { viewBytes } from '../merge/view-bytes.ts';
 import type { Dot, ShardId } from '../record/ids.ts';
 import { shardParts } from '../record/ids.ts';
@@ -35,6 +33,7 @@ import type {
   FeedSubscription,
   HistoryRequest,
   KeyHistory,
+  MovedShard,
   OtherNode,
   ReadRequest,
   ReadResult,
@@ -48,119 +47,18 @@ import type {
   ShardOwner,
   SubscribeRequest,
   TailRequest,
-  WriteOp,
   WriteRequest,
   WriteResult,
 } from './region.ts';
 import { askOneCut } from './shared-cut.ts';
 import { mergePages, SharedTail, type JournalPart } from './shared-journal.ts';
+import { SharedWrites } from './shared-writes.ts';
 import type { SharedOwnership, Siblings } from './siblings.ts';
 
-interface Message {
-  readonly epoch: number;
-  readonly request: WriteRequest;
-  readonly done: (results: readonly WriteResult[]) => void;
-}
-
-interface Lane {
-  readonly waiting: Message[];
-  busy: boolean;
-}
-
-/** What waits is put together, up to so many ops, and about so many bytes. A message of a stream has at most 4 MiB by itself. */
-const TOGETHER_OPS_MAX = 4000;
-const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
-/** Of an op beside its value. */
-const OP_BYTES = 200;
 const DEADLINE_MS_MAX = 60_000;
 const AGAIN_MS = 50;
-
-/** What one sender has under way. */
-class Sender {
-  readonly underWay = new Map<ShardId, { readonly owner: Owner; count: number }>();
-  readonly #siblings: Siblings;
-  readonly #lanes = new Map<Owner, Lane>();
-  #refusedEpoch = -1;
-  #refusal: CausewayError | undefined;
-
-  constructor(siblings: Siblings) {
-    this.#siblings = siblings;
-  }
-
-  /** Something of this epoch failed that is to be sent again: what comes behind it in the epoch must not be written before it. */
-  failed(epoch: number, error: CausewayError): void {
-    if (!error.retriable || epoch <= this.#refusedEpoch) return;
-    this.#refusedEpoch = epoch;
-    const said = `an earlier message of the stream failed: ${error.message}`;
-    this.#refusal = new CausewayError(error.code, said, { retriable: true, outcome: 'not-applied' });
-  }
-
-  refusalOf(epoch: number): CausewayError | undefined {
-    return epoch <= this.#refusedEpoch ? this.#refusal : undefined;
-  }
-
-  /** To each other node one request at a time; what has come meanwhile goes with the next one together. */
-  send(owner: Owner, message: Message): void {
-    let lane = this.#lanes.get(owner);
-    if (lane === undefined) {
-      lane = { waiting: [], busy: false };
-      this.#lanes.set(owner, lane);
-    }
-    lane.waiting.push(message);
-    this.#next(owner, lane);
-  }
-
-  #next(owner: Owner, lane: Lane): void {
-    while (!lane.busy) {
-      const first = lane.waiting.shift();
-      if (first === undefined) return;
-      const refusal = this.refusalOf(first.epoch);
-      if (refusal !== undefined) {
-        first.done(refusals(first.request.ops.length, refusal));
-        continue;
-      }
-      const messages = [first];
-      let { request } = first;
-      let bytes = bytesOf(request);
-      for (let next = lane.waiting[0]; next !== undefined; next = lane.waiting[0]) {
-        bytes += bytesOf(next.request);
-        const fits = request.ops.length + next.request.ops.length <= TOGETHER_OPS_MAX && bytes <= TOGETHER_BYTES_MAX;
-        if (!fits || next.epoch !== first.epoch || !goTogether(first.request, next.request)) break;
-        messages.push(lane.waiting.shift()!);
-        request = {
-          ...request,
-          ops: [...request.ops, ...next.request.ops],
-          deadlineMs: Math.min(request.deadlineMs, next.request.deadlineMs),
-          // Above what any of them has seen.
-          seenStamp: Math.max(request.seenStamp ?? 0, next.request.seenStamp ?? 0),
-        };
-      }
-      lane.busy = true;
-      this.#siblings.write(owner, request, (results) => {
-        lane.busy = false;
-        for (const result of results) if (!result.ok) this.failed(first.epoch, result.error);
-        let at = 0;
-        for (const { request: part, done } of messages) done(results.slice(at, (at += part.ops.length)));
-        this.#next(owner, lane);
-      });
-    }
-  }
-}
-
-/** As one request they mean the same. */
-function goTogether(a: WriteRequest, b: WriteRequest): boolean {
-  const plain = ({ session, atomic, valueBytesMax }: WriteRequest): boolean =>
-    session === undefined && atomic !== true && valueBytesMax === undefined;
-  const regions = ({ durability }: WriteRequest): number => (durability.kind === 'regions' ? durability.n : 0);
-  return plain(a) && plain(b) && a.durability.kind === b.durability.kind && regions(a) === regions(b);
-}
-
-function bytesOf({ ops }: WriteRequest): number {
-  return ops.reduce(
-    (sum, { key, intent }) => sum + OP_BYTES + key.length + ('value' in intent ? intent.value.length : 0),
-    0,
-  );
-}
+/** As writes wait for the next owner of a shard. */
+const MOVE_MS_MAX = 5000;
 
 export class SharedRegion implements Region {
   readonly id: Region['id'];
@@ -179,9 +77,11 @@ export class SharedRegion implements Region {
   readonly #owners: Owners;
   readonly #followed: FollowedNodes;
   readonly #tails = new Map<SharedTail, ReadonlyMap<Owner, ReadonlySet<ShardId>>>();
-  readonly #senders = new WeakMap<object, Sender>();
+  readonly #writes: SharedWrites;
   /** Every shard has had an owner. */
   #settled = false;
+  /** A read has waited in vain for the next owner of a shard. */
+  #readsStuck = false;
 
   constructor(node: RegionNode, ownership: SharedOwnership, siblings: Siblings, system: System) {
     this.#node = node;
@@ -190,7 +90,9 @@ export class SharedRegion implements Region {
     this.#ownership = ownership;
     this.#owners = new Owners(node.id, node.node, ownership);
     this.#followed = new FollowedNodes(node, this.#owners, siblings, system);
+    this.#writes = new SharedWrites(node, this.#owners, siblings, system);
     ownership.onMoved((shard) => this.#moved(shard));
+    ownership.onChange((shard) => this.#changed(shard));
     this.id = node.id;
     this.placementOf = (namespace) => node.placementOf(namespace);
     this.collection = (namespace, name) => node.collection(namespace, name);
@@ -223,113 +125,44 @@ export class SharedRegion implements Region {
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
-    const { ops, sender: from } = request;
-    const sender = from === undefined ? undefined : this.#senderOf(from.stream);
-    const behind = sender?.refusalOf(from!.epoch);
-    if (behind !== undefined) {
-      done(refusals(ops.length, behind));
-      return;
-    }
-    const results = Array.from<WriteResult>({ length: ops.length });
-    const parts = new Map<Owner, number[]>();
-    const shards: (ShardId | undefined)[] = [];
-    let nowhere: CausewayError | undefined;
-    for (let i = 0; i < ops.length; i++) {
-      const { namespace, collection, key } = ops[i]!;
-      const shard = this.#node.shardFor(namespace, collection, key);
-      // What is no name of ours is the node's to refuse.
-      const owner = shard === undefined ? HERE : this.#ownerFor(shard, sender);
-      shards.push(shard);
-      if (owner instanceof CausewayError) {
-        results[i] = { ok: false, error: owner };
-        nowhere ??= owner;
-        continue;
-      }
-      const part = parts.get(owner);
-      if (part === undefined) parts.set(owner, [i]);
-      else part.push(i);
-    }
-    if (request.atomic === true && (parts.size > 1 || results.some((result) => result !== undefined))) {
-      const error = results.find((result) => result !== undefined && !result.ok) as
-        { error: CausewayError } | undefined;
-      if (error !== undefined) done(refusals(ops.length, error.error));
-      // They share no shard, and the node says so.
-      else this.#node.write(request, done);
-      return;
-    }
-    let left = parts.size;
-    if (left === 0) {
-      if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
-      done(results);
-      return;
-    }
-    for (const [owner, indexes] of parts) {
-      this.#began(sender, owner, indexes, shards);
-      const answered = (answers: readonly WriteResult[]): void => {
-        this.#ended(sender, indexes, shards);
-        for (const answer of answers) if (!answer.ok) sender?.failed(from!.epoch, answer.error);
-        indexes.forEach((index, i) => (results[index] = answers[i]!));
-        if (--left === 0) done(results);
-      };
-      const part = indexes.length === ops.length ? request : { ...request, ops: indexes.map((i) => ops[i] as WriteOp) };
-      if (owner === HERE) {
-        this.#node.write(part, answered);
-        continue;
-      }
-      if (sender === undefined) this.#siblings.write(owner, part, answered);
-      else sender.send(owner, { epoch: from!.epoch, request: part, done: answered });
-    }
-    // What comes next must not overtake it, though its shard may have an owner by then.
-    if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
-  }
-
-  #senderOf(stream: object): Sender {
-    let sender = this.#senders.get(stream);
-    if (sender === undefined) {
-      sender = new Sender(this.#siblings);
-      this.#senders.set(stream, sender);
-    }
-    return sender;
-  }
-
-  #ownerFor(shard: ShardId, sender: Sender | undefined): Owner | CausewayError {
-    const owner = this.#owners.of(shard);
-    if (owner === undefined) return this.#owners.noOwner(shard);
-    const underWay = sender?.underWay.get(shard);
-    if (underWay === undefined || underWay.owner === owner) return owner;
-    return new CausewayError('NOT_READY', `shard ${shard} of ${this.id} is moving to another node`, {
-      hint: 'try again when what is under way has been answered',
-    });
-  }
-
-  #began(
-    sender: Sender | undefined,
-    owner: Owner,
-    indexes: readonly number[],
-    shards: readonly (ShardId | undefined)[],
-  ): void {
-    if (sender === undefined) return;
-    for (const index of indexes) {
-      const shard = shards[index];
-      if (shard === undefined) continue;
-      const underWay = sender.underWay.get(shard);
-      if (underWay === undefined) sender.underWay.set(shard, { owner, count: 1 });
-      else underWay.count++;
-    }
-  }
-
-  #ended(sender: Sender | undefined, indexes: readonly number[], shards: readonly (ShardId | undefined)[]): void {
-    if (sender === undefined) return;
-    for (const index of indexes) {
-      const shard = shards[index];
-      const underWay = shard === undefined ? undefined : sender.underWay.get(shard);
-      if (underWay !== undefined && --underWay.count === 0) sender.underWay.delete(shard!);
-    }
+    this.#writes.write(request, done);
   }
 
   // ── Reads ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
+    this.#whileMoving(
+      request.deadlineMs,
+      (deadlineMs, answered) => this.#read({ ...request, deadlineMs }, answered),
+      done,
+    );
+  }
+
+  /** Asks again while it is a shard's move that stands in the way; what is asked changes nothing. */
+  #whileMoving<T>(
+    deadlineMs: number,
+    ask: (deadlineMs: number, answered: (result: T | CausewayError) => void) => void,
+    done: (result: T | CausewayError) => void,
+  ): void {
+    const { clock, timers } = this.#system;
+    const beganMs = clock.monotonicMs();
+    const attempt = (): void => {
+      ask(beganMs + deadlineMs - clock.monotonicMs(), (result) => {
+        const waitedMs = clock.monotonicMs() - beganMs + AGAIN_MS;
+        const moving = result instanceof CausewayError && isMoving(result);
+        if (moving && !this.#readsStuck && waitedMs < Math.min(deadlineMs, MOVE_MS_MAX)) {
+          timers.after(AGAIN_MS, attempt);
+          return;
+        }
+        // Whoever reads next goes elsewhere at once, until something has been read or the map has changed.
+        this.#readsStuck = moving && (this.#readsStuck || waitedMs >= MOVE_MS_MAX);
+        done(result);
+      });
+    };
+    attempt();
+  }
+
+  #read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
     const parts = new Map<Owner, number[]>();
     for (let i = 0; i < request.keys.length; i++) {
       const shard = this.#node.shardFor(request.namespace, request.collection, request.keys[i]!);
@@ -389,6 +222,14 @@ export class SharedRegion implements Region {
   }
 
   scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    this.#whileMoving(
+      request.deadlineMs,
+      (deadlineMs, answered) => this.#scan({ ...request, deadlineMs }, answered),
+      done,
+    );
+  }
+
+  #scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
     const parts = this.#partsOf(request.namespace, request.shards);
     if (parts instanceof CausewayError) {
       done(parts);
@@ -552,6 +393,35 @@ export class SharedRegion implements Region {
     );
   }
 
+  moveShard(
+    shard: ShardId,
+    node: string | undefined,
+    deadlineMs: number,
+    done: (owner: MovedShard | CausewayError) => void,
+  ): void {
+    const ownership = this.#ownership;
+    const { clock, timers } = this.#system;
+    if (this.#node.members(shard).length === 0) {
+      done(noSuchShard(this.id, shard, this.#node.allShards()));
+      return;
+    }
+    const living = [this.#node.node, ...ownership.others().flatMap((other) => (other.living ? other.node : []))];
+    if (node !== undefined && !living.includes(node)) {
+      done(noSuchNode(this.id, node, living));
+      return;
+    }
+    const endMs = clock.monotonicMs() + Math.min(deadlineMs, DEADLINE_MS_MAX);
+    const look = (): void => {
+      const owner = ownership.ownerOf(shard);
+      const pinned = ownership.pinnedTo(shard);
+      const moved = pinned === node && owner !== undefined && owner.node === ownership.wantedOwner(shard);
+      if (moved || clock.monotonicMs() >= endMs) done({ shard, owner, pinned, moved });
+      else timers.after(AGAIN_MS, look);
+    };
+    const failed = (error: unknown): void => done(toCausewayError(error));
+    void ownership.move(shard, node).then(look, failed);
+  }
+
   // ── Collections of run time ─────────────────────────────────────────────────────────────────────────────────────
 
   createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
@@ -712,10 +582,16 @@ export class SharedRegion implements Region {
     return tail;
   }
 
+  #changed(shard: ShardId): void {
+    this.#readsStuck = false;
+    this.#writes.moved(shard);
+  }
+
   /** A stream of conflicts has been told by the owners of when it began. */
   #moved(shard: ShardId): void {
     const owner = this.#owners.of(shard);
     if (owner === undefined) return;
+    this.#changed(shard);
     for (const [tail, parts] of this.#tails) {
       if (parts.get(owner)?.has(shard) === true) continue;
       tail.fail(
@@ -725,6 +601,29 @@ export class SharedRegion implements Region {
       );
     }
   }
+}
+
+function noSuchShard(region: string, shard: string, all: readonly ShardId[]): CausewayError {
+  return new CausewayError('INVALID_ARGUMENT', `${region} has no shard ${shard}; it has ${all[0]!} to ${all.at(-1)!}`, {
+    details: { field: 'shard' },
+    hint: 'causeway status --shards lists them',
+  });
+}
+
+function noSuchNode(region: string, node: string, living: readonly string[]): CausewayError {
+  return new CausewayError(
+    'INVALID_ARGUMENT',
+    `${region} has no node ${node} that lives; there are ${living.toSorted().join(', ')}`,
+    {
+      details: { field: 'node' },
+      hint: 'causeway status shows them',
+    },
+  );
+}
+
+/** Another node may have the shard, or have it in a moment. */
+function isMoving({ code, retriable }: CausewayError): boolean {
+  return retriable && (code === 'NOT_READY' || code === 'UNAVAILABLE');
 }
 
 function isAmong(wanted: CollectionInfo, known: readonly CollectionInfo[]): boolean {
@@ -740,10 +639,6 @@ function isAmong(wanted: CollectionInfo, known: readonly CollectionInfo[]): bool
 function byShard(a: ShardDigest, b: ShardDigest): number {
   const [one, two] = [shardParts(a.shard), shardParts(b.shard)];
   return one.placementId - two.placementId || one.index - two.index;
-}
-
-function refusals(count: number, error: CausewayError): WriteResult[] {
-  return Array.from({ length: count }, () => ({ ok: false, error }));
 }
 
 /** What answers of several nodes say of themselves, as one. */

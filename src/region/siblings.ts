@@ -41,6 +41,10 @@ export interface SharedOwnership extends Ownership {
   others(): readonly { readonly node: string; readonly address: string; readonly living: boolean }[];
   /** Where an operator wants it. */
   pinnedTo(shard: ShardId): string | undefined;
+  /** By hand: to this node as long as it lives; undefined: wherever it belongs. Rejects with a CausewayError. */
+  move(shard: ShardId, node: string | undefined): Promise<void>;
+  /** The node that shall own it, by those that live and what is pinned; undefined: there is none. */
+  wantedOwner(shard: ShardId): string | undefined;
   /** Called after another node, or nobody, has become the owner. */
   onMoved(listener: (shard: ShardId) => void): void;
 }

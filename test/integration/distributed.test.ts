@@ -4,10 +4,12 @@ import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Cluster } from '../../demo/processes.ts';
 import { digestsEqual, RegionAdmin, regionReady } from '../../demo/region-client.ts';
+import { cli } from '../support/cli.ts';
 import { adminClient, connect, text, type Causeway, type NodeConflict } from '../../src/client/index.ts';
 import { isCausewayError } from '../../src/errors/errors.ts';
+import type { WriteResult } from '../../src/region/region.ts';
 import { natsFound, redisFound } from '../support/servers.ts';
-import { DistributedCluster, PATIENCE, type DistributedRegion } from './distributed-kit.ts';
+import { DistributedCluster, PATIENCE, type DistributedNode, type DistributedRegion } from './distributed-kit.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 const missing = [natsFound, redisFound].find((found) => typeof found === 'string');
@@ -202,6 +204,101 @@ describe.skipIf(missing !== undefined)('each node of a region of two', () => {
           expect(await client.set(name, text).members('x')).toContain('one');
         }
     }, PATIENCE);
+  });
+});
+
+describe.skipIf(missing !== undefined)('a region of two nodes whose shards change hands in order', () => {
+  test('I1, I2: under load, moved by hand and when a node goes and comes: no write is refused, not known, or there twice', async () => {
+    const cluster = await DistributedCluster.start({
+      regions: ['eu'],
+      collections: COLLECTIONS,
+      shards: 4,
+      ownerLeaseMs: 30_000,
+    });
+    onTestFinished(() => cluster.stop());
+    const eu = cluster.region('eu');
+    const [first, second] = eu.nodes as [DistributedNode, DistributedNode];
+    // The second one stays; what it has not got it passes on.
+    const client = cluster.client([second.clients]);
+    const admin = cluster.admin(second.clients);
+    const keys = Array.from({ length: 24 }, (_, i) => `k${i}`);
+    const counted = new Map<string, number>();
+    const failures: string[] = [];
+    let going = true;
+    onTestFinished(() => {
+      going = false;
+    });
+    const unary = keys.map(async (key) => {
+      while (going) {
+        // Past the client, which would try again by itself.
+        const result = await new Promise<WriteResult>((resolve) => {
+          const ops = [{ namespace: 'demo', collection: 'likes', key, intent: { kind: 'increment', by: 1n } as const }];
+          const request = { ops, durability: { kind: 'local' }, deadlineMs: 20_000 } as const;
+          second.running!.region.write(request, ([one]) => resolve(one!));
+        });
+        if (result.ok) counted.set(key, (counted.get(key) ?? 0) + 1);
+        else failures.push(`${result.error.code} ${result.error.message}`);
+        if (failures.length > 20) going = false;
+      }
+    });
+    const producer = client.producer({});
+    let sent = 0;
+    const stream = (async () => {
+      while (going) {
+        const key = `s${sent % 24}`;
+        const { op } = client.register<string>('names');
+        await producer.send(op.set(key, String(sent++)), (error) => {
+          if (error !== undefined) failures.push(String(error));
+        });
+        if (sent % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    })();
+    const written = async (count: number): Promise<void> => {
+      expect(failures.slice(0, 5)).toEqual([]);
+      const sum = (): number => [...counted.values()].reduce((a, b) => a + b, 0);
+      const target = sum() + count;
+      await vi.waitFor(() => expect(sum()).toBeGreaterThan(target), PATIENCE);
+    };
+    await written(200);
+    const before = new Map((await admin.status()).owners.map(({ shard, node }) => [shard, node]));
+    for (const [shard, node] of before) {
+      const to = node === first.name ? second.name : first.name;
+      const beganMs = performance.now();
+      const moved = await admin.moveShard(shard, to);
+      expect(moved).toMatchObject({ node: to, pinned: to, moved: true });
+      await written(50);
+      console.log(
+        `${shard} went from ${node} to ${to} in ${Math.round(performance.now() - beganMs)} ms, 50 writes included`,
+      );
+    }
+    const pins = (await cluster.admin(first.clients).status()).owners.map(({ node, pinned }) => node === pinned);
+    expect(pins).toEqual([true, true, true, true]);
+    const shown = await cli(['status', '-e', second.clients]);
+    expect(shown.stdout).toMatch(/^ {2}1\/0 was moved to eu-\d by hand: causeway move 1\/0 --back$/m);
+    const wrong = await cli(['move', '1/0', 'nobody', '-e', second.clients]);
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).toContain('eu has no node nobody that lives; there are eu-1, eu-2');
+    const back = await cli(['move', '1/0', '--back', '-e', second.clients]);
+    expect(back).toMatchObject({ code: 0, stdout: `1/0 of eu is at ${before.get('1/0')!}, where it belongs\n` });
+    for (const shard of before.keys()) expect((await admin.moveShard(shard, undefined)).node).toBe(before.get(shard));
+    await written(100);
+    // As on SIGTERM, and again.
+    await first.running!.drain();
+    await first.stop();
+    await written(100);
+    await first.start();
+    await cluster.ready();
+    await vi.waitFor(async () => expect((await admin.status()).shards.length).toBeLessThan(4), PATIENCE);
+    await written(100);
+    going = false;
+    await Promise.all([...unary, stream]);
+    await producer.flush();
+    expect(failures.slice(0, 5)).toEqual([]);
+    for (const [key, count] of counted) expect(await client.counter('likes').get(key), key).toBe(BigInt(count));
+    for (let i = 0; i < 24; i++) {
+      const last = Array.from({ length: 24 }, (_, back) => sent - 1 - back).find((n) => n % 24 === i)!;
+      expect((await client.register<string>('names').get(`s${i}`))?.value, `s${i}`).toBe(String(last));
+    }
   });
 });
 

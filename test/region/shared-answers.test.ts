@@ -52,38 +52,31 @@ describe('a stable read of keys of two nodes', () => {
     expect(unchangedSince).toBeLessThanOrEqual(asOfStamp!);
   });
 
-  test('lacks no write that one in the answer was made after, while keys of both are written', async () => {
+  test('lacks no write that one in the answer was made after, while keys of both are written and nodes are slow to answer each other', async () => {
     const { shared, first, second } = await started();
     const [here, there] = shared.cluster.shards
       .slice(0, 2)
-      .map((shard) => KEYS.find((key) => at(first, key) === shard)!);
-    // Always `here` before `there`: no cut has the second without the first.
-    let n = 0;
-    let busy = false;
-    const pump = (): void => {
-      if (busy) return;
-      busy = true;
-      const value = String(++n).padStart(6, '0');
-      chain(shared, write(first, here!, value), () =>
-        chain(shared, write(second, there!, value), () => (busy = false)),
-      );
+      .map((shard) => KEYS.find((key) => at(first, key) === shard)!) as [string, string];
+    // Always `here` before `there`, each at its own node: no cut has the second without the first.
+    const pair = (n: number): void => {
+      const value = String(n).padStart(6, '0');
+      chain(shared, write(first, here, value), () => write(second, there, value));
     };
+    pair(0);
+    await shared.cluster.run(500);
+    // Longer than the front takes to follow: two nodes that answered each for itself would answer of two moments.
+    shared.wayMs = 150;
     const reads: Pending<ReadResult | CausewayError>[] = [];
-    for (let i = 0; i < 400; i++) {
-      // With pauses: what is written all the time has no cut.
-      if (i % 20 < 8) pump();
-      if (i % 5 === 0) reads.push(stable(i % 2 === 0 ? first : second, [here!, there!], 3000));
+    for (let i = 0; i < 800; i++) {
+      if (i % 16 === 0) pair(i);
+      if (i % 5 === 0) reads.push(stable(i % 2 === 0 ? first : second, [here, there], 4000));
       await shared.cluster.run(25);
     }
-    await shared.cluster.run(4000);
+    await shared.cluster.run(5000);
     const answered = reads.filter(({ value }) => !(value instanceof CausewayError)).map(written);
     expect(answered.length).toBeGreaterThan(reads.length / 2);
     expect(new Set(answered.map(([value]) => value)).size).toBeGreaterThan(5);
-    for (const [one, two] of answered) {
-      if (two!.startsWith('of')) continue;
-      expect(Number(one), `${one} ${two}`).toBeGreaterThanOrEqual(Number(two));
-      expect(Number(one) - Number(two)).toBeLessThanOrEqual(1);
-    }
+    for (const [one, two] of answered) expect(Number(one), `${one} ${two}`).toBeGreaterThanOrEqual(Number(two));
     for (const { value } of reads) {
       if (value instanceof CausewayError) expect(value.code).toBe('CONSISTENCY_NOT_REACHED');
     }

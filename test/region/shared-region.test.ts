@@ -148,6 +148,8 @@ class Bench {
       onChange: () => undefined,
       others: () => [],
       pinnedTo: () => undefined,
+      wantedOwner: () => undefined,
+      move: () => Promise.resolve(),
       onMoved: (listener) => this.moved.push(listener),
     };
     const system = simSystem(cluster.scheduler, this.eu.clock, this.eu.life, new SeededRandom(3, 'shared'));
@@ -209,7 +211,7 @@ describe('writes', () => {
     expect(pending.answers).toEqual([]);
     const [asked] = bench.siblings.writes;
     expect(asked!.address).toBe(OTHER);
-    expect(asked!.request.ops.map(({ key }) => key)).toEqual(
+    expect(asked!.request.ops.map(({ key }) => key).toSorted()).toEqual(
       KEYS.filter((key) => bench.elsewhere.has(bench.shard(key))),
     );
     written(asked!, bench);
@@ -221,11 +223,20 @@ describe('writes', () => {
     });
   });
 
-  test('for a shard that nobody owns are refused, and may be tried again', async () => {
+  test('for a shard that nobody owns wait for an owner, and are refused when there is none in time', async () => {
     const bench = await Bench.started();
     bench.elsewhere.set(bench.cluster.shards[3]!, undefined);
-    const pending = bench.write(bench.keys(bench.cluster.shards[3]!));
+    const shard = bench.cluster.shards[3]!;
+    const pending = bench.write(bench.keys(shard));
+    await bench.cluster.run(900);
+    expect(pending.answers).toEqual([]);
+    await bench.cluster.run(200);
     expect(outcome(pending)).toBe('NOT_READY');
+    const served = bench.write(bench.keys(shard));
+    bench.elsewhere.set(shard, THIRD);
+    for (const listener of bench.moved) listener(shard);
+    written(bench.siblings.writes[0]!, bench);
+    expect(outcome(served)).toBe('ok');
   });
 
   test('of one sender go to another node one request at a time, and what waits goes together', async () => {
@@ -251,27 +262,84 @@ describe('writes', () => {
     const stream = {};
     const first = bench.write([key!], { stream, epoch: 3 });
     const second = bench.write([key!], { stream, epoch: 3 });
-    failed(bench.siblings.writes[0]!, new CausewayError('NOT_READY', 'not yet'));
-    expect([first, second].map(outcome)).toEqual(['NOT_READY', 'NOT_READY']);
+    failed(bench.siblings.writes[0]!, new CausewayError('OVERLOADED', 'not now'));
+    expect([first, second].map(outcome)).toEqual(['OVERLOADED', 'OVERLOADED']);
     const third = bench.write([key!], { stream, epoch: 3 });
-    expect(outcome(third)).toBe('NOT_READY');
+    expect(outcome(third)).toBe('OVERLOADED');
     expect(bench.siblings.writes).toHaveLength(1);
     bench.write([key!], { stream, epoch: 4 });
     expect(bench.siblings.writes).toHaveLength(2);
   });
 
-  test('behind one that had no owner, in a message that is not answered yet, are refused too', async () => {
+  test('behind one that had no owner stay behind it, whoever has the shard by then', async () => {
     const bench = await Bench.started();
     const [there, nowhere] = [bench.cluster.shards[2]!, bench.cluster.shards[3]!];
     bench.elsewhere.set(nowhere, undefined);
     const stream = {};
-    const first = bench.write([bench.keys(there)[0]!, bench.keys(nowhere)[0]!], { stream, epoch: 0 });
+    const [key] = bench.keys(nowhere);
+    const first = bench.write([bench.keys(there)[0]!, key!], { stream, epoch: 0 });
     bench.elsewhere.set(nowhere, THIRD);
-    const second = bench.write([bench.keys(nowhere)[0]!], { stream, epoch: 0 });
-    expect(outcome(second)).toBe('NOT_READY');
+    const second = bench.write([key!], { stream, epoch: 0 });
+    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER]);
+    for (const listener of bench.moved) listener(nowhere);
+    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD]);
     written(bench.siblings.writes[0]!, bench);
-    expect(first.value!.map(({ ok }) => ok)).toEqual([true, false]);
+    written(bench.siblings.writes[1]!, bench);
+    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD, THIRD]);
+    written(bench.siblings.writes[2]!, bench);
+    expect([first, second].map(outcome)).toEqual(['ok', 'ok']);
+  });
+
+  test('that were not written because the shard was given up go to its next owner, before what came behind them', async () => {
+    const bench = await Bench.started();
+    const shard = bench.cluster.shards[2]!;
+    const [key] = bench.keys(shard);
+    const stream = {};
+    const writes = [0, 1, 2].map(() => bench.write([key!], { stream, epoch: 0 }));
+    const gone = new CausewayError('NOT_READY', 'it moves', { outcome: 'not-applied' });
+    failed(bench.siblings.writes[0]!, gone);
     expect(bench.siblings.writes).toHaveLength(1);
+    bench.elsewhere.set(shard, THIRD);
+    for (const listener of bench.moved) listener(shard);
+    const [, again] = bench.siblings.writes;
+    expect([again!.address, again!.request.ops.length]).toEqual([THIRD, 1]);
+    expect(writes.map(outcome)).toEqual(['0 answers', '0 answers', '0 answers']);
+    written(again!, bench);
+    expect(writes.map(outcome)).toEqual(['ok', '0 answers', '0 answers']);
+    const [, , behind] = bench.siblings.writes;
+    expect([behind!.address, behind!.request.ops.length]).toEqual([THIRD, 2]);
+    written(behind!, bench);
+    expect(writes.map(outcome)).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  test('of which it is not known whether they were written are not tried again, nor is what came behind them', async () => {
+    const bench = await Bench.started();
+    const shard = bench.cluster.shards[2]!;
+    const [key] = bench.keys(shard);
+    const stream = {};
+    const writes = [0, 1].map(() => bench.write([key!], { stream, epoch: 0 }));
+    failed(bench.siblings.writes[0]!, new CausewayError('UNAVAILABLE', 'the connection broke', { outcome: 'unknown' }));
+    await bench.cluster.run(500);
+    expect(writes.map(outcome)).toEqual(['UNAVAILABLE', 'UNAVAILABLE']);
+    expect(bench.siblings.writes).toHaveLength(1);
+  });
+
+  test('wait for a shard once: after that they are refused at once, until it has an owner again', async () => {
+    const bench = await Bench.started();
+    const shard = bench.cluster.shards[3]!;
+    bench.elsewhere.set(shard, undefined);
+    const [key] = bench.keys(shard);
+    const patient = new Pending<readonly WriteResult[]>();
+    const request = { ops: [put(key!, 'x')], durability: { kind: 'local' }, deadlineMs: 60_000 } as const;
+    bench.region.write(request, (results) => patient.answer(results));
+    await bench.cluster.run(5100);
+    expect(outcome(patient)).toBe('NOT_READY');
+    expect(outcome(bench.write([key!]))).toBe('NOT_READY');
+    bench.elsewhere.set(shard, OTHER);
+    for (const listener of bench.moved) listener(shard);
+    const served = bench.write([key!]);
+    written(bench.siblings.writes[0]!, bench);
+    expect(outcome(served)).toBe('ok');
   });
 
   test('of one sender do not follow a shard to its next owner while one is under way at the last', async () => {
@@ -281,10 +349,14 @@ describe('writes', () => {
     const stream = {};
     bench.write([key!], { stream, epoch: 0 });
     bench.elsewhere.set(shard, THIRD);
-    expect(outcome(bench.write([key!], { stream, epoch: 0 }))).toBe('NOT_READY');
+    const second = bench.write([key!], { stream, epoch: 0 });
+    await bench.cluster.run(100);
+    expect(bench.siblings.writes).toHaveLength(1);
     written(bench.siblings.writes[0]!, bench);
-    bench.write([key!], { stream, epoch: 1 });
+    await bench.cluster.run(100);
     expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD]);
+    written(bench.siblings.writes[1]!, bench);
+    expect(outcome(second)).toBe('ok');
   });
 
   test('that are atomic go to their owner as a whole', async () => {

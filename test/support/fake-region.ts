@@ -37,6 +37,7 @@ import type {
   ReadRequest,
   ReadResult,
   Region,
+  MovedShard,
   RegionOverview,
   RegionStatus,
   RestoreRequest,
@@ -346,6 +347,16 @@ export class FakeRegion implements Region {
 
   sharedState(): SharedState {
     return { revision: 'r', definitions: [], shards: [...this.#vectors.keys()], stalenessMs: new Map() };
+  }
+
+  moveShard(
+    shard: ShardId,
+    node: string | undefined,
+    _deadlineMs: number,
+    done: (moved: MovedShard | CausewayError) => void,
+  ): void {
+    if (this.told.owners.length === 0) done(new CausewayError('PRECONDITION_FAILED', 'it has one node'));
+    else done({ shard, owner: { node: node ?? 'home', address: 'x:1' }, pinned: node, moved: true });
   }
 
   overview(done: (overview: RegionOverview) => void): void {

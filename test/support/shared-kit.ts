@@ -15,12 +15,12 @@ import { MemoryStore } from '../../src/store/memory.ts';
 import type { System } from '../../src/system/system.ts';
 import { TestCluster, type TestRegion } from './node-kit.ts';
 
-const WAY_MS = 1;
-
 /** Of one node: its own shards, and what it knows of the others'. */
 class SharedMemoryOwnership extends MemoryOwnership implements SharedOwnership {
   readonly owners = new Map<ShardId, string>();
+  readonly pins = new Map<ShardId, string>();
   readonly peers: () => readonly string[];
+  onPin: (shard: ShardId, node: string | undefined) => Promise<void> = () => Promise.resolve();
   readonly #moved: ((shard: ShardId) => void)[] = [];
 
   constructor(peers: () => readonly string[]) {
@@ -37,8 +37,18 @@ class SharedMemoryOwnership extends MemoryOwnership implements SharedOwnership {
     return this.peers().map((node) => ({ node, address: node, living: true }));
   }
 
-  pinnedTo(): undefined {
-    return undefined;
+  pinnedTo(shard: ShardId): string | undefined {
+    return this.pins.get(shard);
+  }
+
+  wantedOwner(shard: ShardId): string | undefined {
+    return this.pins.get(shard) ?? this.owners.get(shard);
+  }
+
+  move(shard: ShardId, node: string | undefined): Promise<void> {
+    if (node === undefined) this.pins.delete(shard);
+    else this.pins.set(shard, node);
+    return this.onPin(shard, node);
   }
 
   onMoved(listener: (shard: ShardId) => void): void {
@@ -72,6 +82,8 @@ export class SharedCluster {
   readonly nodes: SharedNode[] = [];
   /** Nodes that cannot be reached. */
   readonly away = new Set<string>();
+  /** From one node to another. */
+  wayMs = 1;
   /** What nodes have asked each other: `method name`. */
   readonly asked: string[] = [];
 
@@ -126,13 +138,23 @@ export class SharedCluster {
     this.nodes.find((node) => node.name === name)?.ownership.set(shard, true);
   }
 
+  /** In order, as NATS KV has it: drained, released, and taken over some time later. */
+  async handOver(shard: ShardId, name: string, gapMs = 20): Promise<void> {
+    const { scheduler } = this.cluster;
+    const wait = (): Promise<void> => new Promise((resolve) => void scheduler.after(gapMs, resolve, new Life('gap')));
+    await scheduler.track(this.owner(shard).node.release(shard), new Life('release'));
+    this.give(shard, undefined);
+    await wait();
+    this.give(shard, name);
+  }
+
   owner(shard: ShardId): SharedNode {
     return this.nodes.find(({ ownership }) => ownership.owns(shard))!;
   }
 
   /** The methods of a node, a way away: the last argument of each is its callback, or a sink. */
   #siblings(): Siblings {
-    const after = (fn: () => void): void => void this.cluster.scheduler.after(WAY_MS, fn, new Life('way'));
+    const after = (fn: () => void): void => void this.cluster.scheduler.after(this.wayMs, fn, new Life('way'));
     const gone = (name: string): CausewayError =>
       new CausewayError('UNAVAILABLE', `${name} cannot be reached`, { outcome: 'not-applied' });
     const at = (name: string): RegionNode => this.nodes.find((node) => node.name === name)!.node;

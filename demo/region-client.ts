@@ -14,6 +14,7 @@ import {
   type Subscription,
   type View,
 } from '../src/client/index.ts';
+import { isCausewayError } from '../src/errors/errors.ts';
 import type { Answer, AnswerSource } from './compare.ts';
 import type { DemoOp } from './events.ts';
 import type { RegionWriter, WriteAck } from './replay.ts';
@@ -36,7 +37,7 @@ export async function regionReady(address: string): Promise<boolean> {
   }
 }
 
-/** What the nodes of a region say of themselves, together: each knows the shards that it owns. */
+/** A region, whichever of its nodes answers. */
 export class RegionAdmin {
   readonly #nodes: readonly AdminClient[];
 
@@ -45,7 +46,15 @@ export class RegionAdmin {
   }
 
   async digests(): Promise<NodeDigest[]> {
-    return (await Promise.all(this.#nodes.map((node) => node.digests()))).flat();
+    let failure: unknown;
+    for (const node of this.#nodes) {
+      try {
+        return await node.digests();
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   async status(): Promise<{ readonly keys: number; readonly conflicts: number }> {
@@ -173,7 +182,12 @@ export async function waitConverged(admins: readonly Digested[], withinMs: numbe
   const startMs = performance.now();
   while (performance.now() - startMs < withinMs) {
     const askedMs = performance.now();
-    if (await digestsEqual(admins)) return Math.round(askedMs - startMs);
+    try {
+      if (await digestsEqual(admins)) return Math.round(askedMs - startMs);
+    } catch (error) {
+      // A shard that is on its way to another node can be told by neither.
+      if (!isCausewayError(error, 'NOT_READY')) throw error;
+    }
     await sleep(CONVERGED_POLL_MS);
   }
   return undefined;

@@ -101,6 +101,7 @@ export async function composeNode(config: Config, system: System = realSystem())
     const engines = makeEngines(config, system, {
       onFatal: fail,
       onLost: (shard, why) => node.storeLost(shard, why),
+      release: (shard) => node.release(shard),
       address: () => reachedAt,
     });
     const transport = new GrpcTransport({
@@ -124,7 +125,8 @@ export async function composeNode(config: Config, system: System = realSystem())
     });
     const { shared, segments } = engines;
     const siblings = shared && new GrpcSiblings(system, config.clusterId, siblingTls(tls));
-    const region = siblings === undefined ? node : new SharedRegion(node, shared!, siblings);
+    const sharedRegion = siblings && new SharedRegion(node, shared!, siblings, system);
+    const region = sharedRegion ?? node;
     const api = new ApiServer({
       region,
       ownRegion: node,
@@ -204,6 +206,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       // Shards come to a node that can serve them, and leave it first when it ends.
       started.push({ what: 'the ownership of shards', stop: () => shared.stop() });
       await shared.start();
+      started.push({ what: 'the look at the other nodes', stop: () => sharedRegion?.stop() });
+      sharedRegion?.start();
     }
     started.push({
       what: 'the narrator',
@@ -225,6 +229,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       failed,
       drain: async () => {
         log.info('draining');
+        // Shards first: while they go to other nodes, what clients ask here is passed on to those.
+        await shared?.leave();
         // What the API holds counts HTTP's requests and watches too.
         for (const done of await Promise.allSettled([api.drain(), node.drain()])) {
           // E.g. a full disk, on which the store cannot say that it is whole: the next start reads the log instead.

@@ -24,6 +24,8 @@ export interface EngineHooks {
   readonly onFatal: (error: CausewayError) => void;
   /** The store's rows of the shard are not those that this node wrote. */
   readonly onLost: (shard: ShardId, why: string) => void;
+  /** A shard shall move: what is under way is finished before it is given up. */
+  readonly release: (shard: ShardId) => Promise<void>;
   /** Where the other nodes of the region reach this one; asked once it listens. */
   readonly address: () => string;
 }
@@ -64,7 +66,7 @@ function embedded(config: Config, system: System, { onFatal }: EngineHooks): Eng
   return { log, store, segments: log, lock, ownership: new SingleOwnership(), shared: undefined };
 }
 
-function distributed(config: Config, system: System, { onFatal, onLost, address }: EngineHooks): Engines {
+function distributed(config: Config, system: System, { onFatal, onLost, release, address }: EngineHooks): Engines {
   const { clusterId, node, dataDir } = config;
   const region = regionId(config.region);
   const nats = natsOptions(config);
@@ -107,6 +109,7 @@ function distributed(config: Config, system: System, { onFatal, onLost, address 
     replicas,
     shards,
     leaseMs: ownerLeaseMs,
+    drain: release,
     system,
   });
   return {

@@ -28,7 +28,9 @@ describe('src/', () => {
   });
 
   test('has no import cycle', () => {
-    expect(findCycles(importGraph(sources)).map((cycle) => cycle.join(' → '))).toEqual([]);
+    // Messages of the protocol may hold each other; what is generated from them are types alone.
+    const written = new Map([...sources].filter(([path]) => !path.startsWith('src/proto/generated/')));
+    expect(findCycles(importGraph(written)).map((cycle) => cycle.join(' → '))).toEqual([]);
   });
 
   test('has only the arrows of test/support/layers.ts, and keeps vendors, time and randomness in their files', () => {

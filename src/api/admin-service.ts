@@ -19,15 +19,25 @@ import type { DigestsRequest__Output } from '../proto/generated/causeway/v1/Dige
 import type { GetConflictRequest__Output } from '../proto/generated/causeway/v1/GetConflictRequest.ts';
 import type { KeyHistoryRequest__Output } from '../proto/generated/causeway/v1/KeyHistoryRequest.ts';
 import type { ListConflictsRequest__Output } from '../proto/generated/causeway/v1/ListConflictsRequest.ts';
+import type { MoveShardRequest__Output } from '../proto/generated/causeway/v1/MoveShardRequest.ts';
 import type { RestoreConflictRequest__Output } from '../proto/generated/causeway/v1/RestoreConflictRequest.ts';
+import type { SharedStateRequest__Output } from '../proto/generated/causeway/v1/SharedStateRequest.ts';
 import type { WatchConflictsRequest__Output } from '../proto/generated/causeway/v1/WatchConflictsRequest.ts';
 import type { Dot, ShardId } from '../record/ids.ts';
-import type { ChangeOptions, CollectionChange, ConflictQuery, RegionStatus, ShardDigest } from '../region/region.ts';
+import type {
+  ChangeOptions,
+  CollectionChange,
+  ConflictQuery,
+  Region,
+  RegionStatus,
+  ShardDigest,
+  ShardOwner,
+} from '../region/region.ts';
 import { alterSpec, collectionDocument, createSpec, dropSpec, listPage } from './collection-calls.ts';
-import { conflictMessage, loserOf, pageMessage, queryOf, tailOf } from './conflict-calls.ts';
+import { conflictMessage, loserOf, pageMessage, queryOf, shardNamed, tailOf } from './conflict-calls.ts';
 import { ConflictStream, type ConflictCall } from './conflict-stream.ts';
 import { countedUnary, wellFormed } from './data-service.ts';
-import { authorize, type ServiceEnv } from './env.ts';
+import { authorize, regionFor, type ServiceEnv } from './env.ts';
 import { historyMessage, historyRequest } from './history-calls.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import { toStatus } from './status.ts';
@@ -56,12 +66,11 @@ export function adminService(env: ServiceEnv): {
   definition: Record<string, WireMethod<never, Buffer>>;
   implementation: UntypedServiceImplementation;
 } {
-  const { region } = env;
   const counted = countedUnary(env);
   const definition: Record<string, unknown> = {};
   const implementation: Record<string, unknown> = {};
 
-  const method = <Req>(name: string, answer: (request: Req) => object): void => {
+  const method = <Req>(name: string, answer: (request: Req, region: Region) => object): void => {
     definition[name] = wireMethod(SERVICE, name, {
       request: objectCodec<object, object>(`causeway.v1.${name}Request`),
       response: rawCodec,
@@ -70,14 +79,14 @@ export function adminService(env: ServiceEnv): {
       counted(name, call, callback, (request, answered) => {
         authorize(env, call, 'operate', undefined);
         const type = messageType(`causeway.v1.${name}Response`);
-        answered(null, type.encode(answer(request) as never).finish() as Buffer);
+        answered(null, type.encode(answer(request, regionFor(env, call)) as never).finish() as Buffer);
       });
   };
 
   /** Answers when it can. */
   const later = <Req>(
     name: string,
-    answer: (request: Req, done: (answer: object | CausewayError) => void, call: Call<Req>) => void,
+    answer: (request: Req, done: (answer: object | CausewayError) => void, region: Region, call: Call<Req>) => void,
   ): void => {
     method<Req>(name, () => ({}));
     implementation[name] = (call: Call<Req>, callback: Callback): void =>
@@ -90,20 +99,37 @@ export function adminService(env: ServiceEnv): {
             if (result instanceof CausewayError) answered(toStatus(result));
             else answered(null, type.encode(result as never).finish() as Buffer);
           },
+          regionFor(env, call),
           call,
         );
       });
   };
 
-  method('Ping', () => {
+  method('Ping', (_request, region) => {
     const { node, version, nowMs } = region.status();
     return { region: region.id, node, version, nowMs, ready: region.ready() && !env.load.draining };
   });
-  method('Status', () => ({
-    ...statusMessage(region.status()),
-    certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({ use, part, subject, notAfterMs })),
-  }));
-  method<DigestsRequest__Output>('Digests', ({ asOfMs: asked }) => {
+  later('Status', (_request, done, region) => {
+    region.overview(({ others, owners }) =>
+      done({
+        ...statusMessage(region.status()),
+        certificates: env.certificates().map(({ use, part, subject, notAfterMs }) => ({
+          use,
+          part,
+          subject,
+          notAfterMs,
+        })),
+        nodes: others.map(({ node, address, status, problem }) => ({
+          node,
+          address,
+          problem,
+          ...(status === undefined ? {} : { status: statusMessage(status) }),
+        })),
+        owners: owners.map(ownerMessage),
+      }),
+    );
+  });
+  later<DigestsRequest__Output>('Digests', ({ asOfMs: asked }, done, region) => {
     const nowMs = env.system.clock.nowMs();
     const asOfMs = asked === 0 ? nowMs : asked;
     if (!(asOfMs >= nowMs - DIGEST_AGE_MS_MAX) || !(asOfMs <= nowMs + DIGEST_AHEAD_MS_MAX)) {
@@ -113,9 +139,11 @@ export function adminService(env: ServiceEnv): {
         { details: { field: 'as_of_ms' } },
       );
     }
-    return { digests: region.digests(asOfMs).map(digestMessage) };
+    region.allDigests(asOfMs, (digests) => {
+      done(digests instanceof CausewayError ? digests : { digests: digests.map(digestMessage) });
+    });
   });
-  later<ConflictsRequest__Output>('Conflicts', ({ namespace, limit }, done) => {
+  later<ConflictsRequest__Output>('Conflicts', ({ namespace, limit }, done, region) => {
     const pageSize = limit === 0 ? CONFLICTS_MAX : Math.min(limit, CONFLICTS_MAX);
     const query: ConflictQuery = { ...ALL_CONFLICTS, namespace, limit: pageSize };
     region.conflicts(query, (page) => {
@@ -123,12 +151,12 @@ export function adminService(env: ServiceEnv): {
       else done({ conflicts: page.conflicts.toReversed().map(conflictMessage) });
     });
   });
-  later<ListConflictsRequest__Output>('ListConflicts', (request, done) => {
+  later<ListConflictsRequest__Output>('ListConflicts', (request, done, region) => {
     region.conflicts(queryOf(request), (page) => {
       done(page instanceof CausewayError ? page : pageMessage(page, region.id, env.limits.responseBytesMax));
     });
   });
-  later<GetConflictRequest__Output>('GetConflict', (request, done) => {
+  later<GetConflictRequest__Output>('GetConflict', (request, done, region) => {
     const { shard, loser } = loserOf(request.shard, request.loser);
     region.conflictsOf(shard, loser, (conflicts) => {
       if (conflicts instanceof CausewayError) done(conflicts);
@@ -136,7 +164,7 @@ export function adminService(env: ServiceEnv): {
       else done(noSuchLoser(region.id, shard, loser));
     });
   });
-  later<KeyHistoryRequest__Output>('KeyHistory', (request, done) => {
+  later<KeyHistoryRequest__Output>('KeyHistory', (request, done, region) => {
     const asked = historyRequest(request);
     const unknown =
       env.catalog.checkNamespace(asked.namespace) ?? env.catalog.checkCollection(asked.namespace, asked.collection);
@@ -150,7 +178,7 @@ export function adminService(env: ServiceEnv): {
       );
     });
   });
-  later<RestoreConflictRequest__Output>('RestoreConflict', (request, done, call) => {
+  later<RestoreConflictRequest__Output>('RestoreConflict', (request, done, region, call) => {
     const { fields, force } = request;
     const deadlineMs = effectiveDeadlineMs(request.deadlineMs, Infinity);
     const named = loserOf(request.shard, request.loser);
@@ -186,25 +214,47 @@ export function adminService(env: ServiceEnv): {
     return { deadlineMs: effectiveDeadlineMs(request.deadlineMs, Infinity), wait: request.wait };
   };
 
-  method<ListCollectionsRequest__Output>('ListCollections', (request) =>
+  method<ListCollectionsRequest__Output>('ListCollections', (request, region) =>
     listPage(region.collections(), request, region.id, env.limits.responseBytesMax),
   );
-  later<CreateCollectionRequest__Output>('CreateCollection', (request, done, call) => {
+  later<CreateCollectionRequest__Output>('CreateCollection', (request, done, region, call) => {
     region.createCollection(createSpec(request), changeOptions(request, call), (change) =>
       done(changeMessage(change, (collection, created) => ({ collection, created, region: region.id }))),
     );
   });
-  later<AlterCollectionRequest__Output>('AlterCollection', (request, done, call) => {
+  later<AlterCollectionRequest__Output>('AlterCollection', (request, done, region, call) => {
     region.alterCollection(alterSpec(request), changeOptions(request, call), (change) =>
       done(changeMessage(change, (collection, altered) => ({ collection, altered, region: region.id }))),
     );
   });
-  later<DropCollectionRequest__Output>('DropCollection', (request, done, call) => {
+  later<DropCollectionRequest__Output>('DropCollection', (request, done, region, call) => {
     const options = { ...changeOptions(request, call), force: request.force };
     region.dropCollection(dropSpec(request), options, (changed) => {
       if (changed instanceof CausewayError) done(changed);
       else done({ collections: changed.collections.map(collectionDocument), region: region.id });
     });
+  });
+
+  later<MoveShardRequest__Output>('MoveShard', (request, done, region) => {
+    const shard = shardNamed(request.shard);
+    const node = request.node === '' ? undefined : request.node;
+    region.moveShard(shard, node, effectiveDeadlineMs(request.deadlineMs, Infinity), (moved) => {
+      done(
+        moved instanceof CausewayError ? moved : { owner: ownerMessage(moved), moved: moved.moved, region: region.id },
+      );
+    });
+  });
+  method<SharedStateRequest__Output>('SharedState', ({ unlessRevision }, region) => {
+    const { revision, definitions = [], shards, stalenessMs } = region.sharedState(unlessRevision);
+    return {
+      revision,
+      definitions: definitions.map(collectionDocument),
+      shards: [...shards],
+      staleness: Array.from(stalenessMs, ([placementId, ms]) => ({
+        placementId,
+        ...(ms === undefined ? {} : { stalenessMs: ms }),
+      })),
+    };
   });
 
   definition['WatchConflicts'] = wireMethod(SERVICE, 'WatchConflicts', {
@@ -291,6 +341,10 @@ function statusMessage(status: RegionStatus): object {
     hotWritten: status.hotKeys.written,
     hotRead: status.hotKeys.read,
   };
+}
+
+function ownerMessage({ shard, owner, pinned = '' }: ShardOwner): object {
+  return { shard, node: owner?.node ?? '', address: owner?.address ?? '', pinned };
 }
 
 /** The watermark of a closed origin is infinite (DESIGN 7), which no integer on the wire is. */

@@ -33,6 +33,8 @@ export function conflictMessage(conflict: Conflict): object {
     winner: conflict.winner,
     loserExpiresAtMs: conflict.loserExpiresAtMs ?? 0,
     winnerDeletes: conflict.winnerDeletes,
+    offset: conflict.offset,
+    index: conflict.index,
   };
 }
 
@@ -78,16 +80,21 @@ export function pageMessage(page: ConflictPage, region: string, bytesMax: number
     total: page.total,
     dropped: page.dropped,
     droppedUntilMs: page.droppedUntilMs,
+    shards: [...page.shards],
   };
 }
 
 /** Throws CausewayError INVALID_ARGUMENT. */
-export function loserOf(shard: string, loser: { origin: string; seq: number } | null): { shard: ShardId; loser: Dot } {
-  if (!isShard(shard)) {
-    throw new CausewayError('INVALID_ARGUMENT', `a shard is placement/index, e.g. 1/3; got '${shard}'`, {
-      details: { field: 'shard' },
-    });
-  }
+export function shardNamed(shard: string): ShardId {
+  if (isShard(shard)) return shard;
+  throw new CausewayError('INVALID_ARGUMENT', `a shard is placement/index, e.g. 1/3; got '${shard.slice(0, 80)}'`, {
+    details: { field: 'shard' },
+  });
+}
+
+/** Throws CausewayError INVALID_ARGUMENT. */
+export function loserOf(named: string, loser: { origin: string; seq: number } | null): { shard: ShardId; loser: Dot } {
+  const shard = shardNamed(named);
   if (loser === null || !isOriginId(loser.origin) || !(loser.seq >= 1)) {
     throw new CausewayError('INVALID_ARGUMENT', 'a loser is named by its origin (region~incarnation) and its seq', {
       details: { field: 'loser' },
@@ -140,7 +147,8 @@ function isPlace(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function placeOfToken(token: string): PagePlace {
+/** Throws CausewayError INVALID_ARGUMENT. */
+export function placeOfToken(token: string): PagePlace {
   const value = ofToken(token);
   if (Array.isArray(value) && value.length === 4) {
     const [atMs, shard, offset, index] = value as unknown[];
@@ -158,7 +166,8 @@ export function cursorText(cursor: ConflictCursor): string {
   return tokenOf(Array.from(cursor, ([shard, { offset, index, loserStamp }]) => [shard, offset, index, loserStamp]));
 }
 
-function cursorOf(text: string): ConflictCursor {
+/** Throws CausewayError CURSOR_INVALID. */
+export function cursorOf(text: string): ConflictCursor {
   const value = ofToken(text);
   const cursor = new Map<ShardId, { offset: number; index: number; loserStamp: number }>();
   const valid =

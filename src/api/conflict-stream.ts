@@ -7,7 +7,7 @@ import type { CausewayError } from '../errors/errors.ts';
 import { messageType } from '../proto/load.ts';
 import type { Conflict, ConflictCursor, ConflictSink, ConflictSubscription, TailRequest } from '../region/region.ts';
 import { conflictBytes, conflictMessage, cursorText } from './conflict-calls.ts';
-import { draining, type Drainable, type ServiceEnv } from './env.ts';
+import { draining, regionFor, type Drainable, type ServiceEnv } from './env.ts';
 import { toStatus } from './status.ts';
 
 /** A message is closed when it is about this large. */
@@ -33,7 +33,7 @@ export class ConflictStream implements ConflictSink, Drainable {
   }
 
   start(request: TailRequest): void {
-    const subscription = this.#env.region.watchConflicts(request, this);
+    const subscription = regionFor(this.#env, this.#call).watchConflicts(request, this);
     if (this.#closed) subscription.cancel();
     else this.#subscription = subscription;
   }

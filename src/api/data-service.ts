@@ -264,11 +264,12 @@ function encodeScanResponse(env: ServiceEnv, request: ScanRequest__Output, resul
     session: sessionToMessage(result.session, env.clusterId),
     stale: result.stale,
     asOfStamp: result.asOfStamp ?? 0,
+    unchangedSinceStamp: result.unchangedSince ?? 0,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }
 
-type Freshness = Pick<ReadRequest__Output, 'consistency' | 'session' | 'allowStale' | 'maxStaleMs'>;
+type Freshness = Pick<ReadRequest__Output, 'consistency' | 'session' | 'allowStale' | 'maxStaleMs' | 'stableStamp'>;
 
 function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
   // An enum value that this version does not know decodes to its number.
@@ -297,7 +298,7 @@ function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
       }
       return { kind: 'bounded', maxStaleMs: request.maxStaleMs };
     case 'CONSISTENCY_STABLE':
-      return { kind: 'stable' };
+      return { kind: 'stable', atStamp: request.stableStamp === 0 ? undefined : request.stableStamp };
     default:
       throw new CausewayError('INVALID_ARGUMENT', `consistency ${consistency} is not known to this node`, {
         details: { field: 'consistency' },
@@ -317,6 +318,7 @@ function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
     session: sessionToMessage(result.session, env.clusterId),
     stale: result.stale,
     asOfStamp: result.asOfStamp ?? 0,
+    unchangedSinceStamp: result.unchangedSince ?? 0,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }

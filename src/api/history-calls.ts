@@ -24,7 +24,7 @@ export function historyRequest(request: KeyHistoryRequest__Output): HistoryReque
     collection,
     key,
     limit: Math.min(pageSize === 0 ? PAGE_SIZE_DEFAULT : pageSize, PAGE_SIZE_MAX),
-    before: pageToken === '' ? undefined : placeOf(request),
+    before: pageToken === '' ? undefined : historyPlace(request),
   };
 }
 
@@ -39,7 +39,7 @@ export function historyMessage(
   const { changes, next } = fitting(history, bytesMax);
   return {
     changes: changes.map((change) => changeMessage(change, origins)),
-    nextPageToken: next === undefined ? '' : tokenOf(request, next),
+    nextPageToken: next === undefined ? '' : historyToken(request, next),
     region,
     shard: history.shard,
     collection: collectionMessage(history.collection),
@@ -121,11 +121,15 @@ function opMessage(op: OpDescription): object {
 
 type Named = Pick<KeyHistoryRequest__Output, 'namespace' | 'collection' | 'key' | 'pageToken'>;
 
-function tokenOf(of: Named, { offset, landedBeforeMs }: HistoryPlace): string {
+export function historyToken(
+  of: Pick<Named, 'namespace' | 'collection' | 'key'>,
+  { offset, landedBeforeMs }: HistoryPlace,
+): string {
   return Buffer.from(JSON.stringify([FORMAT, hashOf(of), offset, landedBeforeMs])).toString('base64url');
 }
 
-function placeOf(of: Named): HistoryPlace {
+/** Throws CausewayError INVALID_ARGUMENT. */
+export function historyPlace(of: Named): HistoryPlace {
   const [format, hash, offset, landedBeforeMs] = partsOf(of.pageToken);
   if (format === FORMAT && hash === hashOf(of) && isPlace(offset) && isPlace(landedBeforeMs)) {
     return { offset, landedBeforeMs };
@@ -149,6 +153,6 @@ function partsOf(token: string): readonly unknown[] {
   }
 }
 
-function hashOf({ namespace, collection, key }: Named): string {
+function hashOf({ namespace, collection, key }: Omit<Named, 'pageToken'>): string {
   return textHash(JSON.stringify([namespace, collection, key]));
 }

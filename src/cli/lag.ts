@@ -6,6 +6,7 @@ import { examples, type AddCommand, type Context } from './context.ts';
 import { askEach, type Answer } from './nodes.ts';
 import { addRegionFlags, regionContext, type RegionFlags } from './region-endpoints.ts';
 import { jsonLine, table } from './terminal.ts';
+import { wholeRegion } from './whole-region.ts';
 import { count, durationMs, span, wholeNumber } from './words.ts';
 
 interface Flags extends RegionFlags {
@@ -50,7 +51,7 @@ async function lag(asked: Context, flags: Flags): Promise<number> {
   };
   if (flags.every !== undefined) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   for (let times = 1; ; times++) {
-    const answers = await askEach(context, (admin) => admin.status());
+    const answers = await askEach(context, async (admin) => wholeRegion(await admin.status()).status);
     exitCode = exitCodeOf(answers, flags.max);
     if (terminal.json) terminal.raw(jsonLine(documentOf(answers)));
     else for (const line of linesOf(answers, flags.max, terminal)) terminal.line(line);

@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   lag: async () => (await import('./lag.ts')).addLag,
   top: async () => (await import('./top.ts')).addTop,
   trace: async () => (await import('./trace.ts')).addTrace,
+  move: async () => (await import('./move.ts')).addMove,
   regions: async () => (await import('./regions.ts')).addRegions,
   verify: async () => (await import('./verify.ts')).addVerify,
   doctor: async () => (await import('./doctor.ts')).addDoctor,

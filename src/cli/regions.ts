@@ -6,12 +6,15 @@ import { examples, type AddCommand, type Context } from './context.ts';
 import { askEach, type Answer } from './nodes.ts';
 import { addRegionFlags, regionContext, type RegionFlags } from './region-endpoints.ts';
 import { table } from './terminal.ts';
+import { wholeRegion } from './whole-region.ts';
 import { count, span } from './words.ts';
 
 interface RegionRow {
   readonly region: string;
   /** What it says itself, when it was asked. */
   readonly status: NodeStatus | undefined;
+  /** Shards of which nothing is told. */
+  readonly missing: readonly string[];
   readonly endpoint: string | undefined;
   readonly seenBy: readonly { readonly region: string; readonly link: string; readonly lagMs: number | undefined }[];
 }
@@ -40,7 +43,7 @@ async function regions(asked: Context, flags: RegionFlags): Promise<number> {
   const failed = answers.filter((answer) => 'error' in answer);
   if (terminal.json) {
     terminal.document({
-      regions: rows.map(({ region, status, endpoint, seenBy }) => ({
+      regions: rows.map(({ region, status, missing, endpoint, seenBy }) => ({
         region,
         ...(status === undefined
           ? { asked: false }
@@ -51,6 +54,8 @@ async function regions(asked: Context, flags: RegionFlags): Promise<number> {
               node: status.node,
               version: status.version,
               keys: status.keys,
+              nodes: 1 + status.others.length,
+              missing,
             }),
         seenBy: seenBy.map(({ region: by, link, lagMs }) => ({ region: by, link, lagMs: lagMs ?? null })),
       })),
@@ -69,12 +74,13 @@ function rowsOf(answers: readonly Answer<NodeStatus>[]): RegionRow[] {
   const names = new Set(asked.flatMap(({ value }) => [value.region, ...value.peers.map(({ region }) => region)]));
   return [...names].toSorted().map((region) => {
     const own = asked.find(({ value }) => value.region === region);
+    const whole = own && wholeRegion(own.value);
     const seenBy = asked.flatMap(({ value }) =>
-      value.peers
-        .filter((peer) => peer.region === region)
+      wholeRegion(value)
+        .status.peers.filter((peer) => peer.region === region)
         .map(({ link, lagMs }) => ({ region: value.region, link: link.kind, lagMs })),
     );
-    return { region, status: own?.value, endpoint: own?.endpoint, seenBy };
+    return { region, status: whole?.status, missing: whole?.missing ?? [], endpoint: own?.endpoint, seenBy };
   });
 }
 
@@ -83,15 +89,21 @@ export function regionLines(answers: readonly Answer<NodeStatus>[], terminal: Co
   return linesOf(rowsOf(answers), terminal);
 }
 
+function more({ others }: NodeStatus): string {
+  return others.length === 0 ? '' : ` and ${others.length} more`;
+}
+
 function linesOf(rows: readonly RegionRow[], { bold, good, warn, bad, dim }: Context['terminal']): string[] {
   const head = ['region', 'state', 'keys', 'node', 'seen by'].map(bold);
   return table([
     head,
-    ...rows.map(({ region, status, seenBy }) => [
+    ...rows.map(({ region, status, missing, seenBy }) => [
       region,
       status === undefined ? dim('not asked') : status.state === 'ready' ? good('ready') : warn(status.state),
-      status === undefined ? '-' : count(status.keys),
-      status === undefined ? '-' : `${status.node}, causeway ${status.version}`,
+      status === undefined
+        ? '-'
+        : `${count(status.keys)}${missing.length > 0 ? bad(` without ${missing.join(', ')}`) : ''}`,
+      status === undefined ? '-' : `${status.node}${more(status)}, causeway ${status.version}`,
       seenBy
         .map(({ region: by, link, lagMs }) => {
           const how = link === 'up' ? (lagMs === undefined ? 'up' : `${span(lagMs)} behind`) : bad(link);

@@ -2,6 +2,7 @@
 
 import type { NodePeer, NodeShard, NodeStatus } from '../client/index.ts';
 import { table, type Terminal } from './terminal.ts';
+import { wholeRegion } from './whole-region.ts';
 import { bytes, count, span } from './words.ts';
 
 type Paint = Pick<Terminal, 'bold' | 'dim' | 'good' | 'warn' | 'bad'>;
@@ -12,11 +13,15 @@ const LAG_MS_MAX = 5000;
 /** Of all ops: a key with more is worth a line. */
 const HOT_SHARE = 0.05;
 
+/** More of them in one line are only counted; --shards names them all. */
+const SHARDS_NAMED_MAX = 12;
+
 /** As long before its end a certificate is worth a line: as long as the node itself warns. */
 const CERTIFICATE_MS_LEFT = 14 * 86_400_000;
 
-export function statusLines(status: NodeStatus, paint: Paint, allShards: boolean): string[] {
-  const lines = [headline(status, paint)];
+export function statusLines(node: NodeStatus, paint: Paint, allShards: boolean): string[] {
+  const { status, missing } = wholeRegion(node);
+  const lines = [headline(status, paint), ...nodes(node, missing, paint)];
   for (const { code, message, sinceMs } of status.alarms) {
     const forMs = status.nowMs - sinceMs;
     lines.push(paint.bad(`  alarm ${code}${forMs >= 1000 ? `, for ${span(forMs)}` : ''}: ${message}`));
@@ -28,6 +33,31 @@ export function statusLines(status: NodeStatus, paint: Paint, allShards: boolean
     const names = status.collections.map(({ namespace, name, type }) => [`  ${namespace}/${name}`, type]);
     lines.push('', paint.bold('collections'), ...table(names));
   }
+  return lines;
+}
+
+/** Of a region of several: what each says of itself. All figures below are of the region. */
+function nodes(asked: NodeStatus, missing: readonly string[], { bold, dim, good, warn, bad }: Paint): string[] {
+  const { others, owners } = asked;
+  if (others.length === 0) return [];
+  const all = [{ node: asked.node, address: '', status: asked, problem: '' }, ...others];
+  const rows = all
+    .toSorted((a, b) => (a.node < b.node ? -1 : 1))
+    .map(({ node, status, problem }) => {
+      const held = owners.filter((owner) => owner.node === node).map(({ shard }) => shard);
+      const shards = held.length > SHARDS_NAMED_MAX ? count(held.length) : held.join(' ') || '-';
+      if (status === undefined) return [`  ${node}`, bad('no answer'), shards, '-', bad(problem)];
+      const state = status.state === 'ready' ? good(status.state) : warn(status.state);
+      const note = status.state === 'ready' ? '' : status.stateReason;
+      return [`  ${node}`, state, shards, count(status.keys), `${note}${node === asked.node ? dim('asked') : ''}`];
+    });
+  const lines = ['', ...table([['node', 'state', 'shards', 'keys', ''].map(bold), ...rows])];
+  const moved = owners.filter(({ pinned }) => pinned !== undefined);
+  for (const { shard, node, pinned } of moved) {
+    const there = node === pinned ? '' : bad(`, and is at ${node === '' ? 'no node' : node}`);
+    lines.push(warn(`  ${shard} was moved to ${pinned!} by hand${there}`) + dim(`: causeway move ${shard} --back`));
+  }
+  if (missing.length > 0) lines.push(bad(`  the figures below lack ${missing.join(', ')}`));
   return lines;
 }
 
@@ -158,9 +188,12 @@ function shards(status: NodeStatus, paint: Paint, all: boolean): string[] {
   ];
   const shown = all ? status.shards : status.shards.filter((shard) => troubles(shard).length > 0);
   if (all && shown.length > 0) {
+    const nodeOf = new Map(status.owners.map(({ shard, node }) => [shard, node]));
     const head = ['  shard', 'writes as', 'origins', 'ops', 'waiting', 'tombstones'].map(paint.bold);
+    if (nodeOf.size > 0) head.splice(1, 0, paint.bold('node'));
     const rows = shown.map((shard) => [
       `  ${shard.shard}`,
+      ...(nodeOf.size > 0 ? [nodeOf.get(shard.shard) ?? '-'] : []),
       shard.ownOrigin ?? '-',
       count(shard.origins.length),
       count(shard.origins.reduce((sum, { seq }) => sum + seq, 0)),

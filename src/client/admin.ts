@@ -13,6 +13,8 @@ import type { ListCollectionsResponse__Output } from '../proto/generated/causewa
 import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
 import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { PingResponse__Output } from '../proto/generated/causeway/v1/PingResponse.ts';
+import type { MoveShardResponse__Output } from '../proto/generated/causeway/v1/MoveShardResponse.ts';
+import type { ShardOwner__Output } from '../proto/generated/causeway/v1/ShardOwner.ts';
 import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { realSystem } from '../system/real.ts';
@@ -140,8 +142,36 @@ export interface NodeStatus {
     /** How far its hybrid clock is ahead of the machine's. */
     readonly aheadMs: number;
   };
+  /** The other nodes of the region, with what each says of itself; empty: there is no other, or the node is of an older version. */
+  readonly others: readonly OtherNode[];
+  /** Of every shard of the region; empty as above. */
+  readonly owners: readonly NodeShardOwner[];
   /** Of the last one to two minutes, heaviest first; empty from a node of an older version. */
   readonly hotKeys: { readonly written: readonly NodeHotKey[]; readonly read: readonly NodeHotKey[] };
+}
+
+export interface OtherNode {
+  readonly node: string;
+  readonly address: string;
+  /** undefined: it did not answer. */
+  readonly status: NodeStatus | undefined;
+  /** Why it did not answer; else empty. */
+  readonly problem: string;
+}
+
+export interface NodeShardOwner {
+  readonly shard: string;
+  /** Empty: nobody, just now. */
+  readonly node: string;
+  readonly address: string;
+  /** The node that an operator has moved it to; undefined: it is where it belongs by itself. */
+  readonly pinned: string | undefined;
+}
+
+export interface MovedShard extends NodeShardOwner {
+  /** It is where it was asked to be. */
+  readonly moved: boolean;
+  readonly region: string;
 }
 
 export interface NodeHotKey {
@@ -314,6 +344,13 @@ export class AdminClient {
     return droppedOf(await this.#change<DropCollectionResponse__Output>('DropCollection', request, options));
   }
 
+  /** To this node of the region, until it is taken back (`node` undefined). Resolves when the shard is there, or at the deadline with `moved` false. */
+  async moveShard(shard: string, node: string | undefined, options?: CallOptions): Promise<MovedShard> {
+    const answer = await this.#change<MoveShardResponse__Output>('MoveShard', { shard, node: node ?? '' }, options);
+    const owner = answer.owner === null ? { shard, node: '', address: '', pinned: node } : shardOwnerOf(answer.owner);
+    return { ...owner, moved: answer.moved, region: answer.region };
+  }
+
   /** The node answers by the deadline itself, with what it knows; a little before the call ends. */
   #change<Res>(name: string, request: object, options: CallOptions | undefined): Promise<Res> {
     const deadlineMs = options?.deadlineMs ?? this.#deadlineMs;
@@ -353,7 +390,7 @@ function methodOf<Res>(name: string): WireMethod<object, Res> {
   });
 }
 
-function statusOf(message: StatusResponse__Output): NodeStatus {
+export function statusOf(message: StatusResponse__Output): NodeStatus {
   const { log, store, counters } = message;
   if (log === null || store === null || counters === null)
     throw new CausewayError('INTERNAL', 'a status without its parts');
@@ -400,8 +437,19 @@ function statusOf(message: StatusResponse__Output): NodeStatus {
     alarms: message.alarms,
     certificates: message.certificates,
     clock: message.clock ?? { maxSkewMs: 0, aheadMs: 0 },
+    others: message.nodes.map(({ node, address, status, problem }) => ({
+      node,
+      address,
+      status: status === null ? undefined : statusOf(status),
+      problem,
+    })),
+    owners: message.owners.map(shardOwnerOf),
     hotKeys: { written: message.hotWritten.map(hotKeyOf), read: message.hotRead.map(hotKeyOf) },
   };
+}
+
+export function shardOwnerOf({ shard, node, address, pinned }: ShardOwner__Output): NodeShardOwner {
+  return { shard, node, address, pinned: pinned === '' ? undefined : pinned };
 }
 
 function hotKeyOf({ namespace, collection, key, perS, share }: HotKey__Output): NodeHotKey {

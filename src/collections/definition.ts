@@ -98,6 +98,32 @@ export function definitionsOf(key: string, view: View | undefined): Definition[]
   return definitions.sort((a, b) => a.id - b.id);
 }
 
+/** As another node of the region has told it; undefined: it is of the configuration alone, or no definition of run time. */
+export function definitionOfStatus(status: {
+  readonly ref: { readonly namespace: string; readonly name: string; readonly id: number };
+  readonly description: string;
+  readonly defaultExpiryMs: number;
+  readonly created: Version | undefined;
+  readonly createdBy: readonly string[];
+  readonly dropped: Version | undefined;
+}): Definition | undefined {
+  const { ref, description, defaultExpiryMs, created, createdBy, dropped } = status;
+  const parts = runTimeIdParts(ref.id);
+  if (created === undefined || parts === undefined) return undefined;
+  return {
+    namespace: ref.namespace,
+    name: ref.name,
+    id: ref.id,
+    generation: parts.generation,
+    type: mergeTypeOfCode(parts.typeCode),
+    created,
+    createdBy: createdBy.filter(isRegionName) as RegionId[],
+    description,
+    defaultExpiryMs,
+    dropped,
+  };
+}
+
 const FIELD = /^(\d{1,10})\/(created|dropped|description|defaultExpiryMs)(?:\/([a-z0-9-]+))?$/;
 
 export interface Resolved {

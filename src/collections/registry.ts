@@ -47,6 +47,7 @@ export class CollectionRegistry {
   /** Kept, so that what is known by identity elsewhere stays known. */
   readonly #refs = new Map<string, ServedCollection>();
   readonly #served: Map<string, ServedCollection>;
+  readonly #versions = new Map<ShardId, number>();
 
   constructor(config: readonly CollectionRef[]) {
     const system = { ...DEFINITIONS, defaultExpiryMs: 0 };
@@ -71,8 +72,14 @@ export class CollectionRegistry {
     return this.#all().filter(({ dropped }) => dropped === undefined).length;
   }
 
+  /** Of the shard's rows: counts how often they have been told. */
+  versionOf(shard: ShardId): number {
+    return this.#versions.get(shard) ?? 0;
+  }
+
   /** All rows of a shard, by key. */
   replace(shard: ShardId, rows: ReadonlyMap<string, readonly Definition[]>): void {
+    this.#versions.set(shard, this.versionOf(shard) + 1);
     for (const key of this.#keys.get(shard) ?? []) if (!rows.has(key)) this.#put(key, []);
     this.#keys.set(shard, new Set(rows.keys()));
     for (const [key, definitions] of rows) this.#put(key, definitions);

@@ -35,6 +35,8 @@ export interface ConflictPage {
   /** Dropped for want of room, ever, and the time of the last of them. */
   readonly dropped: number;
   readonly droppedUntilMs: number;
+  /** Whose journals these are. */
+  readonly shards: readonly ShardId[];
 }
 
 /** Entries that one page looks at. */
@@ -116,7 +118,8 @@ export class ConflictJournal {
         dropped += journal.dropped?.full ?? 0;
         droppedUntilMs = Math.max(droppedUntilMs, journal.dropped?.fullUntilMs ?? 0);
       }
-      done({ conflicts, next: more ? last : undefined, total, dropped, droppedUntilMs });
+      const shards = journals.map(({ shard }) => shard);
+      done({ conflicts, next: more ? last : undefined, total, dropped, droppedUntilMs, shards });
     };
     const step = (): void => {
       const chunk: IndexedConflict[] = [];

@@ -165,7 +165,8 @@ export class ShardJournal {
 
   /** A verdict that has landed. Its time never falls behind the entry before it. */
   add(verdict: LandedConflict, nowMs: number): Conflict {
-    const atMs = Math.max(nowMs, this.newest?.atMs ?? 0);
+    // Whole: it stands in rows, messages and page tokens. Time that peers have confirmed is not.
+    const atMs = Math.max(Math.floor(nowMs), this.newest?.atMs ?? 0);
     const conflict: Conflict = { ...verdict, atMs, shard: this.shard };
     const row = encodeEntry(conflict);
     this.#waiting.set(entryRowKey(conflict), row);

@@ -31,7 +31,8 @@ export function matches(filter: ConflictFilter, { collection, key, atMs }: Confl
   );
 }
 
-function comparePagePlaces(a: PagePlace, b: PagePlace): number {
+/** By time, then by shard, then by place. */
+export function comparePagePlaces(a: PagePlace, b: PagePlace): number {
   return (
     a.atMs - b.atMs ||
     (a.shard === b.shard ? 0 : a.shard < b.shard ? -1 : 1) ||

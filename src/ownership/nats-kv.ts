@@ -2,6 +2,7 @@
 //
 //   node.<id>               put every BEAT: the node lives. Its value is where it is reached. Silent for leaseMs: it is taken for dead.
 //   shard.<placement>.<i>   who holds the shard. Claimed and given up by compare-and-set, so that two nodes never follow each other in one step.
+//   leaving.<id>            the node goes in order: it lives, and gives its shards up one by one while the others take them.
 //   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
 //
 // Each living node's share is by rendezvous hashing. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
@@ -23,6 +24,8 @@ import { preferredOwner } from './rendezvous.ts';
 const LEASE_MS = 2000;
 /** Beats of a lease: one may be lost, and one late. */
 const BEATS = 4;
+const LEAVE_MS_MAX = 5000;
+const LEAVE_LOOK_MS = 10;
 const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface NatsKvOptions {
@@ -38,7 +41,7 @@ export interface NatsKvOptions {
   readonly shards: readonly ShardId[];
   /** How long a node may be silent. Default 2000; the same on all nodes. Shorter finds the dead sooner and takes the slow for dead more often. */
   readonly leaseMs?: number;
-  /** Called when the shard shall move, before it is given up; owns() is false already. */
+  /** Called when the shard shall move, before it is given up: what is under way is finished. */
   readonly drain?: (shard: ShardId) => Promise<void>;
   readonly system: System;
 }
@@ -59,10 +62,13 @@ export class NatsKvOwnership implements Ownership {
   readonly #system: System;
   readonly #leaseMs: number;
   readonly #listeners: ((shard: ShardId, owned: boolean) => void)[] = [];
+  readonly #movedListeners: ((shard: ShardId) => void)[] = [];
   readonly #byKey: ReadonlyMap<string, ShardId>;
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
   readonly #pins = new Map<ShardId, string>();
+  /** Nodes that are on their way out. */
+  readonly #leaving = new Set<string>();
   readonly #owned = new Set<ShardId>();
   /** A claim, or a release, of the shard is under way. */
   readonly #busy = new Set<ShardId>();
@@ -93,6 +99,8 @@ export class NatsKvOwnership implements Ownership {
     try {
       const bucket = `causeway-${clusterId.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${region}`;
       this.#kv = await connection.jetstream().views.kv(bucket, { history: 1, replicas });
+      // Of an earlier process, that did not come to its end.
+      await this.#kv.delete(`leaving.${this.#options.node}`);
       await this.#beat();
       this.#startedAtMs = this.#nowMs();
       void this.#watch(this.#kv);
@@ -128,11 +136,27 @@ export class NatsKvOwnership implements Ownership {
     this.#listeners.push(listener);
   }
 
+  onMoved(listener: (shard: ShardId) => void): void {
+    this.#movedListeners.push(listener);
+  }
+
   /** Who holds it, as far as is known here: where to forward to. */
   ownerOf(shard: ShardId): { readonly node: string; readonly address: string } | undefined {
     const holder = this.#claims.get(shard)?.holder ?? '';
     const seen = this.#nodes.get(holder);
     return seen === undefined ? undefined : { node: holder, address: seen.address };
+  }
+
+  others(): readonly { readonly node: string; readonly address: string; readonly living: boolean }[] {
+    const living = new Set(this.living());
+    return [...this.#nodes]
+      .filter(([node]) => node !== this.#options.node)
+      .map(([node, { address }]) => ({ node, address, living: living.has(node) }))
+      .sort((a, b) => (a.node < b.node ? -1 : 1));
+  }
+
+  pinnedTo(shard: ShardId): string | undefined {
+    return this.#pins.get(shard);
   }
 
   /** Nodes that are not silent. */
@@ -143,11 +167,29 @@ export class NatsKvOwnership implements Ownership {
       .map(([node]) => node);
   }
 
-  /** By hand: to this node as long as it lives; undefined: wherever it belongs. */
+  wantedOwner(shard: ShardId): string | undefined {
+    const able = this.living().filter((node) => !this.#leaving.has(node));
+    const pinned = this.#pins.get(shard);
+    return pinned !== undefined && able.includes(pinned) ? pinned : preferredOwner(shard, able);
+  }
+
+  /** By hand: to this node as long as it lives; undefined: wherever it belongs. Throws CausewayError: UNAVAILABLE. */
   async move(shard: ShardId, node: string | undefined): Promise<void> {
     const key = `pin.${partOf(shard)}`;
-    if (node === undefined) await this.#kv?.delete(key);
-    else await this.#kv?.put(key, node);
+    try {
+      if (this.#kv === undefined) throw new Error('this node has not joined the others yet');
+      if (node === undefined) await this.#kv.delete(key);
+      else await this.#kv.put(key, node);
+    } catch (cause) {
+      throw new CausewayError(
+        'UNAVAILABLE',
+        `the move of ${shard} could not be written down: ${(cause as Error).message}`,
+        {
+          hint: 'is NATS there, with its quorum? Try again',
+          cause,
+        },
+      );
+    }
   }
 
   // ── Beats ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +222,11 @@ export class NatsKvOwnership implements Ownership {
       else this.#nodes.set(name, { address: entry.string(), atMs: this.#nowMs() });
       return;
     }
+    if (kind === 'leaving') {
+      if (gone) this.#leaving.delete(name);
+      else this.#leaving.add(name);
+      return;
+    }
     const shard = this.#byKey.get(name);
     if (shard === undefined) return;
     if (kind === 'pin') {
@@ -189,8 +236,14 @@ export class NatsKvOwnership implements Ownership {
       const known = this.#claims.get(shard);
       // Our own claim was answered before it was heard of.
       if (known !== undefined && known.revision >= entry.revision) return;
-      this.#claims.set(shard, { holder: gone ? '' : entry.string(), revision: entry.revision });
+      this.#holds(shard, { holder: gone ? '' : entry.string(), revision: entry.revision });
     }
+  }
+
+  #holds(shard: ShardId, claim: Claim): void {
+    const before = this.#claims.get(shard)?.holder;
+    this.#claims.set(shard, claim);
+    if (before !== claim.holder) for (const listener of this.#movedListeners) listener(shard);
   }
 
   // ── Who holds what ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,8 +257,7 @@ export class NatsKvOwnership implements Ownership {
       const mine = claim?.holder === node;
       if (this.#owned.has(shard) && !(leased && mine)) this.#set(shard, false);
       if (!leased || this.#busy.has(shard)) continue;
-      const pinned = this.#pins.get(shard);
-      const wanted = pinned !== undefined && living.includes(pinned) ? pinned : preferredOwner(shard, living);
+      const wanted = this.wantedOwner(shard);
       if (mine) {
         if (wanted === node) this.#set(shard, true);
         else void this.#release(shard, claim);
@@ -225,7 +277,7 @@ export class NatsKvOwnership implements Ownership {
     this.#busy.add(shard);
     try {
       const revision = await (known === undefined ? kv.create(key, node) : kv.update(key, node, known.revision));
-      this.#claims.set(shard, { holder: node, revision });
+      this.#holds(shard, { holder: node, revision });
     } catch {
       // Somebody was faster, or nobody knows: what is heard next tells, and each beat tries again.
       return;
@@ -238,11 +290,12 @@ export class NatsKvOwnership implements Ownership {
   /** Drains, then lets it go. */
   async #release(shard: ShardId, claim: Claim): Promise<void> {
     this.#busy.add(shard);
-    this.#set(shard, false);
     try {
-      await this.#options.drain?.(shard);
+      // One that was claimed and never served has nothing under way.
+      if (this.#owned.has(shard)) await this.#options.drain?.(shard);
+      this.#set(shard, false);
       const revision = await this.#kv!.update(`shard.${partOf(shard)}`, '', claim.revision);
-      this.#claims.set(shard, { holder: '', revision });
+      this.#holds(shard, { holder: '', revision });
     } catch {
       // Taken from us meanwhile, or not known: as above.
     } finally {
@@ -259,6 +312,30 @@ export class NatsKvOwnership implements Ownership {
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /**
+   * Gives every shard up in order, drained, while this node still lives and the others take them. Resolves when they have them all, there is nobody to take
+   * them, or after LEAVE_MS_MAX.
+   */
+  async leave(): Promise<void> {
+    const { node } = this.#options;
+    if (this.#kv === undefined || this.#stopping || !this.#leased) return;
+    this.#leaving.add(node);
+    // Whoever has not heard of it takes them when this node has stopped.
+    await this.#kv.put(`leaving.${node}`, '').catch(() => undefined);
+    this.#settle();
+    const untilMs = this.#nowMs() + LEAVE_MS_MAX;
+    const isOver = (): boolean => {
+      const alone = this.living().every((other) => this.#leaving.has(other));
+      return this.#options.shards.every((shard) => {
+        const { holder = '' } = this.#claims.get(shard) ?? {};
+        return holder !== node && (alone || holder !== '');
+      });
+    };
+    while (!isOver() && this.#leased && this.#nowMs() < untilMs) {
+      await new Promise<void>((resolve) => void this.#system.timers.after(LEAVE_LOOK_MS, resolve));
+    }
+  }
+
   /** Gives everything up, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
     const connection = this.#connection;
@@ -270,6 +347,7 @@ export class NatsKvOwnership implements Ownership {
     if (!connection.isClosed() && this.#nowMs() - this.#beatenAtMs < this.#leaseMs) {
       await Promise.all(held.map(([shard, claim]) => this.#release(shard, claim)));
       await this.#kv?.delete(`node.${node}`).catch(() => undefined);
+      await this.#kv?.delete(`leaving.${node}`).catch(() => undefined);
     }
     for (const shard of this.#owned) this.#set(shard, false);
     await connection.close();

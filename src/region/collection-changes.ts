@@ -16,7 +16,13 @@ import {
   type CreateSpec,
   type DropSpec,
 } from '../collections/changes.ts';
-import { definitionKey, definitionsOf, definitionStateKey, type Definition } from '../collections/definition.ts';
+import {
+  definitionKey,
+  definitionOfStatus,
+  definitionsOf,
+  definitionStateKey,
+  type Definition,
+} from '../collections/definition.ts';
 import { CollectionRegistry, type CollectionStatus } from '../collections/registry.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { mergeOf } from '../merge/merge.ts';
@@ -41,6 +47,8 @@ export interface CollectionHost {
   ownerOf(namespace: string, name: string): ShardRunner | CausewayError;
   /** Who holds them, whether it takes writes or not. */
   holderOf(namespace: string, name: string): ShardRunner | undefined;
+  /** Where they are; undefined: there is no such namespace. */
+  shardOf(namespace: string, name: string): ShardId | undefined;
   write(runner: ShardRunner, op: EngineOp, deadlineMs: number, done: (result: WriteResult) => void): void;
   wait(read: WaitingCall): CausewayError | undefined;
   /** In a turn of its own. */
@@ -63,6 +71,11 @@ interface Asked {
   readonly done: CollectionChanged;
 }
 
+interface Told {
+  readonly revision: string;
+  readonly definitions: readonly CollectionInfo[];
+}
+
 export class CollectionChanges {
   readonly registry: CollectionRegistry;
   readonly #host: CollectionHost;
@@ -71,6 +84,9 @@ export class CollectionChanges {
   /** What waits until a shard has been read. */
   readonly #afterRead = new Map<ShardId, (() => void)[]>();
   readonly #known = new Set<ShardId>();
+  /** Of shards that another node owns: definitions that it has called settled. */
+  readonly #settledElsewhere = new Map<ShardId, ReadonlySet<string>>();
+  #told: (Told & { readonly versions: string; readonly unsettled: number }) | undefined;
   #clashesTold: ReadonlySet<string> = new Set();
 
   constructor(config: readonly CollectionRef[], host: CollectionHost) {
@@ -123,6 +139,37 @@ export class CollectionChanges {
     for (const fn of waiting) fn();
   }
 
+  /** What the node that owns the shard has told of its definitions. */
+  learn(shard: ShardId, told: readonly CollectionInfo[]): void {
+    const rows = new Map<string, Definition[]>();
+    for (const info of told) {
+      const key = definitionKey(info.ref.namespace, info.ref.name);
+      const definition = definitionOfStatus(info);
+      if (definition === undefined) continue;
+      const row = rows.get(key);
+      if (row === undefined) rows.set(key, [definition]);
+      else row.push(definition);
+    }
+    this.registry.replace(shard, rows);
+    this.#settledElsewhere.set(shard, new Set(told.filter(({ settled }) => settled).map(nameOf)));
+    this.#tellClashes();
+    const first = !this.#known.has(shard);
+    this.#known.add(shard);
+    if (first) this.#host.known();
+  }
+
+  /** Definitions of run time in these shards; `versions` names them as they are, but for whether they are settled. */
+  told(versions: string, shards: ReadonlySet<ShardId>): Told {
+    // Asked for several times a second, and it hardly ever changes.
+    if (this.#told?.versions === versions && this.#told.unsettled === 0) return this.#told;
+    const definitions = this.list().filter(
+      ({ ref, created }) => created !== undefined && shards.has(this.#host.shardOf(ref.namespace, ref.name)!),
+    );
+    const unsettled = definitions.filter(({ settled }) => !settled).length;
+    this.#told = { versions, unsettled, revision: `${versions} ${unsettled}`, definitions };
+    return this.#told;
+  }
+
   #whenRead(shard: ShardId, fn: () => void): void {
     if (!this.#reading.has(shard)) {
       fn();
@@ -152,14 +199,21 @@ export class CollectionChanges {
   }
 
   /** Every region has heard of it, and nothing can come that was before it. */
-  #settled({ ref, created, dropped }: CollectionStatus): boolean {
+  #settled(status: CollectionStatus): boolean {
+    const { ref, created, dropped } = status;
     const stamp = Math.max(created?.stamp ?? 0, dropped?.stamp ?? 0);
-    return stamp === 0 || this.#passed(ref.namespace, ref.name, stamp);
+    if (stamp === 0 || this.#passed(ref.namespace, ref.name, stamp)) return true;
+    return this.#host.holderOf(ref.namespace, ref.name) === undefined && this.#settledThere(status);
   }
 
   #passed(namespace: string, name: string, stamp: number): boolean {
     const runner = this.#host.holderOf(namespace, name);
     return runner !== undefined && runner.stableFloor(this.#host.nowMs()) >= stamp;
+  }
+
+  #settledThere(info: CollectionStatus): boolean {
+    const shard = this.#host.shardOf(info.ref.namespace, info.ref.name);
+    return shard !== undefined && this.#settledElsewhere.get(shard)?.has(nameOf(info)) === true;
   }
 
   create(spec: CreateSpec, how: ChangeOptions, done: CollectionChanged): void {
@@ -337,6 +391,11 @@ export class CollectionChanges {
     // It is written; only the waiting could not be had.
     if (error !== undefined) answer();
   }
+}
+
+/** One definition, as it is: what was dropped later is settled anew. */
+function nameOf({ ref, dropped }: CollectionStatus): string {
+  return `${ref.namespace}/${ref.name} ${ref.id} ${dropped?.stamp ?? 0}`;
 }
 
 function inConfiguration({ namespace, name, id }: CollectionRef, what: string): CausewayError {

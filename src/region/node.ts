@@ -66,9 +66,11 @@ import type {
   FeedSubscription,
   HistoryRequest,
   KeyHistory,
+  MovedShard,
   ReadRequest,
   ReadResult,
   Region,
+  RegionOverview,
   RegionStatus,
   Restored,
   RestoreRequest,
@@ -76,6 +78,7 @@ import type {
   ScanResult,
   SessionToken,
   ShardDigest,
+  SharedState,
   SubscribeRequest,
   TailRequest,
   WriteOp,
@@ -110,11 +113,14 @@ const CLASH_FORGOTTEN_MS = 60_000;
 const HOT_KEYS = 10;
 /** A log that has not answered by then is left as it is: what is in it is found at the next start. */
 const DRAIN_LOG_MS_MAX = 10_000;
+/** A shard that moves to another node: writes that wait for other regions, and then the log. */
+const RELEASE_MS_MAX = 2000;
 
 /** What an answer says of itself; `viewAtMs`: as of when what expires is judged, now if undefined. */
 interface AnsweredAs {
   readonly stale?: boolean;
   readonly asOfStamp?: number;
+  readonly unchangedSince?: number;
   readonly viewAtMs?: number;
 }
 
@@ -158,6 +164,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Every shard that this region holds, owned by this node or not. */
   readonly #members = new Map<ShardId, readonly RegionId[]>();
   readonly #runners = new Map<ShardId, ShardRunner>();
+  /** Shards that are given up in order: no writes, and then nothing at all. */
+  readonly #leaving = new Map<ShardId, 'writes' | 'all'>();
   readonly #rounds: SealRounds;
   readonly #asking = new Map<ShardId, MembershipCheck>();
   /** Shards whose log tail is proven, by itself or by the members. */
@@ -233,6 +241,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#changes = new CollectionChanges(settings.collections, {
       region: this.region,
       ownerOf: (namespace, name) => this.#definer(namespace, name),
+      shardOf: (namespace, name) => this.shardOfDefinition(namespace, name),
       holderOf: (namespace, name) => {
         const runner = this.#definer(namespace, name, false);
         return runner instanceof CausewayError ? undefined : runner;
@@ -402,6 +411,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #startRunner(shard: ShardId, done?: (error?: CausewayError) => void): void {
     const members = this.#members.get(shard);
     if (members === undefined || this.#phase === 'stopped') return;
+    this.#leaving.delete(shard);
     const before = this.#runners.get(shard);
     before?.stop();
     const runner = new ShardRunner(shard, members, this.clock, this.settings, this.#ports, this.#events);
@@ -479,6 +489,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #endRunner(shard: ShardId): void {
     this.#runners.get(shard)?.stop();
     this.#runners.delete(shard);
+    this.#leaving.delete(shard);
     this.#asking.delete(shard);
     this.#feed.fail(
       new CausewayError('UNAVAILABLE', `shard ${shard} is no longer served by node ${this.node} of ${this.region}`, {
@@ -502,6 +513,31 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runner.openIncarnation(asking.origin, bound);
     this.#links.onOwnership();
     this.#checkReady();
+  }
+
+  /**
+   * Before the shard is given up in order: refuses what is new, as not written, so that it waits for the next owner; finishes what is under way, then takes nothing
+   * from peers either. Resolves when nothing is under way, or after RELEASE_MS_MAX. What is left then ends when the shard is given up.
+   */
+  async release(shard: ShardId): Promise<void> {
+    const runner = this.#runners.get(shard);
+    if (runner === undefined || this.#isStopped()) return;
+    this.#leaving.set(shard, 'writes');
+    this.#sessionWrites.check(this.#monotonicMs());
+    await this.#until(RELEASE_MS_MAX, (each) => each !== runner || runner.answered);
+    if (this.#runners.get(shard) !== runner) return;
+    this.#leaving.set(shard, 'all');
+    await this.#until(RELEASE_MS_MAX, (each) => each !== runner || runner.idle);
+  }
+
+  #isLeaving(shard: ShardId): boolean {
+    return this.#leaving.has(shard);
+  }
+
+  #moving(shard: ShardId): CausewayError {
+    return new CausewayError('NOT_READY', `shard ${shard} of ${this.region} is moving to another node`, {
+      hint: 'try again: the next owner has it in a moment',
+    });
   }
 
   /** The store's rows of the shard are not those that this node wrote: it is read again from where the store stands. */
@@ -579,6 +615,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#quiet) return;
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) {
+      // It would lease more stamps.
+      if (this.#leaving.get(runner.shard) === 'all') continue;
       runner.tick(nowMs);
       if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
     }
@@ -701,7 +739,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     );
     if (placement === undefined || this.#refusalOfWrite({ ops: [] }) !== undefined) return false;
     const runner = this.#runners.get(shardOf(CANARIES.namespace, CANARIES.name, key, placement.id, placement.shards));
-    if (runner?.open !== true) return false;
+    if (runner?.open !== true || this.#isLeaving(runner.shard)) return false;
     const intent = { kind: 'put', value } as const;
     const ops = [{ namespace: CANARIES.namespace, collection: CANARIES.name, key, intent }];
     const request = { ops, durability: { kind: 'local' }, deadlineMs: DEADLINE_MS_MAX } as const;
@@ -774,7 +812,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       call.partDone();
     };
     const attempt = (): boolean => {
-      const error = this.#phase === 'running' ? this.#lostOf(seen) : this.#draining();
+      const error = this.#phase === 'running' ? (this.#movedAway(shard) ?? this.#lostOf(seen)) : this.#draining();
       if (error !== undefined) {
         waits = false;
         refuse(error);
@@ -804,6 +842,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       refuse(error);
     }
     return !waits;
+  }
+
+  /** Why what waits for a session waits here in vain. */
+  #movedAway(shard: ShardId): CausewayError | undefined {
+    if (this.#isLeaving(shard)) return this.#moving(shard);
+    return this.#isElsewhere(shard) ? this.#elsewhere(shard) : undefined;
   }
 
   /** Nothing of it is handed out unless all of it can be, to one shard. */
@@ -930,8 +974,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       namespace,
       shardOf(namespace, collection, key, placement.id, placement.shards),
     );
-    if (runner instanceof CausewayError || runner.open) return runner;
-    return this.#notReady();
+    if (runner instanceof CausewayError) return runner;
+    if (this.#isLeaving(runner.shard)) return this.#moving(runner.shard);
+    return runner.open ? runner : this.#notReady();
   }
 
   #owned(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
@@ -948,11 +993,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = this.#runners.get(shard);
     if (runner === undefined && this.#phase === 'starting') return this.#notReady();
     if (runner === undefined) {
-      return new CausewayError('UNAVAILABLE', `shard ${shard} is owned by another node of ${this.region}`, {
-        outcome: 'not-applied',
-      });
+      return this.#elsewhere(shard);
     }
     return runner;
+  }
+
+  /** The region holds it, and this node does not. */
+  #isElsewhere(shard: ShardId): boolean {
+    return this.#members.has(shard) && !this.#runners.has(shard);
+  }
+
+  #elsewhere(shard: ShardId): CausewayError {
+    return new CausewayError('UNAVAILABLE', `shard ${shard} is owned by another node of ${this.region}`, {
+      outcome: 'not-applied',
+    });
   }
 
   #notReady(): CausewayError {
@@ -983,14 +1037,46 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     for (let index = 0; index < placement.shards; index++) {
       const shard = shardId(placement.id, index);
       const runner = this.#runners.get(shard);
-      if (runner === undefined) {
-        // Another node of the region has it.
-        if (this.#phase === 'starting') return false;
-        continue;
-      }
-      if (!this.#changes.knows(shard) || runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
+      if (!this.#changes.knows(shard)) return false;
+      // Another node of the region has it, and has told.
+      if (runner === undefined) continue;
+      if (runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
     }
     return true;
+  }
+
+  /** Where the definitions of this name are; undefined: there is no such namespace. */
+  shardOfDefinition(namespace: string, name: string): ShardId | undefined {
+    return this.shardFor(DEFINITIONS.namespace, DEFINITIONS.name, definitionKey(namespace, name));
+  }
+
+  /** The definitions of collections in this shard have been read, or told by the node that owns it. */
+  knowsDefinitionsOf(shard: ShardId): boolean {
+    return this.#changes.knows(shard);
+  }
+
+  /** By the node that owns the shard: all that are in it. What this node owns by now it knows better. */
+  learnDefinitions(shard: ShardId, definitions: readonly CollectionInfo[]): void {
+    if (!this.#runners.has(shard)) this.#changes.learn(shard, definitions);
+  }
+
+  /** For the other nodes of the region. */
+  sharedState(unlessRevision: string): SharedState {
+    const shards = [...this.#runners.values()]
+      .filter(
+        (runner) => runner.recovered && !runner.stopped && !runner.catchingUp && this.#changes.knows(runner.shard),
+      )
+      .map(({ shard }) => shard);
+    // Of this process, and of these shards.
+    const of = shards.toSorted().map((shard) => `${shard}@${this.#collections.versionOf(shard)}`);
+    const { revision, definitions } = this.#changes.told(`${this.instance} ${of.join(' ')}`, new Set(shards));
+    const placements = new Set(shards.map((shard) => shardParts(shard).placementId));
+    return {
+      revision,
+      definitions: revision === unlessRevision ? undefined : definitions,
+      shards,
+      stalenessMs: new Map([...placements].map((id) => [id, this.#stalenessOf(this.#placements.get(id)!)])),
+    };
   }
 
   /** Where a key of a namespace lives; those of `_system` live with what they are about. */
@@ -1088,7 +1174,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         this.#readBounded(reading, consistency.maxStaleMs, deadlineAtMs);
         return;
       case 'stable':
-        this.#readStable(reading, runners, deadlineAtMs);
+        this.#readStable(reading, consistency.atStamp ?? 0, runners, deadlineAtMs);
         return;
     }
   }
@@ -1173,7 +1259,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (error !== undefined) done(error);
   }
 
-  #readStable<Result>(reading: Reading<Result>, found: readonly ShardRunner[], deadlineAtMs: number): void {
+  #readStable<Result>(
+    reading: Reading<Result>,
+    atStamp: number,
+    found: readonly ShardRunner[],
+    deadlineAtMs: number,
+  ): void {
     const cut = reading.cut(found);
     this.#cuts.add(cut);
     const end = (result: Result | CausewayError): void => {
@@ -1189,9 +1280,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (trying || runners instanceof CausewayError) return false;
       cut.moved(runners);
       const { front, beyond } = cut.judge(this.#nowMs());
-      if (beyond.length > 0) return false;
+      if (beyond.length > 0 || front.stamp < atStamp) return false;
       trying = true;
-      const { changes } = cut;
+      const { changes, bound } = cut;
+      // What is read is the same as of any stamp between the two.
+      const asOfStamp = atStamp > 0 && bound <= atStamp ? atStamp : front.stamp;
       const answered = (result: Result | CausewayError): void => {
         trying = false;
         // Something landed while the views were read: the next attempt begins from there.
@@ -1199,7 +1292,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         over = true;
         end(result);
       };
-      reading.answer(runners, { asOfStamp: front.stamp, viewAtMs: msOfStamp(front.stamp) }, answered);
+      reading.answer(runners, { asOfStamp, unchangedSince: bound, viewAtMs: msOfStamp(asOfStamp) }, answered);
       return over;
     };
     cut.look(this.#nowMs(), () => {
@@ -1256,7 +1349,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runners: readonly ShardRunner[],
     request: ReadRequest,
     collection: CollectionRef,
-    { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
+    { stale = false, asOfStamp, unchangedSince, viewAtMs }: AnsweredAs,
     done: (result: ReadResult | CausewayError) => void,
   ): void {
     const nowMs = viewAtMs ?? this.#nowMs();
@@ -1274,7 +1367,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (--left > 0) return;
       // A store may take its time, and a shard may have begun anew meanwhile.
       if (runners.some((runner) => runner.stopped)) done(this.#notReady());
-      else done({ views, session, stale, asOfStamp });
+      else done({ views, session, stale, asOfStamp, unchangedSince });
     };
     for (const [runner, part] of parts) {
       const { cache, engine, shard } = runner;
@@ -1298,7 +1391,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runners: readonly ShardRunner[],
     { limit, bytesMax }: ScanRequest,
     range: KeyRange,
-    { stale = false, asOfStamp, viewAtMs }: AnsweredAs,
+    { stale = false, asOfStamp, unchangedSince, viewAtMs }: AnsweredAs,
     done: (result: ScanResult | CausewayError) => void,
   ): void {
     const caches = runners.map(({ cache }) => cache);
@@ -1308,7 +1401,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (gone !== undefined) done(this.#notReady());
       else {
         const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
-        done({ entries, next, session, stale, asOfStamp });
+        done({ entries, next, session, stale, asOfStamp, unchangedSince });
       }
     });
   }
@@ -1476,9 +1569,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       }));
   }
 
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void {
+    done(this.digests(asOfMs));
+  }
+
   stalenessMs(namespace: string): number | undefined {
     const placement = this.#namespaces.get(namespace);
-    if (placement === undefined) return undefined;
+    return placement && this.#stalenessOf(placement);
+  }
+
+  #stalenessOf(placement: PlacementSettings): number | undefined {
     const runners = [...this.#runners.values()].filter(({ shard }) => shardParts(shard).placementId === placement.id);
     return stalenessOf(placement.regions, this.region, runners, this.#nowMs());
   }
@@ -1493,7 +1593,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   conflictsOf(shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
-    this.#journal.find(shard, loser, done);
+    if (this.#isElsewhere(shard)) done(this.#elsewhere(shard));
+    else this.#journal.find(shard, loser, done);
   }
 
   watchConflicts(request: TailRequest, sink: ConflictSink): ConflictSubscription {
@@ -1501,6 +1602,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    if (this.#isElsewhere(request.shard)) {
+      done(this.#elsewhere(request.shard));
+      return;
+    }
     this.#journal.find(request.shard, request.loser, (found) => {
       if (found instanceof CausewayError) {
         done(found);
@@ -1657,6 +1762,23 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     };
   }
 
+  moveShard(
+    _shard: ShardId,
+    _node: string | undefined,
+    _deadlineMs: number,
+    done: (moved: MovedShard | CausewayError) => void,
+  ): void {
+    done(
+      new CausewayError('PRECONDITION_FAILED', `${this.region} has one node, which owns all shards`, {
+        hint: 'a region of several nodes is one with engine: distributed',
+      }),
+    );
+  }
+
+  overview(done: (overview: RegionOverview) => void): void {
+    done({ others: [], owners: [] });
+  }
+
   figures(): NodeFigures {
     return figuresOf({
       status: this.status(),
@@ -1713,6 +1835,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = shard === undefined ? undefined : this.#runners.get(shard);
     // I10, the receiving side: what we do not hold, we do not take.
     if (runner === undefined || !runner.members.includes(from) || this.#quiet) return 'dropped';
+    if (this.#leaving.get(runner.shard) === 'all') return 'dropped';
     // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
     if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
     const received = runner.receive(batch);

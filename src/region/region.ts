@@ -90,8 +90,9 @@ export type Consistency =
   | { readonly kind: 'causal'; readonly session: SessionToken; readonly allowStale: boolean }
   /** Everything that another region stamped more than `maxStaleMs` before our clock's now. */
   | { readonly kind: 'bounded'; readonly maxStaleMs: number }
-  /** One cut through all keys: everything up to a stamp, and nothing above it, for ever. */
-  | { readonly kind: 'stable' };
+  /** One cut through all keys: everything up to a stamp, and nothing above it, for ever. `atStamp`: that one, or a later one when what is asked for has
+   *  changed above it. */
+  | { readonly kind: 'stable'; readonly atStamp?: number | undefined };
 
 export interface ReadRequest {
   readonly namespace: string;
@@ -109,6 +110,8 @@ export interface ReadResult {
   readonly stale: boolean;
   /** bounded: every write at or below it is in the views. stable: every one, and none above. */
   readonly asOfStamp?: number | undefined;
+  /** stable: nothing of what was read has changed between this and asOfStamp. */
+  readonly unchangedSince?: number | undefined;
 }
 
 export interface ScanRequest {
@@ -138,6 +141,7 @@ export interface ScanResult {
   readonly stale: boolean;
   /** As of a read. Each page is a cut of its own. */
   readonly asOfStamp?: number | undefined;
+  readonly unchangedSince?: number | undefined;
 }
 
 export interface ShardDigest {
@@ -267,6 +271,35 @@ export interface RegionStatus {
   readonly hotKeys: { readonly written: readonly HotKey[]; readonly read: readonly HotKey[] };
 }
 
+/** Another node of the region. */
+export interface OtherNode {
+  readonly node: string;
+  readonly address: string;
+  /** undefined: it did not answer. */
+  readonly status: RegionStatus | undefined;
+  /** Why not, for people. */
+  readonly problem: string;
+}
+
+export interface ShardOwner {
+  readonly shard: ShardId;
+  /** undefined: nobody, just now. */
+  readonly owner: { readonly node: string; readonly address: string } | undefined;
+  /** The node that an operator has moved it to. */
+  readonly pinned: string | undefined;
+}
+
+export interface MovedShard extends ShardOwner {
+  /** It is where it was asked to be. */
+  readonly moved: boolean;
+}
+
+/** A region of one node has neither. */
+export interface RegionOverview {
+  readonly others: readonly OtherNode[];
+  readonly owners: readonly ShardOwner[];
+}
+
 /** Since the process started. */
 export interface RegionCounters {
   readonly accepted: number;
@@ -306,6 +339,18 @@ export interface CollectionInfo extends CollectionStatus {
   readonly settled: boolean;
 }
 
+/** What a node tells the others of its region, of the shards that it owns. */
+export interface SharedState {
+  /** Of the definitions. */
+  readonly revision: string;
+  /** Of collections that were created at run time; undefined: as of the revision that the asking node has named. */
+  readonly definitions: readonly CollectionInfo[] | undefined;
+  /** Those whose definitions it has read. */
+  readonly shards: readonly ShardId[];
+  /** By placement: as of Region.stalenessMs(), of its own shards. */
+  readonly stalenessMs: ReadonlyMap<number, number | undefined>;
+}
+
 export interface ChangeOptions {
   readonly deadlineMs: number;
   /** Answer when what was changed is settled; by the deadline all the same. */
@@ -342,9 +387,23 @@ export interface Region {
   /** I14: by watermarks, how old at most the newest change is that a local read of the namespace may lack; undefined while a region
    *  that holds it has not been heard of. */
   stalenessMs(namespace: string): number | undefined;
-  /** Digests of all shards at one moment; `asOfMs` (within the last minute) decides which expiring parts count. */
+  /** Of the shards that this node serves, at one moment; `asOfMs` (within the last minute) decides which expiring parts count. */
   digests(asOfMs: number): readonly ShardDigest[];
+  /** Of all shards of the region, or why some cannot be told. */
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void;
+  /** By hand: to this node of the region as long as it lives; undefined: back to where it belongs. Answered when it is there; by the deadline all the same. */
+  moveShard(
+    shard: ShardId,
+    node: string | undefined,
+    deadlineMs: number,
+    done: (moved: MovedShard | CausewayError) => void,
+  ): void;
+  /** For the other nodes of the region. */
+  sharedState(unlessRevision: string): SharedState;
+  /** Of this node. */
   status(): RegionStatus;
+  /** Of the others, and who owns what. Never fails: who does not answer is marked. */
+  overview(done: (overview: RegionOverview) => void): void;
   /** A page of the conflict journal: of the verdicts about losers of this region. */
   conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void;
   /** All entries of one loser. */

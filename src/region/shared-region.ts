@@ -3,322 +3,172 @@
 //
 // - One hop: a request that another node has passed on is answered by the node itself, without this (api/env.ts), so that two nodes whose maps
 //   differ do not send it round for ever.
-// - The order of a sender (a stream of writes) is kept shard by shard: to each owner one request of it at a time, and while a message for a shard is
-//   under way the next one goes to no other owner. After one failed and may be tried again, those of its epoch are refused untried.
+// - What was asked while its shard changes hands is asked again of whoever has it then, for a while (shared-writes.ts keeps the order of writes).
 //
 // Bounds: as many requests wait for another node as their senders may have under way (api/write-stream.ts, api/env.ts).
-// Not here: definitions of collections at run time, key histories, conflicts, digests and status are each node's own.
 
-import { CausewayError } from '../errors/errors.ts';
+import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { viewBytes } from '../merge/view-bytes.ts';
-import type { ShardId } from '../record/ids.ts';
+import type { Dot, ShardId } from '../record/ids.ts';
 import { shardParts } from '../record/ids.ts';
 import { compareKeys } from '../record/key-order.ts';
+import type { System } from '../system/system.ts';
 import type { RegionNode } from './node.ts';
+import { FollowedNodes } from './followed-nodes.ts';
+import { gather, HERE, Owners, type Owner } from './owners.ts';
 import type {
+  AlterSpec,
+  ChangeOptions,
+  CollectionChange,
+  CollectionChanged,
+  CollectionInfo,
+  Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
+  CreateSpec,
+  DropSpec,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
+  MovedShard,
+  OtherNode,
   ReadRequest,
   ReadResult,
   Region,
+  RegionOverview,
+  Restored,
+  RestoreRequest,
   ScanRequest,
   ScanResult,
+  ShardDigest,
+  ShardOwner,
   SubscribeRequest,
-  WriteOp,
+  TailRequest,
   WriteRequest,
   WriteResult,
 } from './region.ts';
+import { askOneCut } from './shared-cut.ts';
+import { mergePages, SharedTail, type JournalPart } from './shared-journal.ts';
+import { SharedWrites } from './shared-writes.ts';
 import type { SharedOwnership, Siblings } from './siblings.ts';
 
-/** This node. */
-const HERE = '';
-type Owner = string;
-
-interface Message {
-  readonly epoch: number;
-  readonly request: WriteRequest;
-  readonly done: (results: readonly WriteResult[]) => void;
-}
-
-interface Lane {
-  readonly waiting: Message[];
-  busy: boolean;
-}
-
-/** What waits is put together, up to so many ops, and about so many bytes. A message of a stream has at most 4 MiB by itself. */
-const TOGETHER_OPS_MAX = 4000;
-const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
-/** Of an op beside its value. */
-const OP_BYTES = 200;
-
-/** What one sender has under way. */
-class Sender {
-  readonly underWay = new Map<ShardId, { readonly owner: Owner; count: number }>();
-  readonly #siblings: Siblings;
-  readonly #lanes = new Map<Owner, Lane>();
-  #refusedEpoch = -1;
-  #refusal: CausewayError | undefined;
-
-  constructor(siblings: Siblings) {
-    this.#siblings = siblings;
-  }
-
-  /** Something of this epoch failed that is to be sent again: what comes behind it in the epoch must not be written before it. */
-  failed(epoch: number, error: CausewayError): void {
-    if (!error.retriable || epoch <= this.#refusedEpoch) return;
-    this.#refusedEpoch = epoch;
-    const said = `an earlier message of the stream failed: ${error.message}`;
-    this.#refusal = new CausewayError(error.code, said, { retriable: true, outcome: 'not-applied' });
-  }
-
-  refusalOf(epoch: number): CausewayError | undefined {
-    return epoch <= this.#refusedEpoch ? this.#refusal : undefined;
-  }
-
-  /** To each other node one request at a time; what has come meanwhile goes with the next one together. */
-  send(owner: Owner, message: Message): void {
-    let lane = this.#lanes.get(owner);
-    if (lane === undefined) {
-      lane = { waiting: [], busy: false };
-      this.#lanes.set(owner, lane);
-    }
-    lane.waiting.push(message);
-    this.#next(owner, lane);
-  }
-
-  #next(owner: Owner, lane: Lane): void {
-    while (!lane.busy) {
-      const first = lane.waiting.shift();
-      if (first === undefined) return;
-      const refusal = this.refusalOf(first.epoch);
-      if (refusal !== undefined) {
-        first.done(refusals(first.request.ops.length, refusal));
-        continue;
-      }
-      const messages = [first];
-      let { request } = first;
-      let bytes = bytesOf(request);
-      for (let next = lane.waiting[0]; next !== undefined; next = lane.waiting[0]) {
-        bytes += bytesOf(next.request);
-        const fits = request.ops.length + next.request.ops.length <= TOGETHER_OPS_MAX && bytes <= TOGETHER_BYTES_MAX;
-        if (!fits || next.epoch !== first.epoch || !goTogether(first.request, next.request)) break;
-        messages.push(lane.waiting.shift()!);
-        request = {
-          ...request,
-          ops: [...request.ops, ...next.request.ops],
-          deadlineMs: Math.min(request.deadlineMs, next.request.deadlineMs),
-          // Above what any of them has seen.
-          seenStamp: Math.max(request.seenStamp ?? 0, next.request.seenStamp ?? 0),
-        };
-      }
-      lane.busy = true;
-      this.#siblings.write(owner, request, (results) => {
-        lane.busy = false;
-        for (const result of results) if (!result.ok) this.failed(first.epoch, result.error);
-        let at = 0;
-        for (const { request: part, done } of messages) done(results.slice(at, (at += part.ops.length)));
-        this.#next(owner, lane);
-      });
-    }
-  }
-}
-
-/** As one request they mean the same. */
-function goTogether(a: WriteRequest, b: WriteRequest): boolean {
-  const plain = ({ session, atomic, valueBytesMax }: WriteRequest): boolean =>
-    session === undefined && atomic !== true && valueBytesMax === undefined;
-  const regions = ({ durability }: WriteRequest): number => (durability.kind === 'regions' ? durability.n : 0);
-  return plain(a) && plain(b) && a.durability.kind === b.durability.kind && regions(a) === regions(b);
-}
-
-function bytesOf({ ops }: WriteRequest): number {
-  return ops.reduce(
-    (sum, { key, intent }) => sum + OP_BYTES + key.length + ('value' in intent ? intent.value.length : 0),
-    0,
-  );
-}
+const DEADLINE_MS_MAX = 60_000;
+const AGAIN_MS = 50;
+/** As writes wait for the next owner of a shard. */
+const MOVE_MS_MAX = 5000;
 
 export class SharedRegion implements Region {
   readonly id: Region['id'];
   readonly placementOf: Region['placementOf'];
   readonly collection: Region['collection'];
   readonly collections: Region['collections'];
-  readonly createCollection: Region['createCollection'];
-  readonly alterCollection: Region['alterCollection'];
-  readonly dropCollection: Region['dropCollection'];
-  readonly history: Region['history'];
+  readonly sharedState: Region['sharedState'];
   readonly stalenessMs: Region['stalenessMs'];
   readonly digests: Region['digests'];
   readonly status: Region['status'];
-  readonly conflicts: Region['conflicts'];
-  readonly conflictsOf: Region['conflictsOf'];
-  readonly watchConflicts: Region['watchConflicts'];
-  readonly restoreConflict: Region['restoreConflict'];
   readonly onReady: Region['onReady'];
   readonly #node: RegionNode;
-  readonly #ownership: SharedOwnership;
   readonly #siblings: Siblings;
-  readonly #senders = new WeakMap<object, Sender>();
+  readonly #system: System;
+  readonly #ownership: SharedOwnership;
+  readonly #owners: Owners;
+  readonly #followed: FollowedNodes;
+  readonly #tails = new Map<SharedTail, ReadonlyMap<Owner, ReadonlySet<ShardId>>>();
+  readonly #writes: SharedWrites;
   /** Every shard has had an owner. */
   #settled = false;
+  /** A read has waited in vain for the next owner of a shard. */
+  #readsStuck = false;
 
-  constructor(node: RegionNode, ownership: SharedOwnership, siblings: Siblings) {
+  constructor(node: RegionNode, ownership: SharedOwnership, siblings: Siblings, system: System) {
     this.#node = node;
-    this.#ownership = ownership;
     this.#siblings = siblings;
+    this.#system = system;
+    this.#ownership = ownership;
+    this.#owners = new Owners(node.id, node.node, ownership);
+    this.#followed = new FollowedNodes(node, this.#owners, siblings, system);
+    this.#writes = new SharedWrites(node, this.#owners, siblings, system);
+    ownership.onMoved((shard) => this.#moved(shard));
+    ownership.onChange((shard) => this.#changed(shard));
     this.id = node.id;
     this.placementOf = (namespace) => node.placementOf(namespace);
     this.collection = (namespace, name) => node.collection(namespace, name);
     this.collections = () => node.collections();
-    this.createCollection = (...args) => node.createCollection(...args);
-    this.alterCollection = (...args) => node.alterCollection(...args);
-    this.dropCollection = (...args) => node.dropCollection(...args);
-    this.history = (...args) => node.history(...args);
-    this.stalenessMs = (namespace) => node.stalenessMs(namespace);
+    this.stalenessMs = (namespace) => this.#followed.stalenessMs(namespace);
+    this.sharedState = (unlessRevision) => node.sharedState(unlessRevision);
     this.digests = (asOfMs) => node.digests(asOfMs);
     this.status = () => node.status();
-    this.conflicts = (...args) => node.conflicts(...args);
-    this.conflictsOf = (...args) => node.conflictsOf(...args);
-    this.watchConflicts = (...args) => node.watchConflicts(...args);
-    this.restoreConflict = (...args) => node.restoreConflict(...args);
     this.onReady = (listener) => node.onReady(listener);
   }
 
-  /** Of the whole region: this node, and an owner of every shard. Once each had one, those that change hands are told one by one. */
+  /** Begins to follow the other nodes; until they have told what collections there are the region is not ready. */
+  start(): void {
+    this.#followed.start();
+  }
+
+  stop(): void {
+    this.#followed.stop();
+  }
+
+  /** Of the whole region: this node, and an owner of every shard, whose definitions of collections are known. Once it was so, those that change hands are told
+   *  one by one. */
   ready(): boolean {
-    this.#settled ||= this.#node.allShards().every((shard) => this.#ownerOf(shard) !== undefined);
+    this.#settled ||= this.#node
+      .allShards()
+      .every((shard) => this.#owners.of(shard) !== undefined && this.#node.knowsDefinitionsOf(shard));
     return this.#settled && this.#node.ready();
-  }
-
-  #ownerOf(shard: ShardId): Owner | undefined {
-    if (this.#ownership.owns(shard)) return HERE;
-    const owner = this.#ownership.ownerOf(shard);
-    if (owner === undefined) return undefined;
-    return owner.node === this.#node.node ? HERE : owner.address;
-  }
-
-  #noOwner(shard: ShardId): CausewayError {
-    return new CausewayError('NOT_READY', `shard ${shard} of ${this.id} has no owner just now`, {
-      hint: 'try again: it has one when the lease of the one before is over',
-    });
   }
 
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
-    const { ops, sender: from } = request;
-    const sender = from === undefined ? undefined : this.#senderOf(from.stream);
-    const behind = sender?.refusalOf(from!.epoch);
-    if (behind !== undefined) {
-      done(refusals(ops.length, behind));
-      return;
-    }
-    const results = Array.from<WriteResult>({ length: ops.length });
-    const parts = new Map<Owner, number[]>();
-    const shards: (ShardId | undefined)[] = [];
-    let nowhere: CausewayError | undefined;
-    for (let i = 0; i < ops.length; i++) {
-      const { namespace, collection, key } = ops[i]!;
-      const shard = this.#node.shardFor(namespace, collection, key);
-      // What is no name of ours is the node's to refuse.
-      const owner = shard === undefined ? HERE : this.#ownerFor(shard, sender);
-      shards.push(shard);
-      if (owner instanceof CausewayError) {
-        results[i] = { ok: false, error: owner };
-        nowhere ??= owner;
-        continue;
-      }
-      const part = parts.get(owner);
-      if (part === undefined) parts.set(owner, [i]);
-      else part.push(i);
-    }
-    if (request.atomic === true && (parts.size > 1 || results.some((result) => result !== undefined))) {
-      const error = results.find((result) => result !== undefined && !result.ok) as
-        { error: CausewayError } | undefined;
-      if (error !== undefined) done(refusals(ops.length, error.error));
-      // They share no shard, and the node says so.
-      else this.#node.write(request, done);
-      return;
-    }
-    let left = parts.size;
-    if (left === 0) {
-      if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
-      done(results);
-      return;
-    }
-    for (const [owner, indexes] of parts) {
-      this.#began(sender, owner, indexes, shards);
-      const answered = (answers: readonly WriteResult[]): void => {
-        this.#ended(sender, indexes, shards);
-        for (const answer of answers) if (!answer.ok) sender?.failed(from!.epoch, answer.error);
-        indexes.forEach((index, i) => (results[index] = answers[i]!));
-        if (--left === 0) done(results);
-      };
-      const part = indexes.length === ops.length ? request : { ...request, ops: indexes.map((i) => ops[i] as WriteOp) };
-      if (owner === HERE) {
-        this.#node.write(part, answered);
-        continue;
-      }
-      if (sender === undefined) this.#siblings.write(owner, part, answered);
-      else sender.send(owner, { epoch: from!.epoch, request: part, done: answered });
-    }
-    // What comes next must not overtake it, though its shard may have an owner by then.
-    if (nowhere !== undefined) sender?.failed(from!.epoch, nowhere);
-  }
-
-  #senderOf(stream: object): Sender {
-    let sender = this.#senders.get(stream);
-    if (sender === undefined) {
-      sender = new Sender(this.#siblings);
-      this.#senders.set(stream, sender);
-    }
-    return sender;
-  }
-
-  #ownerFor(shard: ShardId, sender: Sender | undefined): Owner | CausewayError {
-    const owner = this.#ownerOf(shard);
-    if (owner === undefined) return this.#noOwner(shard);
-    const underWay = sender?.underWay.get(shard);
-    if (underWay === undefined || underWay.owner === owner) return owner;
-    return new CausewayError('NOT_READY', `shard ${shard} of ${this.id} is moving to another node`, {
-      hint: 'try again when what is under way has been answered',
-    });
-  }
-
-  #began(
-    sender: Sender | undefined,
-    owner: Owner,
-    indexes: readonly number[],
-    shards: readonly (ShardId | undefined)[],
-  ): void {
-    if (sender === undefined) return;
-    for (const index of indexes) {
-      const shard = shards[index];
-      if (shard === undefined) continue;
-      const underWay = sender.underWay.get(shard);
-      if (underWay === undefined) sender.underWay.set(shard, { owner, count: 1 });
-      else underWay.count++;
-    }
-  }
-
-  #ended(sender: Sender | undefined, indexes: readonly number[], shards: readonly (ShardId | undefined)[]): void {
-    if (sender === undefined) return;
-    for (const index of indexes) {
-      const shard = shards[index];
-      const underWay = shard === undefined ? undefined : sender.underWay.get(shard);
-      if (underWay !== undefined && --underWay.count === 0) sender.underWay.delete(shard!);
-    }
+    this.#writes.write(request, done);
   }
 
   // ── Reads ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
+    this.#whileMoving(
+      request.deadlineMs,
+      (deadlineMs, answered) => this.#read({ ...request, deadlineMs }, answered),
+      done,
+    );
+  }
+
+  /** Asks again while it is a shard's move that stands in the way; what is asked changes nothing. */
+  #whileMoving<T>(
+    deadlineMs: number,
+    ask: (deadlineMs: number, answered: (result: T | CausewayError) => void) => void,
+    done: (result: T | CausewayError) => void,
+  ): void {
+    const { clock, timers } = this.#system;
+    const beganMs = clock.monotonicMs();
+    const attempt = (): void => {
+      ask(beganMs + deadlineMs - clock.monotonicMs(), (result) => {
+        const waitedMs = clock.monotonicMs() - beganMs + AGAIN_MS;
+        const moving = result instanceof CausewayError && isMoving(result);
+        if (moving && !this.#readsStuck && waitedMs < Math.min(deadlineMs, MOVE_MS_MAX)) {
+          timers.after(AGAIN_MS, attempt);
+          return;
+        }
+        // Whoever reads next goes elsewhere at once, until something has been read or the map has changed.
+        this.#readsStuck = moving && (this.#readsStuck || waitedMs >= MOVE_MS_MAX);
+        done(result);
+      });
+    };
+    attempt();
+  }
+
+  #read(request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
     const parts = new Map<Owner, number[]>();
     for (let i = 0; i < request.keys.length; i++) {
       const shard = this.#node.shardFor(request.namespace, request.collection, request.keys[i]!);
-      const owner = shard === undefined ? HERE : this.#ownerOf(shard);
+      const owner = shard === undefined ? HERE : this.#owners.of(shard);
       if (owner === undefined) {
-        done(this.#noOwner(shard!));
+        done(this.#owners.noOwner(shard!));
         return;
       }
       const part = parts.get(owner);
@@ -331,31 +181,55 @@ export class SharedRegion implements Region {
       else this.#siblings.read(only, request, done);
       return;
     }
-    if (request.consistency.kind === 'stable') {
-      done(
-        noCut(
-          'keys',
-          [...parts.values()].map((indexes) => request.keys[indexes[0]!]!),
-        ),
+    const places = [...parts];
+    const ask = (of: ReadRequest, answered: (results: readonly ReadResult[] | CausewayError) => void): void =>
+      gather<ReadResult>(
+        places.map(([owner, indexes]) => (result) => {
+          const part = { ...of, keys: indexes.map((i) => of.keys[i]!) };
+          if (owner === HERE) this.#node.read(part, result);
+          else this.#siblings.read(owner, part, result);
+        }),
+        answered,
       );
+    this.#levelled(request, ask, (results) => {
+      if (results instanceof CausewayError) {
+        done(results);
+        return;
+      }
+      const views = Array.from<ReadResult['views'][number]>({ length: request.keys.length });
+      places.forEach(([, indexes], part) => indexes.forEach((at, i) => (views[at] = results[part]!.views[i])));
+      done({ views, ...together(results) });
+    });
+  }
+
+  /** Of all owners; at level `stable` as of one cut. */
+  #levelled<Q extends ReadRequest | ScanRequest, R extends ReadResult | ScanResult>(
+    request: Q,
+    ask: (request: Q, answered: (results: readonly R[] | CausewayError) => void) => void,
+    done: (results: readonly R[] | CausewayError) => void,
+  ): void {
+    const { kind } = request.consistency;
+    if (kind !== 'stable') {
+      ask(request, done);
       return;
     }
-    const views = Array.from<ReadResult['views'][number]>({ length: request.keys.length });
-    gather<ReadResult>(
-      [...parts].map(([owner, indexes]) => (answered) => {
-        const part = { ...request, keys: indexes.map((i) => request.keys[i]!) };
-        const placed = (result: ReadResult | CausewayError): void => {
-          if (!(result instanceof CausewayError)) indexes.forEach((index, i) => (views[index] = result.views[i]));
-          answered(result);
-        };
-        if (owner === HERE) this.#node.read(part, placed);
-        else this.#siblings.read(owner, part, placed);
-      }),
-      (results) => done(results instanceof CausewayError ? results : { views, ...together(results) }),
-    );
+    const atOne = (
+      atStamp: number | undefined,
+      deadlineMs: number,
+      answered: (results: readonly R[] | CausewayError) => void,
+    ): void => ask({ ...request, consistency: { kind, atStamp }, deadlineMs }, answered);
+    askOneCut(this.#system, this.id, Math.min(request.deadlineMs, DEADLINE_MS_MAX), atOne, done);
   }
 
   scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
+    this.#whileMoving(
+      request.deadlineMs,
+      (deadlineMs, answered) => this.#scan({ ...request, deadlineMs }, answered),
+      done,
+    );
+  }
+
+  #scan(request: ScanRequest, done: (result: ScanResult | CausewayError) => void): void {
     const parts = this.#partsOf(request.namespace, request.shards);
     if (parts instanceof CausewayError) {
       done(parts);
@@ -367,22 +241,17 @@ export class SharedRegion implements Region {
       else this.#siblings.scan(only, { ...request, shards: parts.get(only)! }, done);
       return;
     }
-    if (request.consistency.kind === 'stable') {
-      done(
-        noCut(
-          'shards',
-          [...parts.values()].map((shards) => `${[...shards][0]!}`),
-        ),
+    const ask = (of: ScanRequest, answered: (results: readonly ScanResult[] | CausewayError) => void): void =>
+      gather<ScanResult>(
+        [...parts].map(([owner, shards]) => (result) => {
+          const part = { ...of, shards };
+          if (owner === HERE) this.#node.scan(part, result);
+          else this.#siblings.scan(owner, part, result);
+        }),
+        answered,
       );
-      return;
-    }
-    gather<ScanResult>(
-      [...parts].map(([owner, shards]) => (answered) => {
-        const part = { ...request, shards };
-        if (owner === HERE) this.#node.scan(part, answered);
-        else this.#siblings.scan(owner, part, answered);
-      }),
-      (results) => done(results instanceof CausewayError ? results : merged(results, request)),
+    this.#levelled(request, ask, (results) =>
+      done(results instanceof CausewayError ? results : merged(results, request)),
     );
   }
 
@@ -392,8 +261,8 @@ export class SharedRegion implements Region {
     for (const shard of this.#node.shardsOf(namespace)) {
       const { index } = shardParts(shard);
       if (wanted?.has(index) === false) continue;
-      const owner = this.#ownerOf(shard);
-      if (owner === undefined) return this.#noOwner(shard);
+      const owner = this.#owners.of(shard);
+      if (owner === undefined) return this.#owners.noOwner(shard);
       const part = parts.get(owner);
       if (part === undefined) parts.set(owner, new Set([index]));
       else part.add(index);
@@ -439,36 +308,348 @@ export class SharedRegion implements Region {
       cancel,
     };
   }
-}
 
-function refusals(count: number, error: CausewayError): WriteResult[] {
-  return Array.from({ length: count }, () => ({ ok: false, error }));
-}
+  // ── What is asked about all shards, or one ──────────────────────────────────────────────────────────────────────
 
-/** All answers, or the first error. */
-function gather<T>(
-  asks: readonly ((answered: (result: T | CausewayError) => void) => void)[],
-  done: (results: readonly T[] | CausewayError) => void,
-): void {
-  const results: T[] = [];
-  let failed: CausewayError | undefined;
-  let left = asks.length;
-  for (const ask of asks) {
-    ask((result) => {
-      if (result instanceof CausewayError) failed ??= result;
-      else results.push(result);
-      if (--left === 0) done(failed ?? results);
-    });
+  /** Of every owner, for its own shards: what it says of others is left out by whoever puts the answers together. */
+  #ofAll<T>(
+    ask: (owner: Owner, answered: (result: T | CausewayError) => void) => void,
+    done: (results: readonly (readonly [ReadonlySet<ShardId>, T])[] | CausewayError) => void,
+    told: (result: T) => Iterable<ShardId>,
+  ): void {
+    const parts = this.#owners.partsOf(this.#node.allShards());
+    if (parts instanceof CausewayError) {
+      done(parts);
+      return;
+    }
+    gather<readonly [ReadonlySet<ShardId>, T]>(
+      [...parts].map(([owner, shards]) => (answered) => {
+        ask(owner, (result) => {
+          if (result instanceof CausewayError) {
+            answered(this.#owners.failed(owner, shards, result));
+            return;
+          }
+          const has = new Set(told(result));
+          const lacks = [...shards].find((shard) => !has.has(shard));
+          answered(lacks === undefined ? [shards, result] : this.#owners.untold(owner, lacks));
+        });
+      }),
+      done,
+    );
   }
+
+  /** To its owner; `here`: to this node, which knows what to say of what is no shard of the region. */
+  #toOwner<T>(
+    shard: ShardId | undefined,
+    here: (done: (result: T | CausewayError) => void) => void,
+    there: (owner: Owner, done: (result: T | CausewayError) => void) => void,
+    done: (result: T | CausewayError) => void,
+  ): void {
+    const known = shard !== undefined && this.#node.members(shard).length > 0;
+    const owner = known ? this.#owners.of(shard) : HERE;
+    if (owner === undefined) done(this.#owners.noOwner(shard!));
+    else if (owner === HERE) here(done);
+    else {
+      there(owner, (result) =>
+        done(result instanceof CausewayError ? this.#owners.failed(owner, [shard!], result) : result),
+      );
+    }
+  }
+
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void {
+    this.#ofAll<readonly ShardDigest[]>(
+      (owner, answered) => {
+        if (owner === HERE) answered(this.#node.digests(asOfMs));
+        else this.#siblings.digests(owner, asOfMs, answered);
+      },
+      (results) => {
+        if (results instanceof CausewayError) done(results);
+        else
+          done(results.flatMap(([shards, digests]) => digests.filter(({ shard }) => shards.has(shard))).sort(byShard));
+      },
+      (digests) => digests.map(({ shard }) => shard),
+    );
+  }
+
+  overview(done: (overview: RegionOverview) => void): void {
+    const owners = this.#node.allShards().map((shard): ShardOwner => ({
+      shard,
+      owner: this.#ownership.ownerOf(shard),
+      pinned: this.#ownership.pinnedTo(shard),
+    }));
+    gather<OtherNode>(
+      this.#ownership.others().map(({ node, address, living }) => (answered) => {
+        if (!living) {
+          answered({ node, address, status: undefined, problem: 'it has been silent for longer than its lease' });
+          return;
+        }
+        this.#siblings.status(address, (status) => {
+          const failed = status instanceof CausewayError;
+          answered({ node, address, status: failed ? undefined : status, problem: failed ? status.message : '' });
+        });
+      }),
+      // Nobody answers with an error.
+      (others) => done({ others: others instanceof CausewayError ? [] : others, owners }),
+    );
+  }
+
+  moveShard(
+    shard: ShardId,
+    node: string | undefined,
+    deadlineMs: number,
+    done: (owner: MovedShard | CausewayError) => void,
+  ): void {
+    const ownership = this.#ownership;
+    const { clock, timers } = this.#system;
+    if (this.#node.members(shard).length === 0) {
+      done(noSuchShard(this.id, shard, this.#node.allShards()));
+      return;
+    }
+    const living = [this.#node.node, ...ownership.others().flatMap((other) => (other.living ? other.node : []))];
+    if (node !== undefined && !living.includes(node)) {
+      done(noSuchNode(this.id, node, living));
+      return;
+    }
+    const endMs = clock.monotonicMs() + Math.min(deadlineMs, DEADLINE_MS_MAX);
+    const look = (): void => {
+      const owner = ownership.ownerOf(shard);
+      const pinned = ownership.pinnedTo(shard);
+      const moved = pinned === node && owner !== undefined && owner.node === ownership.wantedOwner(shard);
+      if (moved || clock.monotonicMs() >= endMs) done({ shard, owner, pinned, moved });
+      else timers.after(AGAIN_MS, look);
+    };
+    const failed = (error: unknown): void => done(toCausewayError(error));
+    void ownership.move(shard, node).then(look, failed);
+  }
+
+  // ── Collections of run time ─────────────────────────────────────────────────────────────────────────────────────
+
+  createCollection(spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change(
+      spec,
+      options,
+      (left, answered) => this.#node.createCollection(spec, left, answered),
+      (owner, left, answered) => this.#siblings.createCollection(owner, spec, left, answered),
+      done,
+    );
+  }
+
+  alterCollection(spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change(
+      spec,
+      options,
+      (left, answered) => this.#node.alterCollection(spec, left, answered),
+      (owner, left, answered) => this.#siblings.alterCollection(owner, spec, left, answered),
+      done,
+    );
+  }
+
+  dropCollection(spec: DropSpec, options: ChangeOptions & { readonly force: boolean }, done: CollectionChanged): void {
+    const { force } = options;
+    this.#change(
+      spec,
+      options,
+      (left, answered) => this.#node.dropCollection(spec, { ...left, force }, answered),
+      (owner, left, answered) => this.#siblings.dropCollection(owner, spec, { ...left, force }, answered),
+      done,
+    );
+  }
+
+  /** By the owner of the definition. When it is answered this node serves it as well; with `wait` every node of the region that answers. */
+  #change(
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    options: ChangeOptions,
+    here: (options: ChangeOptions, answered: CollectionChanged) => void,
+    there: (owner: Owner, options: ChangeOptions, answered: CollectionChanged) => void,
+    done: CollectionChanged,
+  ): void {
+    const shard = this.#node.shardOfDefinition(namespace, name);
+    const endMs = this.#system.clock.monotonicMs() + Math.min(options.deadlineMs, DEADLINE_MS_MAX);
+    this.#toOwner<CollectionChange>(
+      shard,
+      (answered) => here(options, answered),
+      (owner, answered) => there(owner, options, answered),
+      (change) => {
+        if (change instanceof CausewayError) {
+          done(change);
+          return;
+        }
+        const heard = (): void => {
+          if (options.wait) this.#untilAllKnow(change, endMs, done);
+          else done(change);
+        };
+        const owner = shard === undefined ? HERE : this.#owners.of(shard);
+        if (owner === undefined || owner === HERE) heard();
+        else this.#followed.refresh(owner, heard);
+      },
+    );
+  }
+
+  /** `settled` only when the other nodes that live have heard of it too; at the deadline all the same. */
+  #untilAllKnow(change: CollectionChange, endMs: number, done: CollectionChanged): void {
+    const [first] = change.collections;
+    const others = this.#ownership.others().filter(({ living }) => living);
+    if (first === undefined || others.length === 0) {
+      done(change);
+      return;
+    }
+    const { namespace, name } = first.ref;
+    const look = (): void => {
+      gather<boolean>(
+        others.map(({ address }) => (answered) => {
+          this.#siblings.collections(address, namespace, name, (known) =>
+            answered(!(known instanceof CausewayError) && change.collections.every((one) => isAmong(one, known))),
+          );
+        }),
+        (all) => {
+          if (!(all instanceof CausewayError) && all.every(Boolean)) done(change);
+          else if (this.#system.clock.monotonicMs() + AGAIN_MS < endMs) this.#system.timers.after(AGAIN_MS, look);
+          else done({ ...change, collections: change.collections.map((one) => ({ ...one, settled: false })) });
+        },
+      );
+    };
+    look();
+  }
+
+  // ── One key, and the journal ────────────────────────────────────────────────────────────────────────────────────
+
+  history(request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    this.#toOwner<KeyHistory>(
+      this.#node.shardFor(request.namespace, request.collection, request.key),
+      (answered) => this.#node.history(request, answered),
+      (owner, answered) => this.#siblings.history(owner, request, answered),
+      done,
+    );
+  }
+
+  conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.#ofAll<ConflictPage>(
+      (owner, answered) => {
+        if (owner === HERE) this.#node.conflicts(query, answered);
+        else this.#siblings.conflicts(owner, query, answered);
+      },
+      (results) => {
+        if (results instanceof CausewayError) done(results);
+        else
+          done(
+            mergePages(
+              results.map(([shards, page]): JournalPart => ({ shards, page })),
+              query,
+            ),
+          );
+      },
+      ({ shards }) => shards,
+    );
+  }
+
+  conflictsOf(shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {
+    this.#toOwner<readonly Conflict[]>(
+      shard,
+      (answered) => this.#node.conflictsOf(shard, loser, answered),
+      (owner, answered) => this.#siblings.conflictsOf(owner, shard, loser, answered),
+      done,
+    );
+  }
+
+  restoreConflict(request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    this.#toOwner<Restored>(
+      request.shard,
+      (answered) => this.#node.restoreConflict(request, answered),
+      (owner, answered) => this.#siblings.restoreConflict(owner, request, answered),
+      done,
+    );
+  }
+
+  watchConflicts(request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    const parts = this.#owners.partsOf(this.#node.allShards());
+    if (parts instanceof CausewayError) {
+      sink.failed(parts);
+      return { resume: () => undefined, cancel: () => undefined };
+    }
+    const begins = [...parts].map(([owner, shards]) => ({
+      shards,
+      begin: (part: ConflictSink): ConflictSubscription => {
+        if (owner === HERE) return this.#node.watchConflicts(request, part);
+        const failed = (error: CausewayError): void => part.failed(this.#owners.failed(owner, shards, error));
+        return this.#siblings.watchConflicts(owner, request, {
+          conflicts: (conflicts, cursor, lost) => part.conflicts(conflicts, cursor, lost),
+          failed,
+        });
+      },
+    }));
+    const tail = new SharedTail(begins, sink, (ended) => this.#tails.delete(ended));
+    if (!tail.over) this.#tails.set(tail, parts);
+    return tail;
+  }
+
+  #changed(shard: ShardId): void {
+    this.#readsStuck = false;
+    this.#writes.moved(shard);
+  }
+
+  /** A stream of conflicts has been told by the owners of when it began. */
+  #moved(shard: ShardId): void {
+    const owner = this.#owners.of(shard);
+    if (owner === undefined) return;
+    this.#changed(shard);
+    for (const [tail, parts] of this.#tails) {
+      if (parts.get(owner)?.has(shard) === true) continue;
+      tail.fail(
+        new CausewayError('UNAVAILABLE', `shard ${shard} of ${this.id} has moved to another node`, {
+          hint: 'go on with the cursor',
+        }),
+      );
+    }
+  }
+}
+
+function noSuchShard(region: string, shard: string, all: readonly ShardId[]): CausewayError {
+  return new CausewayError('INVALID_ARGUMENT', `${region} has no shard ${shard}; it has ${all[0]!} to ${all.at(-1)!}`, {
+    details: { field: 'shard' },
+    hint: 'causeway status --shards lists them',
+  });
+}
+
+function noSuchNode(region: string, node: string, living: readonly string[]): CausewayError {
+  return new CausewayError(
+    'INVALID_ARGUMENT',
+    `${region} has no node ${node} that lives; there are ${living.toSorted().join(', ')}`,
+    {
+      details: { field: 'node' },
+      hint: 'causeway status shows them',
+    },
+  );
+}
+
+/** Another node may have the shard, or have it in a moment. */
+function isMoving({ code, retriable }: CausewayError): boolean {
+  return retriable && (code === 'NOT_READY' || code === 'UNAVAILABLE');
+}
+
+function isAmong(wanted: CollectionInfo, known: readonly CollectionInfo[]): boolean {
+  return known.some(
+    ({ ref, state, description, defaultExpiryMs }) =>
+      ref.id === wanted.ref.id &&
+      state === wanted.state &&
+      description === wanted.description &&
+      defaultExpiryMs === wanted.defaultExpiryMs,
+  );
+}
+
+function byShard(a: ShardDigest, b: ShardDigest): number {
+  const [one, two] = [shardParts(a.shard), shardParts(b.shard)];
+  return one.placementId - two.placementId || one.index - two.index;
 }
 
 /** What answers of several nodes say of themselves, as one. */
 function together(results: readonly Omit<ReadResult, 'views'>[]): Omit<ReadResult, 'views'> {
   const stamps = results.flatMap(({ asOfStamp }) => asOfStamp ?? []);
+  const changed = results.flatMap(({ unchangedSince }) => unchangedSince ?? []);
   return {
     session: new Map(results.flatMap(({ session }) => [...session])),
     stale: results.some(({ stale }) => stale),
     asOfStamp: stamps.length === results.length ? Math.min(...stamps) : undefined,
+    unchangedSince: changed.length === results.length ? Math.max(...changed) : undefined,
   };
 }
 
@@ -490,12 +671,4 @@ function merged(results: readonly ScanResult[], { limit, bytesMax }: ScanRequest
   }
   const entries = all.slice(0, count);
   return { entries, next: count < all.length ? entries.at(-1)!.key : low, ...together(results) };
-}
-
-function noCut(what: 'keys' | 'shards', examples: readonly string[]): CausewayError {
-  return new CausewayError(
-    'PRECONDITION_FAILED',
-    `a stable read is one cut, and no node owns all of its ${what} (${examples.slice(0, 3).join(', ')})`,
-    { hint: what === 'keys' ? 'give the keys one {tag}, or read them one by one' : 'scan shard by shard' },
-  );
 }

@@ -27,6 +27,8 @@ export interface Cut {
   landed(runner: ShardRunner, changed: ReadonlySet<StateKey>, batches: Landed['batches']): void;
   /** The runners of this moment, in the order of the first ones: one that has begun anew from its log is another look. */
   moved(runners: readonly ShardRunner[]): void;
+  /** No op of what is read, that has landed, has a stamp above it. */
+  readonly bound: number;
   /** The front of all its shards together, and what lies beyond it, for people. */
   judge(nowMs: number): { readonly front: Front; readonly beyond: readonly string[] };
 }
@@ -84,6 +86,10 @@ export class StableRead implements Cut {
       key.bound = runner.engine.landedStamp;
       this.changes++;
     });
+  }
+
+  get bound(): number {
+    return Math.max(...this.#keys.map(({ bound }) => bound));
   }
 
   judge(nowMs: number): { readonly front: Front; readonly beyond: readonly string[] } {

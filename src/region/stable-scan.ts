@@ -58,6 +58,10 @@ export class StableScan implements Cut {
     });
   }
 
+  get bound(): number {
+    return Math.max(...this.#parts.map(({ bound }) => bound));
+  }
+
   judge(nowMs: number): { readonly front: Front; readonly beyond: readonly string[] } {
     const front = lowest(this.#parts.map(({ runner }) => stableFront(runner, this.#own, nowMs)));
     // A front at 0 is no cut: somebody has promised nothing yet.

@@ -7,9 +7,11 @@
 import { Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import { FORWARDED_KEY } from '../api/env.ts';
 import { keyOfPageToken, pageToken } from '../api/page-tokens.ts';
+import { cursorText } from '../api/conflict-calls.ts';
 import { cursorToMessage, sessionFromMessage, sessionToMessage } from '../api/tokens.ts';
 import { Endpoint, wireMethodOnce, type CallLimits } from '../client/endpoints.ts';
 import { opOf, type DecodedEvent } from '../client/feed-op.ts';
+import { mergeTypeNumber } from '../client/collections.ts';
 import { encodeOp } from '../client/op-encode.ts';
 import { fromServiceError } from '../client/status.ts';
 import type { ClientTls } from '../client/tls.ts';
@@ -17,32 +19,81 @@ import { mergeTypeOf, viewOf, type DecodedView } from '../client/views.ts';
 import { ackOf, decodeWriteResponse, encodeWriteHeader, failuresOf } from '../client/write-request.ts';
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import type { OpDescription, View } from '../merge/types.ts';
+import type { AlterCollectionResponse__Output } from '../proto/generated/causeway/v1/AlterCollectionResponse.ts';
+import type { CreateCollectionResponse__Output } from '../proto/generated/causeway/v1/CreateCollectionResponse.ts';
+import type { DropCollectionResponse__Output } from '../proto/generated/causeway/v1/DropCollectionResponse.ts';
+import type { ListCollectionsResponse__Output } from '../proto/generated/causeway/v1/ListCollectionsResponse.ts';
+import type { SharedStateResponse__Output } from '../proto/generated/causeway/v1/SharedStateResponse.ts';
+import type { DigestsResponse__Output } from '../proto/generated/causeway/v1/DigestsResponse.ts';
+import type { GetConflictResponse__Output } from '../proto/generated/causeway/v1/GetConflictResponse.ts';
+import type { KeyHistoryResponse__Output } from '../proto/generated/causeway/v1/KeyHistoryResponse.ts';
+import type { ListConflictsResponse__Output } from '../proto/generated/causeway/v1/ListConflictsResponse.ts';
+import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
+import type { StatusResponse__Output } from '../proto/generated/causeway/v1/StatusResponse.ts';
+import type { WatchConflictsResponse__Output } from '../proto/generated/causeway/v1/WatchConflictsResponse.ts';
 import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadResponse.ts';
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
 import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import { WireWriter } from '../proto/wire.ts';
-import type { OriginId, ShardId } from '../record/ids.ts';
-import type { CollectionRef } from '../record/op.ts';
+import type { Dot, OriginId, ShardId } from '../record/ids.ts';
+import type { CollectionRef, MergeTypeName } from '../record/op.ts';
 import type {
+  AlterSpec,
+  ChangeOptions,
+  CollectionChange,
+  CollectionChanged,
+  CollectionInfo,
+  Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
+  ConflictSubscription,
   Consistency,
+  CreateSpec,
+  DropSpec,
   FeedEvent,
   FeedSink,
   FeedSubscription,
+  HistoryRequest,
+  KeyHistory,
   ReadRequest,
   ReadResult,
+  RegionStatus,
+  Restored,
+  RestoreRequest,
   ScanRequest,
   ScanResult,
+  ShardDigest,
+  SharedState,
   SessionToken,
   SubscribeRequest,
+  TailRequest,
   WriteOp,
   WriteRequest,
   WriteResult,
 } from '../region/region.ts';
 import type { Siblings } from '../region/siblings.ts';
 import type { System } from '../system/system.ts';
+import {
+  collectionOf,
+  conflictMessageOf,
+  conflictPageOf,
+  conflictsRequest,
+  digestsOf,
+  keyHistoryOf,
+  keyHistoryRequest,
+  regionStatusOf,
+  restoredMessageOf,
+  sharedStateOf,
+} from './admin-messages.ts';
+import { SiblingConflicts } from './conflict-stream.ts';
 
 const SERVICE = 'causeway.v1.Data';
 const CONNECT_MS_MAX = 1000;
+/** For what operators ask. */
+const ADMIN_MS_MAX = 4000;
+/** Whoever asks for the status wants it now, without who does not answer. */
+const STATUS_MS_MAX = 1500;
 
 const writeMethod = (name: string) =>
   wireMethodOnce(name, () => wireMethod<Buffer, Buffer>(SERVICE, name, { request: rawCodec, response: rawCodec }));
@@ -50,6 +101,20 @@ const WRITE = writeMethod('Write');
 const WRITE_ATOMIC = writeMethod('WriteAtomic');
 const READ = wireMethodOnce('Read', () => wireMethod<object, ReadResponse__Output>(SERVICE, 'Read', {}));
 const SCAN = wireMethodOnce('Scan', () => wireMethod<object, ScanResponse__Output>(SERVICE, 'Scan', {}));
+const ADMIN_SERVICE = 'causeway.v1.Admin';
+const adminMethod = <Res>(name: string) => wireMethodOnce(name, () => wireMethod<object, Res>(ADMIN_SERVICE, name, {}));
+const STATUS = adminMethod<StatusResponse__Output>('Status');
+const SHARED_STATE = adminMethod<SharedStateResponse__Output>('SharedState');
+const LIST_COLLECTIONS = adminMethod<ListCollectionsResponse__Output>('ListCollections');
+const CREATE_COLLECTION = adminMethod<CreateCollectionResponse__Output>('CreateCollection');
+const ALTER_COLLECTION = adminMethod<AlterCollectionResponse__Output>('AlterCollection');
+const DROP_COLLECTION = adminMethod<DropCollectionResponse__Output>('DropCollection');
+const DIGESTS = adminMethod<DigestsResponse__Output>('Digests');
+const LIST_CONFLICTS = adminMethod<ListConflictsResponse__Output>('ListConflicts');
+const GET_CONFLICT = adminMethod<GetConflictResponse__Output>('GetConflict');
+const RESTORE_CONFLICT = adminMethod<RestoreConflictResponse__Output>('RestoreConflict');
+const WATCH_CONFLICTS = adminMethod<WatchConflictsResponse__Output>('WatchConflicts');
+const KEY_HISTORY = adminMethod<KeyHistoryResponse__Output>('KeyHistory');
 const SUBSCRIBE = wireMethodOnce('Subscribe', () => wireMethod<object, FeedMessage>(SERVICE, 'Subscribe'));
 
 interface FeedMessage {
@@ -222,19 +287,26 @@ export class GrpcSiblings implements Siblings {
       case 'bounded':
         return { consistency: 3, maxStaleMs: consistency.maxStaleMs };
       case 'stable':
-        return { consistency: 4 };
+        return { consistency: 4, stableStamp: consistency.atStamp ?? 0 };
     }
   }
 
-  #saysOfItself({ session, stale, asOfStamp }: Pick<ReadResponse__Output, 'session' | 'stale' | 'asOfStamp'>): {
+  #saysOfItself({
+    session,
+    stale,
+    asOfStamp,
+    unchangedSinceStamp,
+  }: Pick<ReadResponse__Output, 'session' | 'stale' | 'asOfStamp' | 'unchangedSinceStamp'>): Omit<
+    ReadResult,
+    'views'
+  > & {
     session: SessionToken;
-    stale: boolean;
-    asOfStamp: number | undefined;
   } {
     return {
       session: session === null ? new Map() : sessionFromMessage(session, this.#clusterId),
       stale,
       asOfStamp: asOfStamp === 0 ? undefined : asOfStamp,
+      unchangedSince: unchangedSinceStamp === 0 ? undefined : unchangedSinceStamp,
     };
   }
 
@@ -257,12 +329,24 @@ export class GrpcSiblings implements Siblings {
             ? { now: true }
             : { cursor: cursorToMessage(start.cursor, namespace, this.#clusterId) }),
     };
+    this.#stream(address, SUBSCRIBE(), message, feed);
+    return feed;
+  }
+
+  #stream<Res>(
+    address: string,
+    method: WireMethod<object, Res>,
+    message: object,
+    reader: {
+      follow(begin: () => ClientReadableStream<Res>, address: string): void;
+      fail(error: CausewayError): void;
+    },
+  ): void {
     const endpoint = this.#endpoint(address);
     endpoint.connected({ endMs: this.#system.clock.monotonicMs() + CONNECT_MS_MAX }, CONNECT_MS_MAX).then(
       () => {
-        const method = SUBSCRIBE();
         const { client } = endpoint;
-        feed.follow(
+        reader.follow(
           () =>
             client.makeServerStreamRequest(
               method.path,
@@ -274,9 +358,117 @@ export class GrpcSiblings implements Siblings {
           address,
         );
       },
-      (error: unknown) => feed.fail(toCausewayError(error)),
+      (error: unknown) => reader.fail(toCausewayError(error)),
     );
-    return feed;
+  }
+
+  // ── What operators ask ──────────────────────────────────────────────────────────────────────────────────────────
+
+  #admin<Res, Result>(
+    address: string,
+    method: WireMethod<object, Res>,
+    message: object,
+    done: (result: Result | CausewayError) => void,
+    resultOf: (response: Res) => Result,
+    deadlineMs = ADMIN_MS_MAX,
+  ): void {
+    void answer(this.#ask(address, method, message, deadlineMs), done, resultOf);
+  }
+
+  status(address: string, done: (status: RegionStatus | CausewayError) => void): void {
+    this.#admin(address, STATUS(), {}, done, regionStatusOf, STATUS_MS_MAX);
+  }
+
+  sharedState(address: string, unlessRevision: string, done: (state: SharedState | CausewayError) => void): void {
+    const resultOf = (response: SharedStateResponse__Output): SharedState => sharedStateOf(unlessRevision, response);
+    this.#admin(address, SHARED_STATE(), { unlessRevision }, done, resultOf, STATUS_MS_MAX);
+  }
+
+  collections(
+    address: string,
+    namespace: string,
+    name: string,
+    done: (collections: readonly CollectionInfo[] | CausewayError) => void,
+  ): void {
+    const message = { namespace, name, dropped: true };
+    this.#admin(address, LIST_COLLECTIONS(), message, done, ({ collections }) => collections.map(collectionOf));
+  }
+
+  createCollection(address: string, spec: CreateSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change(address, CREATE_COLLECTION(), spec, options, done, ({ collection, created }) => ({
+      collections: [collectionOf(collection)],
+      changed: created,
+    }));
+  }
+
+  alterCollection(address: string, spec: AlterSpec, options: ChangeOptions, done: CollectionChanged): void {
+    this.#change(address, ALTER_COLLECTION(), spec, options, done, ({ collection, altered }) => ({
+      collections: [collectionOf(collection)],
+      changed: altered,
+    }));
+  }
+
+  dropCollection(
+    address: string,
+    spec: DropSpec,
+    options: ChangeOptions & { readonly force: boolean },
+    done: CollectionChanged,
+  ): void {
+    this.#change(address, DROP_COLLECTION(), spec, options, done, ({ collections }) => ({
+      collections: collections.map(collectionOf),
+      changed: true,
+    }));
+  }
+
+  #change<Res>(
+    address: string,
+    method: WireMethod<object, Res>,
+    { type, ...spec }: { readonly namespace: string; readonly type?: MergeTypeName | undefined },
+    options: ChangeOptions,
+    done: CollectionChanged,
+    changeOf: (response: Res) => CollectionChange,
+  ): void {
+    const deadlineMs = whole(options.deadlineMs);
+    const message = { ...spec, mergeType: mergeTypeNumber(type), ...options, deadlineMs };
+    this.#admin(address, method, message, done, changeOf, deadlineMs);
+  }
+
+  digests(address: string, asOfMs: number, done: (digests: readonly ShardDigest[] | CausewayError) => void): void {
+    this.#admin(address, DIGESTS(), { asOfMs }, done, digestsOf);
+  }
+
+  conflicts(address: string, query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.#admin(address, LIST_CONFLICTS(), conflictsRequest(query), done, conflictPageOf);
+  }
+
+  conflictsOf(
+    address: string,
+    shard: ShardId,
+    loser: Dot,
+    done: (conflicts: readonly Conflict[] | CausewayError) => void,
+  ): void {
+    const found = (result: readonly Conflict[] | CausewayError): void =>
+      done(result instanceof CausewayError && result.code === 'KEY_NOT_FOUND' ? [] : result);
+    this.#admin(address, GET_CONFLICT(), { shard, loser }, found, ({ conflicts }) => conflicts.map(conflictMessageOf));
+  }
+
+  restoreConflict(address: string, request: RestoreRequest, done: (restored: Restored | CausewayError) => void): void {
+    const deadlineMs = whole(request.deadlineMs);
+    const message = { ...request, fields: [...request.fields], deadlineMs };
+    this.#admin(address, RESTORE_CONFLICT(), message, done, restoredMessageOf, deadlineMs);
+  }
+
+  watchConflicts(address: string, request: TailRequest, sink: ConflictSink): ConflictSubscription {
+    const { namespace, collection, keyPrefix, start } = request;
+    const from = start === 'now' ? {} : start === 'beginning' ? { beginning: true } : { cursor: cursorText(start) };
+    const stream = new SiblingConflicts(sink);
+    this.#stream(address, WATCH_CONFLICTS(), { namespace, collection, keyPrefix, ...from }, stream);
+    return stream;
+  }
+
+  history(address: string, request: HistoryRequest, done: (history: KeyHistory | CausewayError) => void): void {
+    const resultOf = (response: KeyHistoryResponse__Output): KeyHistory => keyHistoryOf(request, response);
+    this.#admin(address, KEY_HISTORY(), keyHistoryRequest(request), done, resultOf);
   }
 
   close(): void {

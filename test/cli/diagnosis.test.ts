@@ -43,6 +43,8 @@ const WELL: NodeStatus = {
   alarms: [],
   certificates: [],
   clock: { maxSkewMs: 2000, aheadMs: 0 },
+  others: [],
+  owners: [],
   hotKeys: { written: [], read: [] },
 };
 

@@ -28,6 +28,7 @@ const COMMANDS = [
   'lag',
   'top',
   'trace',
+  'move',
   'regions',
   'verify',
   'doctor',
@@ -87,6 +88,9 @@ describe('typed wrongly', () => {
     [['start', '--regions', '9'], 'Expected a whole number from 1 to 7.'],
     [['start', '--log-level', 'loud'], 'Allowed choices are trace, debug, info, warn, error, fatal, silent.'],
     [['get', 'demo/p/k', '--consistency', 'bound:2s'], 'Expected local, causal, stable or bounded:DURATION'],
+    [['move', 'one', 'eu-2'], "a shard is placement/index, e.g. 1/3; got 'one'"],
+    [['move', '1/3'], 'expected a node to move it to, or --back'],
+    [['move', '1/3', 'eu-2', '--back'], '--back takes no node'],
     [['collection', 'crate', 'demo/c'], "unknown command 'crate'\n(Did you mean create?)"],
     [['collection', 'create', 'demo/carts'], "required option '-t, --type <type>' not specified"],
     [

@@ -35,6 +35,8 @@ function lines(certificates: readonly NodeCertificate[]): string[] {
     alarms: [],
     certificates,
     clock: { maxSkewMs: 2000, aheadMs: 0 },
+    others: [],
+    owners: [],
     hotKeys: { written: [], read: [] },
   };
   const paint = { bold: same, dim: same, good: same, warn: same, bad: (text: string) => `!${text}` };

@@ -1,6 +1,7 @@
 // The journal of a node over two shards: order, pages, bounds, and what a restart finds.
 
 import { describe, expect, test } from 'vitest';
+import { placeOfToken, tokenOfPlace } from '../../src/api/conflict-calls.ts';
 import type { ConflictPage } from '../../src/conflicts/journal.ts';
 import type { ConflictCursor, ConflictSubscription, TailRequest } from '../../src/conflicts/tail.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
@@ -37,6 +38,20 @@ describe('pages', () => {
     const first = journals.page({ limit: 10 });
     journals.add(0, 99, verdict(100));
     expect(journals.all({ after: first.next })).toEqual(before.slice(10));
+  });
+
+  test('have places of whole milliseconds, whatever clock the verdict was given by: they stand in page tokens', async () => {
+    const journals = await Journals.open();
+    for (let i = 1; i <= 4; i++) journals.add((i % 2) as 0 | 1, 1000.25 + i / 3, verdict(i));
+    const page = journals.page({ limit: 2, order: 'oldest' });
+    expect(page.conflicts.map(({ atMs }) => atMs)).toEqual([1000, 1000]);
+    expect(placeOfToken(tokenOfPlace(page.next!))).toEqual({
+      atMs: page.next!.atMs,
+      shard: page.next!.shard,
+      offset: page.next!.offset,
+      index: 0,
+    });
+    expect(journals.all({ limit: 1, order: 'oldest' })).toHaveLength(4);
   });
 
   test('filters: namespace, collection, prefix, time', async () => {

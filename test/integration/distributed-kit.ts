@@ -57,6 +57,8 @@ export interface DistributedOptions {
   readonly nodes?: number;
   readonly shards?: number;
   readonly collections: Readonly<Record<string, string>>;
+  /** For tests in which nobody is to be taken for dead, however busy the machine is. */
+  readonly ownerLeaseMs?: number;
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
@@ -77,7 +79,14 @@ export class DistributedCluster {
     }
   }
 
-  async #start({ regions, nodes = 2, shards = 4, collections, config = {} }: DistributedOptions): Promise<void> {
+  async #start({
+    regions,
+    nodes = 2,
+    shards = 4,
+    collections,
+    ownerLeaseMs,
+    config = {},
+  }: DistributedOptions): Promise<void> {
     const ports = await freePorts(regions.length * nodes * 2);
     const port = (): string => `127.0.0.1:${ports.pop()!}`;
     const places = regions.map((name) => ({
@@ -116,6 +125,7 @@ export class DistributedCluster {
               monitors: [region.nats.monitor],
               replicas: 1,
               streamBytesMax: 256 * 1024 * 1024,
+              ...(ownerLeaseMs === undefined ? {} : { ownerLeaseMs }),
             },
             redis: { servers: [`${region.redis.host}:${region.redis.port}`] },
             log: { level: process.env['CAUSEWAY_TEST_LOG'] === undefined ? 'silent' : 'info', format: 'json' },

@@ -4,10 +4,12 @@ import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Cluster } from '../../demo/processes.ts';
 import { digestsEqual, RegionAdmin, regionReady } from '../../demo/region-client.ts';
-import { adminClient, connect, type Causeway } from '../../src/client/index.ts';
+import { cli } from '../support/cli.ts';
+import { adminClient, connect, text, type Causeway, type NodeConflict } from '../../src/client/index.ts';
 import { isCausewayError } from '../../src/errors/errors.ts';
+import type { WriteResult } from '../../src/region/region.ts';
 import { natsFound, redisFound } from '../support/servers.ts';
-import { DistributedCluster, PATIENCE, type DistributedRegion } from './distributed-kit.ts';
+import { DistributedCluster, PATIENCE, type DistributedNode, type DistributedRegion } from './distributed-kit.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 const missing = [natsFound, redisFound].find((found) => typeof found === 'string');
@@ -66,6 +68,237 @@ describe.skipIf(missing !== undefined)('regions of two nodes', () => {
     const status = await cluster.admin(eu.nodes[0]!.clients).status();
     expect(status.log).toMatchObject({ engine: 'jetstream', durable: true });
     expect(status.store?.engine).toMatch(/^redis/);
+  });
+});
+
+describe.skipIf(missing !== undefined)('each node of two regions of two nodes', () => {
+  test('I3: tells digests, cuts, histories and conflicts of the whole region, and gives back what was lost', async () => {
+    const cluster = await DistributedCluster.start({ regions: ['eu', 'us'], collections: COLLECTIONS, shards: 4 });
+    onTestFinished(() => cluster.stop());
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    const clients = eu.nodes.map(({ clients: address }) => cluster.client([address]));
+    const admins = eu.nodes.map(({ clients: address }) => cluster.admin(address));
+    const far = cluster.client(us.nodes.map(({ clients: address }) => address));
+    const followed: string[] = [];
+    const stop = new AbortController();
+    onTestFinished(() => stop.abort());
+    const follow = (async () => {
+      for await (const { conflicts } of admins[1]!.watchConflicts({ from: 'beginning', signal: stop.signal })) {
+        followed.push(...conflicts.map(({ loser: { origin, seq }, shard }) => `${shard} ${origin} ${seq}`));
+      }
+    })();
+    const losers = async (admin: (typeof admins)[number]): Promise<NodeConflict[]> => {
+      const all: NodeConflict[] = [];
+      for (let pageToken: string | undefined = ''; pageToken !== undefined;) {
+        const page = await admin.listConflicts({ pageSize: 3, pageToken });
+        all.push(...page.conflicts);
+        pageToken = page.nextPageToken;
+      }
+      return all;
+    };
+    // Both regions at once, until each node of eu has judged some.
+    let rounds = 0;
+    await vi.waitFor(
+      async () => {
+        const keys = Array.from({ length: 10 }, (_, i) => `k${rounds * 10 + i}`);
+        rounds++;
+        await Promise.all(
+          keys.flatMap((key) => [
+            clients[0]!.register<string>('names').set(key, 'ours'),
+            far.register<string>('names').set(key, 'theirs'),
+          ]),
+        );
+        const shards = new Set((await losers(admins[0]!)).map(({ shard }) => shard));
+        for (const own of owners(eu).values()) expect(own.some((shard) => shards.has(shard))).toBe(true);
+      },
+      { ...PATIENCE, interval: 200 },
+    );
+    const keys = Array.from({ length: rounds * 10 }, (_, i) => `k${i}`);
+    // Nothing is under way any more.
+    const everywhere = [...admins, ...us.nodes.map(({ clients: address }) => cluster.admin(address))];
+    await vi.waitFor(async () => expect(await digestsEqual(everywhere)).toBe(true), PATIENCE);
+    for (const admin of everywhere) expect(await admin.digests()).toHaveLength(4);
+
+    const [one, two] = [await losers(admins[0]!), await losers(admins[1]!)];
+    expect(one.length).toBeGreaterThan(3);
+    expect(two).toEqual(one);
+    expect(one.map(({ atMs }) => atMs)).toEqual(one.map(({ atMs }) => atMs).toSorted((a, b) => b - a));
+    const named = one.map(({ shard, loser: { origin, seq } }) => `${shard} ${origin} ${seq}`).sort();
+    await vi.waitFor(() => expect(followed.toSorted()).toEqual(named), PATIENCE);
+    stop.abort();
+    await follow;
+
+    for (const client of clients) {
+      const { views, asOfStamp } = await client.read('names', keys.slice(0, 50), { consistency: 'stable' });
+      expect(views.every((view) => view?.type === 'register-lww')).toBe(true);
+      expect(asOfStamp).toBeGreaterThan(0);
+      const page = await client.scan('names', { pageSize: 20, consistency: 'stable' });
+      expect(page.entries.map(({ key }) => key)).toEqual(keys.toSorted().slice(0, 20));
+    }
+    for (const admin of admins) {
+      for (const key of keys.slice(0, 8)) {
+        const { changes } = await admin.keyHistory({ namespace: 'demo', collection: 'names', key });
+        expect(changes).toHaveLength(2);
+      }
+    }
+    // Whoever is asked, the owner gives it back.
+    for (const [i, own] of [...owners(eu).values()].entries()) {
+      const lost = one.find(({ shard }) => own.includes(shard))!;
+      const { origin, seq } = lost.loser;
+      for (const admin of admins) expect(await admin.conflictsOf({ shard: lost.shard, origin, seq })).toHaveLength(1);
+      const restored = await admins[1 - i]!.restoreConflict({ shard: lost.shard, origin, seq });
+      expect(restored.conflicts).toHaveLength(1);
+      expect((await clients[i]!.register<string>('names').get(lost.key))?.value).toBe('ours');
+    }
+  });
+});
+
+describe.skipIf(missing !== undefined)('each node of a region of two', () => {
+  test('tells the status of the region, and serves what is created at run time, also after a restart', async () => {
+    const cluster = await DistributedCluster.start({ regions: ['eu'], collections: COLLECTIONS, shards: 4 });
+    onTestFinished(() => cluster.stop());
+    const eu = cluster.region('eu');
+    const clients = eu.nodes.map(({ clients: address }) => cluster.client([address]));
+    const admins = eu.nodes.map(({ clients: address }) => cluster.admin(address));
+    const held = owners(eu);
+    for (const [i, admin] of admins.entries()) {
+      const status = await admin.status();
+      expect(status.node).toBe(eu.nodes[i]!.name);
+      expect(status.others.map(({ node, problem }) => [node, problem])).toEqual([[eu.nodes[1 - i]!.name, '']]);
+      const [other] = status.others;
+      expect(other!.status!.shards.map(({ shard }) => shard).sort()).toEqual(held.get(other!.node));
+      expect(other!.status!.others).toEqual([]);
+      expect(status.owners.map(({ shard, node, pinned }) => [shard, node, pinned])).toEqual(
+        ['1/0', '1/1', '1/2', '1/3'].map((shard) => [
+          shard,
+          [...held].find(([, shards]) => shards.includes(shard))![0],
+          undefined,
+        ]),
+      );
+    }
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const [i, name] of names.entries()) {
+      const spec = { namespace: 'demo', name, type: 'set-aw' } as const;
+      const { collection, changed } = await admins[i % 2]!.createCollection(spec, { wait: true });
+      expect([collection.settled, changed]).toEqual([true, true]);
+      for (const client of clients) for (const key of ['x', 'y', 'z']) await client.set(name, text).add(key, 'one');
+      expect((await admins[(i + 1) % 2]!.createCollection(spec, { wait: true })).changed).toBe(false);
+    }
+    await admins[0]!.dropCollection({ namespace: 'demo', name: 'f' }, { wait: true });
+    for (const admin of admins) {
+      const { collections } = await admin.listCollections({ namespace: 'demo' });
+      expect(
+        collections.filter(({ source }) => source === 'run-time').map(({ name, state }) => `${name} ${state}`),
+      ).toEqual(names.slice(0, 5).map((name) => `${name} served`));
+    }
+    // Its definitions go to the other node, and some come back.
+    await eu.nodes[0]!.stop();
+    await vi.waitFor(async () => expect((await admins[1]!.status()).shards).toHaveLength(4), PATIENCE);
+    for (const key of ['x', 'y', 'z']) expect(await clients[1]!.set('a', text).members(key)).toEqual(['one']);
+    await eu.nodes[0]!.start();
+    await cluster.ready();
+    await vi.waitFor(async () => {
+      for (const [i, client] of clients.entries())
+        for (const name of names.slice(0, 5)) {
+          await client.set(name, text).add('x', `again at ${i}`);
+          expect(await client.set(name, text).members('x')).toContain('one');
+        }
+    }, PATIENCE);
+  });
+});
+
+describe.skipIf(missing !== undefined)('a region of two nodes whose shards change hands in order', () => {
+  test('I1, I2: under load, moved by hand and when a node goes and comes: no write is refused, not known, or there twice', async () => {
+    const cluster = await DistributedCluster.start({
+      regions: ['eu'],
+      collections: COLLECTIONS,
+      shards: 4,
+      ownerLeaseMs: 30_000,
+    });
+    onTestFinished(() => cluster.stop());
+    const eu = cluster.region('eu');
+    const [first, second] = eu.nodes as [DistributedNode, DistributedNode];
+    // The second one stays; what it has not got it passes on.
+    const client = cluster.client([second.clients]);
+    const admin = cluster.admin(second.clients);
+    const keys = Array.from({ length: 24 }, (_, i) => `k${i}`);
+    const counted = new Map<string, number>();
+    const failures: string[] = [];
+    let going = true;
+    onTestFinished(() => {
+      going = false;
+    });
+    const unary = keys.map(async (key) => {
+      while (going) {
+        // Past the client, which would try again by itself.
+        const result = await new Promise<WriteResult>((resolve) => {
+          const ops = [{ namespace: 'demo', collection: 'likes', key, intent: { kind: 'increment', by: 1n } as const }];
+          const request = { ops, durability: { kind: 'local' }, deadlineMs: 20_000 } as const;
+          second.running!.region.write(request, ([one]) => resolve(one!));
+        });
+        if (result.ok) counted.set(key, (counted.get(key) ?? 0) + 1);
+        else failures.push(`${result.error.code} ${result.error.message}`);
+        if (failures.length > 20) going = false;
+      }
+    });
+    const producer = client.producer({});
+    let sent = 0;
+    const stream = (async () => {
+      while (going) {
+        const key = `s${sent % 24}`;
+        const { op } = client.register<string>('names');
+        await producer.send(op.set(key, String(sent++)), (error) => {
+          if (error !== undefined) failures.push(String(error));
+        });
+        if (sent % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    })();
+    const written = async (count: number): Promise<void> => {
+      expect(failures.slice(0, 5)).toEqual([]);
+      const sum = (): number => [...counted.values()].reduce((a, b) => a + b, 0);
+      const target = sum() + count;
+      await vi.waitFor(() => expect(sum()).toBeGreaterThan(target), PATIENCE);
+    };
+    await written(200);
+    const before = new Map((await admin.status()).owners.map(({ shard, node }) => [shard, node]));
+    for (const [shard, node] of before) {
+      const to = node === first.name ? second.name : first.name;
+      const beganMs = performance.now();
+      const moved = await admin.moveShard(shard, to);
+      expect(moved).toMatchObject({ node: to, pinned: to, moved: true });
+      await written(50);
+      console.log(
+        `${shard} went from ${node} to ${to} in ${Math.round(performance.now() - beganMs)} ms, 50 writes included`,
+      );
+    }
+    const pins = (await cluster.admin(first.clients).status()).owners.map(({ node, pinned }) => node === pinned);
+    expect(pins).toEqual([true, true, true, true]);
+    const shown = await cli(['status', '-e', second.clients]);
+    expect(shown.stdout).toMatch(/^ {2}1\/0 was moved to eu-\d by hand: causeway move 1\/0 --back$/m);
+    const wrong = await cli(['move', '1/0', 'nobody', '-e', second.clients]);
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).toContain('eu has no node nobody that lives; there are eu-1, eu-2');
+    const back = await cli(['move', '1/0', '--back', '-e', second.clients]);
+    expect(back).toMatchObject({ code: 0, stdout: `1/0 of eu is at ${before.get('1/0')!}, where it belongs\n` });
+    for (const shard of before.keys()) expect((await admin.moveShard(shard, undefined)).node).toBe(before.get(shard));
+    await written(100);
+    // As on SIGTERM, and again.
+    await first.running!.drain();
+    await first.stop();
+    await written(100);
+    await first.start();
+    await cluster.ready();
+    await vi.waitFor(async () => expect((await admin.status()).shards.length).toBeLessThan(4), PATIENCE);
+    await written(100);
+    going = false;
+    await Promise.all([...unary, stream]);
+    await producer.flush();
+    expect(failures.slice(0, 5)).toEqual([]);
+    for (const [key, count] of counted) expect(await client.counter('likes').get(key), key).toBe(BigInt(count));
+    for (let i = 0; i < 24; i++) {
+      const last = Array.from({ length: 24 }, (_, back) => sent - 1 - back).find((n) => n % 24 === i)!;
+      expect((await client.register<string>('names').get(`s${i}`))?.value, `s${i}`).toBe(String(last));
+    }
   });
 });
 

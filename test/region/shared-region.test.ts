@@ -1,9 +1,15 @@
 // A region of several nodes from one of them: what goes where, in which order, and how answers of several nodes become one.
 
 import { describe, expect, test } from 'vitest';
+import { SeededRandom } from '../../chaos/sim/random.ts';
+import { simSystem } from '../../chaos/sim/system.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
 import { originId, regionId, type ShardId } from '../../src/record/ids.ts';
 import type {
+  Conflict,
+  ConflictPage,
+  ConflictQuery,
+  ConflictSink,
   FeedSink,
   ReadRequest,
   ReadResult,
@@ -34,7 +40,10 @@ class FakeSiblings implements Siblings {
   readonly reads: Asked<ReadRequest, ReadResult | CausewayError>[] = [];
   readonly scans: Asked<ScanRequest, ScanResult | CausewayError>[] = [];
   readonly feeds: { readonly address: string; readonly request: SubscribeRequest; readonly sink: FeedSink }[] = [];
+  readonly pages: Asked<ConflictQuery, ConflictPage | CausewayError>[] = [];
+  readonly tails: { readonly address: string; readonly sink: ConflictSink }[] = [];
   cancelled = 0;
+  resumed = 0;
 
   write(address: string, request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     this.writes.push({ address, request, done });
@@ -52,7 +61,71 @@ class FakeSiblings implements Siblings {
     this.feeds.push({ address, request, sink });
     return { resume: () => undefined, cancel: () => void this.cancelled++ };
   }
+
+  conflicts(address: string, request: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void {
+    this.pages.push({ address, request, done });
+  }
+
+  watchConflicts(address: string, _request: unknown, sink: ConflictSink): ReturnType<Siblings['watchConflicts']> {
+    this.tails.push({ address, sink });
+    return { resume: () => void this.resumed++, cancel: () => void this.cancelled++ };
+  }
+
+  sharedState(): void {
+    throw new Error('not asked for here');
+  }
+
+  collections(): void {
+    throw new Error('not asked for here');
+  }
+
+  createCollection(): void {
+    throw new Error('not asked for here');
+  }
+
+  alterCollection(): void {
+    throw new Error('not asked for here');
+  }
+
+  dropCollection(): void {
+    throw new Error('not asked for here');
+  }
+
+  status(): void {
+    throw new Error('not asked for here');
+  }
+
+  digests(): void {
+    throw new Error('not asked for here');
+  }
+
+  conflictsOf(): void {
+    throw new Error('not asked for here');
+  }
+
+  restoreConflict(): void {
+    throw new Error('not asked for here');
+  }
+
+  history(): void {
+    throw new Error('not asked for here');
+  }
 }
+
+const conflict = (shard: ShardId, atMs: number, offset: number): Conflict => ({
+  atMs,
+  shard,
+  offset,
+  index: 0,
+  collection: { namespace: 'shop', name: 'register-lww', id: 1, type: 'register-lww' },
+  key: `${shard} ${offset}`,
+  field: undefined,
+  loser: { origin: ORIGIN, seq: offset, stamp: offset },
+  loserValue: undefined,
+  loserExpiresAtMs: undefined,
+  winner: { origin: ORIGIN, seq: offset + 1, stamp: offset + 1 },
+  winnerDeletes: false,
+});
 
 class Bench {
   readonly cluster: TestCluster;
@@ -61,6 +134,7 @@ class Bench {
   /** Of shards that are not here; undefined: nobody. */
   readonly elsewhere = new Map<ShardId, string | undefined>();
   readonly region: SharedRegion;
+  readonly moved: ((shard: ShardId) => void)[] = [];
 
   constructor(cluster: TestCluster) {
     this.cluster = cluster;
@@ -72,8 +146,14 @@ class Bench {
         return address === undefined ? undefined : { node: address, address };
       },
       onChange: () => undefined,
+      others: () => [],
+      pinnedTo: () => undefined,
+      wantedOwner: () => undefined,
+      move: () => Promise.resolve(),
+      onMoved: (listener) => this.moved.push(listener),
     };
-    this.region = new SharedRegion(this.eu.node, ownership, this.siblings);
+    const system = simSystem(cluster.scheduler, this.eu.clock, this.eu.life, new SeededRandom(3, 'shared'));
+    this.region = new SharedRegion(this.eu.node, ownership, this.siblings, system);
   }
 
   /** Shards 1/0 and 1/1 are here, 1/2 and 1/3 elsewhere. */
@@ -131,7 +211,7 @@ describe('writes', () => {
     expect(pending.answers).toEqual([]);
     const [asked] = bench.siblings.writes;
     expect(asked!.address).toBe(OTHER);
-    expect(asked!.request.ops.map(({ key }) => key)).toEqual(
+    expect(asked!.request.ops.map(({ key }) => key).toSorted()).toEqual(
       KEYS.filter((key) => bench.elsewhere.has(bench.shard(key))),
     );
     written(asked!, bench);
@@ -143,11 +223,20 @@ describe('writes', () => {
     });
   });
 
-  test('for a shard that nobody owns are refused, and may be tried again', async () => {
+  test('for a shard that nobody owns wait for an owner, and are refused when there is none in time', async () => {
     const bench = await Bench.started();
     bench.elsewhere.set(bench.cluster.shards[3]!, undefined);
-    const pending = bench.write(bench.keys(bench.cluster.shards[3]!));
+    const shard = bench.cluster.shards[3]!;
+    const pending = bench.write(bench.keys(shard));
+    await bench.cluster.run(900);
+    expect(pending.answers).toEqual([]);
+    await bench.cluster.run(200);
     expect(outcome(pending)).toBe('NOT_READY');
+    const served = bench.write(bench.keys(shard));
+    bench.elsewhere.set(shard, THIRD);
+    for (const listener of bench.moved) listener(shard);
+    written(bench.siblings.writes[0]!, bench);
+    expect(outcome(served)).toBe('ok');
   });
 
   test('of one sender go to another node one request at a time, and what waits goes together', async () => {
@@ -173,27 +262,84 @@ describe('writes', () => {
     const stream = {};
     const first = bench.write([key!], { stream, epoch: 3 });
     const second = bench.write([key!], { stream, epoch: 3 });
-    failed(bench.siblings.writes[0]!, new CausewayError('NOT_READY', 'not yet'));
-    expect([first, second].map(outcome)).toEqual(['NOT_READY', 'NOT_READY']);
+    failed(bench.siblings.writes[0]!, new CausewayError('OVERLOADED', 'not now'));
+    expect([first, second].map(outcome)).toEqual(['OVERLOADED', 'OVERLOADED']);
     const third = bench.write([key!], { stream, epoch: 3 });
-    expect(outcome(third)).toBe('NOT_READY');
+    expect(outcome(third)).toBe('OVERLOADED');
     expect(bench.siblings.writes).toHaveLength(1);
     bench.write([key!], { stream, epoch: 4 });
     expect(bench.siblings.writes).toHaveLength(2);
   });
 
-  test('behind one that had no owner, in a message that is not answered yet, are refused too', async () => {
+  test('behind one that had no owner stay behind it, whoever has the shard by then', async () => {
     const bench = await Bench.started();
     const [there, nowhere] = [bench.cluster.shards[2]!, bench.cluster.shards[3]!];
     bench.elsewhere.set(nowhere, undefined);
     const stream = {};
-    const first = bench.write([bench.keys(there)[0]!, bench.keys(nowhere)[0]!], { stream, epoch: 0 });
+    const [key] = bench.keys(nowhere);
+    const first = bench.write([bench.keys(there)[0]!, key!], { stream, epoch: 0 });
     bench.elsewhere.set(nowhere, THIRD);
-    const second = bench.write([bench.keys(nowhere)[0]!], { stream, epoch: 0 });
-    expect(outcome(second)).toBe('NOT_READY');
+    const second = bench.write([key!], { stream, epoch: 0 });
+    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER]);
+    for (const listener of bench.moved) listener(nowhere);
+    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD]);
     written(bench.siblings.writes[0]!, bench);
-    expect(first.value!.map(({ ok }) => ok)).toEqual([true, false]);
+    written(bench.siblings.writes[1]!, bench);
+    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD, THIRD]);
+    written(bench.siblings.writes[2]!, bench);
+    expect([first, second].map(outcome)).toEqual(['ok', 'ok']);
+  });
+
+  test('that were not written because the shard was given up go to its next owner, before what came behind them', async () => {
+    const bench = await Bench.started();
+    const shard = bench.cluster.shards[2]!;
+    const [key] = bench.keys(shard);
+    const stream = {};
+    const writes = [0, 1, 2].map(() => bench.write([key!], { stream, epoch: 0 }));
+    const gone = new CausewayError('NOT_READY', 'it moves', { outcome: 'not-applied' });
+    failed(bench.siblings.writes[0]!, gone);
     expect(bench.siblings.writes).toHaveLength(1);
+    bench.elsewhere.set(shard, THIRD);
+    for (const listener of bench.moved) listener(shard);
+    const [, again] = bench.siblings.writes;
+    expect([again!.address, again!.request.ops.length]).toEqual([THIRD, 1]);
+    expect(writes.map(outcome)).toEqual(['0 answers', '0 answers', '0 answers']);
+    written(again!, bench);
+    expect(writes.map(outcome)).toEqual(['ok', '0 answers', '0 answers']);
+    const [, , behind] = bench.siblings.writes;
+    expect([behind!.address, behind!.request.ops.length]).toEqual([THIRD, 2]);
+    written(behind!, bench);
+    expect(writes.map(outcome)).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  test('of which it is not known whether they were written are not tried again, nor is what came behind them', async () => {
+    const bench = await Bench.started();
+    const shard = bench.cluster.shards[2]!;
+    const [key] = bench.keys(shard);
+    const stream = {};
+    const writes = [0, 1].map(() => bench.write([key!], { stream, epoch: 0 }));
+    failed(bench.siblings.writes[0]!, new CausewayError('UNAVAILABLE', 'the connection broke', { outcome: 'unknown' }));
+    await bench.cluster.run(500);
+    expect(writes.map(outcome)).toEqual(['UNAVAILABLE', 'UNAVAILABLE']);
+    expect(bench.siblings.writes).toHaveLength(1);
+  });
+
+  test('wait for a shard once: after that they are refused at once, until it has an owner again', async () => {
+    const bench = await Bench.started();
+    const shard = bench.cluster.shards[3]!;
+    bench.elsewhere.set(shard, undefined);
+    const [key] = bench.keys(shard);
+    const patient = new Pending<readonly WriteResult[]>();
+    const request = { ops: [put(key!, 'x')], durability: { kind: 'local' }, deadlineMs: 60_000 } as const;
+    bench.region.write(request, (results) => patient.answer(results));
+    await bench.cluster.run(5100);
+    expect(outcome(patient)).toBe('NOT_READY');
+    expect(outcome(bench.write([key!]))).toBe('NOT_READY');
+    bench.elsewhere.set(shard, OTHER);
+    for (const listener of bench.moved) listener(shard);
+    const served = bench.write([key!]);
+    written(bench.siblings.writes[0]!, bench);
+    expect(outcome(served)).toBe('ok');
   });
 
   test('of one sender do not follow a shard to its next owner while one is under way at the last', async () => {
@@ -203,10 +349,14 @@ describe('writes', () => {
     const stream = {};
     bench.write([key!], { stream, epoch: 0 });
     bench.elsewhere.set(shard, THIRD);
-    expect(outcome(bench.write([key!], { stream, epoch: 0 }))).toBe('NOT_READY');
+    const second = bench.write([key!], { stream, epoch: 0 });
+    await bench.cluster.run(100);
+    expect(bench.siblings.writes).toHaveLength(1);
     written(bench.siblings.writes[0]!, bench);
-    bench.write([key!], { stream, epoch: 1 });
+    await bench.cluster.run(100);
     expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD]);
+    written(bench.siblings.writes[1]!, bench);
+    expect(outcome(second)).toBe('ok');
   });
 
   test('that are atomic go to their owner as a whole', async () => {
@@ -242,10 +392,6 @@ describe('reads', () => {
     expect(result.views.map((view) => textOf(view))).toEqual(KEYS);
     expect([...result.session.keys()].sort()).toEqual(bench.cluster.shards.slice(0, 3));
     expect(result.stale).toBe(true);
-
-    const stable = new Pending<ReadResult | CausewayError>();
-    bench.region.read({ ...request, consistency: { kind: 'stable' } }, (answer) => stable.answer(answer));
-    expect((stable.value as CausewayError).code).toBe('PRECONDITION_FAILED');
   });
 
   test('a page of several nodes ends where the first of theirs does, or at its limit', async () => {
@@ -317,6 +463,102 @@ test('a feed of several nodes ends as a whole when one of its parts does', async
   second!.sink.failed(new CausewayError('UNAVAILABLE', 'gone as well'));
   expect(told.filter((what) => what !== '1/0' && what !== '1/1')).toEqual(['1/2', 'UNAVAILABLE']);
   expect(bench.siblings.cancelled).toBe(2);
+});
+
+describe('conflicts of several nodes', () => {
+  const query = {
+    namespace: '',
+    collection: '',
+    keyPrefix: '',
+    sinceMs: 0,
+    untilMs: Infinity,
+    after: undefined,
+  } as const;
+  const none = { total: 1, dropped: 1, droppedUntilMs: 5 };
+
+  test('are one list: what is whole is told, and the page ends where the first of theirs does, or at its limit', async () => {
+    const bench = await Bench.started();
+    const [, , two, three] = bench.cluster.shards as [ShardId, ShardId, ShardId, ShardId];
+    bench.move(three, THIRD);
+    const list = (limit: number, order: 'newest' | 'oldest' = 'newest'): Pending<ConflictPage | CausewayError> => {
+      const pending = new Pending<ConflictPage | CausewayError>();
+      bench.region.conflicts({ ...query, order, limit }, (page) => pending.answer(page));
+      const [a, b] = bench.siblings.pages.splice(0);
+      expect([a!.address, b!.address]).toEqual([OTHER, THIRD]);
+      const at = (shard: ShardId, ...times: number[]): Conflict[] => times.map((atMs) => conflict(shard, atMs, atMs));
+      // Of 1/3 the other node may still have something to say: it is not its own any more.
+      if (order === 'newest') {
+        a!.done({ ...none, conflicts: [...at(two, 9, 7, 3), ...at(three, 8)], next: undefined, shards: [two] });
+        b!.done({ ...none, conflicts: at(three, 8, 7, 5), next: conflict(three, 4, 4), shards: [three] });
+      } else {
+        a!.done({ ...none, conflicts: at(two, 3, 7, 9), next: undefined, shards: [two] });
+        b!.done({ ...none, conflicts: at(three, 5, 7), next: conflict(three, 7, 7), shards: [three] });
+      }
+      return pending;
+    };
+    const told = ({ value }: Pending<ConflictPage | CausewayError>): string[] =>
+      (value as ConflictPage).conflicts.map(({ atMs, shard }) => `${atMs} ${shard}`);
+    const all = list(10);
+    expect(told(all)).toEqual(['9 1/2', '8 1/3', '7 1/3', '7 1/2', '5 1/3']);
+    expect(all.value).toMatchObject({ next: { atMs: 4, shard: three }, total: 2, dropped: 2, droppedUntilMs: 5 });
+    expect([...(all.value as ConflictPage).shards].sort()).toEqual(bench.cluster.shards);
+    const limited = list(3);
+    expect(told(limited)).toEqual(['9 1/2', '8 1/3', '7 1/3']);
+    expect(limited.value).toMatchObject({ next: { atMs: 7, shard: three } });
+    const oldest = list(10, 'oldest');
+    expect(told(oldest)).toEqual(['3 1/2', '5 1/3', '7 1/2', '7 1/3']);
+    expect(oldest.value).toMatchObject({ next: { atMs: 7, shard: three } });
+  });
+
+  test('are an error when a node says nothing of a shard that is its own', async () => {
+    const bench = await Bench.started();
+    const pending = new Pending<ConflictPage | CausewayError>();
+    bench.region.conflicts({ ...query, order: 'newest', limit: 10 }, (page) => pending.answer(page));
+    bench.siblings.pages[0]!.done({ ...none, conflicts: [], next: undefined, shards: [bench.cluster.shards[2]!] });
+    expect(pending.value).toMatchObject({ code: 'NOT_READY', retriable: true });
+    expect((pending.value as CausewayError).message).toContain('1/3');
+  });
+
+  test('as they come: every cursor is good for all shards, nothing is told twice, and a shard that moves ends the stream', async () => {
+    const bench = await Bench.started();
+    const [, , two, three] = bench.cluster.shards as [ShardId, ShardId, ShardId, ShardId];
+    bench.move(three, THIRD);
+    const told: string[] = [];
+    const cursors: string[][] = [];
+    bench.region.watchConflicts(
+      { namespace: '', collection: '', keyPrefix: '', start: 'beginning' },
+      {
+        conflicts: (conflicts, cursor) => {
+          told.push(...conflicts.map(({ key }) => key));
+          cursors.push([...cursor].map(([shard, { offset }]) => `${shard}@${offset}`).sort());
+          return true;
+        },
+        failed: ({ code }) => told.push(code),
+      },
+    );
+    const [a, b] = bench.siblings.tails;
+    const place = (offset: number) => ({ offset, index: 0, loserStamp: offset });
+    expect(a!.sink.conflicts([conflict(two, 1, 1)], new Map([[two, place(1)]]), false)).toBe(false);
+    expect(cursors).toEqual([]);
+    // What another node says of the shard is not the owner's word.
+    const theirs = new Map([
+      [two, place(9)],
+      [three, place(4)],
+    ]);
+    expect(b!.sink.conflicts([conflict(two, 9, 9), conflict(three, 4, 4)], theirs, false)).toBe(true);
+    expect(told).toEqual(['1/2 1', '1/3 4']);
+    expect(cursors).toEqual([['1/2@1', '1/3@4']]);
+    expect(bench.siblings.resumed).toBe(2);
+    a!.sink.conflicts([conflict(two, 5, 5)], new Map([[two, place(5)]]), false);
+    expect(cursors.at(-1)).toEqual(['1/2@5', '1/3@4']);
+    bench.elsewhere.set(two, undefined);
+    for (const listener of bench.moved) listener(two);
+    expect(told.at(-1)).toBe('1/2 5');
+    bench.elsewhere.set(two, THIRD);
+    for (const listener of bench.moved) listener(two);
+    expect(told.slice(-2)).toEqual(['1/2 5', 'UNAVAILABLE']);
+    expect(bench.siblings.cancelled).toBe(2);
+  });
 });
 
 test('is ready once every shard has had an owner', async () => {

@@ -37,12 +37,15 @@ import type {
   ReadRequest,
   ReadResult,
   Region,
+  MovedShard,
+  RegionOverview,
   RegionStatus,
   RestoreRequest,
   Restored,
   ScanRequest,
   ScanResult,
   ShardDigest,
+  SharedState,
   SubscribeRequest,
   TailRequest,
   WriteOp,
@@ -318,6 +321,7 @@ export class FakeRegion implements Region {
   }
 
   staleness: number | undefined = 0;
+  told: RegionOverview = { others: [], owners: [] };
 
   stalenessMs(namespace: string): number | undefined {
     return namespace === this.#namespace ? this.staleness : undefined;
@@ -335,6 +339,28 @@ export class FakeRegion implements Region {
       asOfMs,
       vector,
     }));
+  }
+
+  allDigests(asOfMs: number, done: (digests: readonly ShardDigest[]) => void): void {
+    done(this.digests(asOfMs));
+  }
+
+  sharedState(): SharedState {
+    return { revision: 'r', definitions: [], shards: [...this.#vectors.keys()], stalenessMs: new Map() };
+  }
+
+  moveShard(
+    shard: ShardId,
+    node: string | undefined,
+    _deadlineMs: number,
+    done: (moved: MovedShard | CausewayError) => void,
+  ): void {
+    if (this.told.owners.length === 0) done(new CausewayError('PRECONDITION_FAILED', 'it has one node'));
+    else done({ shard, owner: { node: node ?? 'home', address: 'x:1' }, pinned: node, moved: true });
+  }
+
+  overview(done: (overview: RegionOverview) => void): void {
+    done(this.told);
   }
 
   status(): RegionStatus {
@@ -436,7 +462,14 @@ export class FakeRegion implements Region {
       .filter(({ offset }) => after === undefined || offset < after.offset);
     const conflicts = wanted.slice(0, limit);
     const next = wanted.length > limit ? conflicts.at(-1) : undefined;
-    done({ conflicts, next, total: this.conflictList.length, dropped: 0, droppedUntilMs: 0 });
+    done({
+      conflicts,
+      next,
+      total: this.conflictList.length,
+      dropped: 0,
+      droppedUntilMs: 0,
+      shards: [...this.#vectors.keys()],
+    });
   }
 
   conflictsOf(_shard: ShardId, loser: Dot, done: (conflicts: readonly Conflict[] | CausewayError) => void): void {

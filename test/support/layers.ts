@@ -97,6 +97,8 @@ export const RULES: LayerRules = {
       'api/env.ts',
       'api/tokens.ts',
       'api/page-tokens.ts',
+      'api/conflict-calls.ts',
+      'api/history-calls.ts',
       'proto',
       'errors',
       'record',

@@ -19,10 +19,14 @@ import type { ListCollectionsRequest as _causeway_v1_ListCollectionsRequest, Lis
 import type { ListCollectionsResponse as _causeway_v1_ListCollectionsResponse, ListCollectionsResponse__Output as _causeway_v1_ListCollectionsResponse__Output } from '../../causeway/v1/ListCollectionsResponse.ts';
 import type { ListConflictsRequest as _causeway_v1_ListConflictsRequest, ListConflictsRequest__Output as _causeway_v1_ListConflictsRequest__Output } from '../../causeway/v1/ListConflictsRequest.ts';
 import type { ListConflictsResponse as _causeway_v1_ListConflictsResponse, ListConflictsResponse__Output as _causeway_v1_ListConflictsResponse__Output } from '../../causeway/v1/ListConflictsResponse.ts';
+import type { MoveShardRequest as _causeway_v1_MoveShardRequest, MoveShardRequest__Output as _causeway_v1_MoveShardRequest__Output } from '../../causeway/v1/MoveShardRequest.ts';
+import type { MoveShardResponse as _causeway_v1_MoveShardResponse, MoveShardResponse__Output as _causeway_v1_MoveShardResponse__Output } from '../../causeway/v1/MoveShardResponse.ts';
 import type { PingRequest as _causeway_v1_PingRequest, PingRequest__Output as _causeway_v1_PingRequest__Output } from '../../causeway/v1/PingRequest.ts';
 import type { PingResponse as _causeway_v1_PingResponse, PingResponse__Output as _causeway_v1_PingResponse__Output } from '../../causeway/v1/PingResponse.ts';
 import type { RestoreConflictRequest as _causeway_v1_RestoreConflictRequest, RestoreConflictRequest__Output as _causeway_v1_RestoreConflictRequest__Output } from '../../causeway/v1/RestoreConflictRequest.ts';
 import type { RestoreConflictResponse as _causeway_v1_RestoreConflictResponse, RestoreConflictResponse__Output as _causeway_v1_RestoreConflictResponse__Output } from '../../causeway/v1/RestoreConflictResponse.ts';
+import type { SharedStateRequest as _causeway_v1_SharedStateRequest, SharedStateRequest__Output as _causeway_v1_SharedStateRequest__Output } from '../../causeway/v1/SharedStateRequest.ts';
+import type { SharedStateResponse as _causeway_v1_SharedStateResponse, SharedStateResponse__Output as _causeway_v1_SharedStateResponse__Output } from '../../causeway/v1/SharedStateResponse.ts';
 import type { StatusRequest as _causeway_v1_StatusRequest, StatusRequest__Output as _causeway_v1_StatusRequest__Output } from '../../causeway/v1/StatusRequest.ts';
 import type { StatusResponse as _causeway_v1_StatusResponse, StatusResponse__Output as _causeway_v1_StatusResponse__Output } from '../../causeway/v1/StatusResponse.ts';
 import type { WatchConflictsRequest as _causeway_v1_WatchConflictsRequest, WatchConflictsRequest__Output as _causeway_v1_WatchConflictsRequest__Output } from '../../causeway/v1/WatchConflictsRequest.ts';
@@ -38,8 +42,10 @@ export interface AdminDefinition {
   KeyHistory: MethodDefinition<_causeway_v1_KeyHistoryRequest, _causeway_v1_KeyHistoryResponse, _causeway_v1_KeyHistoryRequest__Output, _causeway_v1_KeyHistoryResponse__Output>
   ListCollections: MethodDefinition<_causeway_v1_ListCollectionsRequest, _causeway_v1_ListCollectionsResponse, _causeway_v1_ListCollectionsRequest__Output, _causeway_v1_ListCollectionsResponse__Output>
   ListConflicts: MethodDefinition<_causeway_v1_ListConflictsRequest, _causeway_v1_ListConflictsResponse, _causeway_v1_ListConflictsRequest__Output, _causeway_v1_ListConflictsResponse__Output>
+  MoveShard: MethodDefinition<_causeway_v1_MoveShardRequest, _causeway_v1_MoveShardResponse, _causeway_v1_MoveShardRequest__Output, _causeway_v1_MoveShardResponse__Output>
   Ping: MethodDefinition<_causeway_v1_PingRequest, _causeway_v1_PingResponse, _causeway_v1_PingRequest__Output, _causeway_v1_PingResponse__Output>
   RestoreConflict: MethodDefinition<_causeway_v1_RestoreConflictRequest, _causeway_v1_RestoreConflictResponse, _causeway_v1_RestoreConflictRequest__Output, _causeway_v1_RestoreConflictResponse__Output>
+  SharedState: MethodDefinition<_causeway_v1_SharedStateRequest, _causeway_v1_SharedStateResponse, _causeway_v1_SharedStateRequest__Output, _causeway_v1_SharedStateResponse__Output>
   Status: MethodDefinition<_causeway_v1_StatusRequest, _causeway_v1_StatusResponse, _causeway_v1_StatusRequest__Output, _causeway_v1_StatusResponse__Output>
   WatchConflicts: MethodDefinition<_causeway_v1_WatchConflictsRequest, _causeway_v1_WatchConflictsResponse, _causeway_v1_WatchConflictsRequest__Output, _causeway_v1_WatchConflictsResponse__Output>
 }

@@ -16,6 +16,8 @@ export interface Conflict {
   'winner'?: (_causeway_v1_Version | null);
   'loserExpiresAtMs'?: (number | string | Long);
   'winnerDeletes'?: (boolean);
+  'offset'?: (number | string | Long);
+  'index'?: (number);
   '_loserValue'?: "loserValue";
 }
 
@@ -31,5 +33,7 @@ export interface Conflict__Output {
   'winner': (_causeway_v1_Version__Output | null);
   'loserExpiresAtMs': (number);
   'winnerDeletes': (boolean);
+  'offset': (number);
+  'index': (number);
   '_loserValue'?: "loserValue";
 }

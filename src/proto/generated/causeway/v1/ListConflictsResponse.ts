@@ -10,6 +10,7 @@ export interface ListConflictsResponse {
   'total'?: (number | string | Long);
   'dropped'?: (number | string | Long);
   'droppedUntilMs'?: (number | string | Long);
+  'shards'?: (string)[];
 }
 
 export interface ListConflictsResponse__Output {
@@ -19,4 +20,5 @@ export interface ListConflictsResponse__Output {
   'total': (number);
   'dropped': (number);
   'droppedUntilMs': (number);
+  'shards': (string)[];
 }

@@ -2,6 +2,7 @@
 
 import type { Consistency as _causeway_v1_Consistency, Consistency__Output as _causeway_v1_Consistency__Output } from '../../causeway/v1/Consistency.ts';
 import type { SessionToken as _causeway_v1_SessionToken, SessionToken__Output as _causeway_v1_SessionToken__Output } from '../../causeway/v1/SessionToken.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface ReadRequest {
   'namespace'?: (string);
@@ -12,6 +13,7 @@ export interface ReadRequest {
   'allowStale'?: (boolean);
   'deadlineMs'?: (number);
   'maxStaleMs'?: (number);
+  'stableStamp'?: (number | string | Long);
 }
 
 export interface ReadRequest__Output {
@@ -23,4 +25,5 @@ export interface ReadRequest__Output {
   'allowStale': (boolean);
   'deadlineMs': (number);
   'maxStaleMs': (number);
+  'stableStamp': (number);
 }

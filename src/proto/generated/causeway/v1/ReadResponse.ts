@@ -9,6 +9,7 @@ export interface ReadResponse {
   'session'?: (_causeway_v1_SessionToken | null);
   'stale'?: (boolean);
   'asOfStamp'?: (number | string | Long);
+  'unchangedSinceStamp'?: (number | string | Long);
 }
 
 export interface ReadResponse__Output {
@@ -16,4 +17,5 @@ export interface ReadResponse__Output {
   'session': (_causeway_v1_SessionToken__Output | null);
   'stale': (boolean);
   'asOfStamp': (number);
+  'unchangedSinceStamp': (number);
 }

@@ -2,6 +2,7 @@
 
 import type { Consistency as _causeway_v1_Consistency, Consistency__Output as _causeway_v1_Consistency__Output } from '../../causeway/v1/Consistency.ts';
 import type { SessionToken as _causeway_v1_SessionToken, SessionToken__Output as _causeway_v1_SessionToken__Output } from '../../causeway/v1/SessionToken.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface ScanRequest {
   'namespace'?: (string);
@@ -15,6 +16,7 @@ export interface ScanRequest {
   'deadlineMs'?: (number);
   'maxStaleMs'?: (number);
   'shards'?: (number)[];
+  'stableStamp'?: (number | string | Long);
 }
 
 export interface ScanRequest__Output {
@@ -29,4 +31,5 @@ export interface ScanRequest__Output {
   'deadlineMs': (number);
   'maxStaleMs': (number);
   'shards': (number)[];
+  'stableStamp': (number);
 }

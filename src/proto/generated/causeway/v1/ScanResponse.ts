@@ -10,6 +10,7 @@ export interface ScanResponse {
   'session'?: (_causeway_v1_SessionToken | null);
   'stale'?: (boolean);
   'asOfStamp'?: (number | string | Long);
+  'unchangedSinceStamp'?: (number | string | Long);
 }
 
 export interface ScanResponse__Output {
@@ -18,4 +19,5 @@ export interface ScanResponse__Output {
   'session': (_causeway_v1_SessionToken__Output | null);
   'stale': (boolean);
   'asOfStamp': (number);
+  'unchangedSinceStamp': (number);
 }

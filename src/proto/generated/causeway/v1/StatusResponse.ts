@@ -10,6 +10,8 @@ import type { Alarm as _causeway_v1_Alarm, Alarm__Output as _causeway_v1_Alarm__
 import type { CertificateStatus as _causeway_v1_CertificateStatus, CertificateStatus__Output as _causeway_v1_CertificateStatus__Output } from '../../causeway/v1/CertificateStatus.ts';
 import type { ClockStatus as _causeway_v1_ClockStatus, ClockStatus__Output as _causeway_v1_ClockStatus__Output } from '../../causeway/v1/ClockStatus.ts';
 import type { HotKey as _causeway_v1_HotKey, HotKey__Output as _causeway_v1_HotKey__Output } from '../../causeway/v1/HotKey.ts';
+import type { OtherNode as _causeway_v1_OtherNode, OtherNode__Output as _causeway_v1_OtherNode__Output } from '../../causeway/v1/OtherNode.ts';
+import type { ShardOwner as _causeway_v1_ShardOwner, ShardOwner__Output as _causeway_v1_ShardOwner__Output } from '../../causeway/v1/ShardOwner.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface StatusResponse {
@@ -32,6 +34,8 @@ export interface StatusResponse {
   'clock'?: (_causeway_v1_ClockStatus | null);
   'hotWritten'?: (_causeway_v1_HotKey)[];
   'hotRead'?: (_causeway_v1_HotKey)[];
+  'nodes'?: (_causeway_v1_OtherNode)[];
+  'owners'?: (_causeway_v1_ShardOwner)[];
 }
 
 export interface StatusResponse__Output {
@@ -54,4 +58,6 @@ export interface StatusResponse__Output {
   'clock': (_causeway_v1_ClockStatus__Output | null);
   'hotWritten': (_causeway_v1_HotKey__Output)[];
   'hotRead': (_causeway_v1_HotKey__Output)[];
+  'nodes': (_causeway_v1_OtherNode__Output)[];
+  'owners': (_causeway_v1_ShardOwner__Output)[];
 }

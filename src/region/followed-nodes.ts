@@ -24,12 +24,15 @@ export class FollowedNodes {
   readonly #owners: Owners;
   readonly #siblings: Siblings;
   readonly #system: System;
+  readonly #looked: () => void;
   readonly #heard = new Map<Owner, Heard>();
   /** Being asked, and who waits for the answer to a question that is asked after this one. */
   readonly #asking = new Map<Owner, (() => void)[]>();
   #timer: TimerHandle | undefined;
 
-  constructor(node: RegionNode, owners: Owners, siblings: Siblings, system: System) {
+  /** `looked`: something may have been heard of. */
+  constructor(node: RegionNode, owners: Owners, siblings: Siblings, system: System, looked: () => void) {
+    this.#looked = looked;
     this.#node = node;
     this.#owners = owners;
     this.#siblings = siblings;
@@ -49,6 +52,7 @@ export class FollowedNodes {
     const others = new Set(this.#node.allShards().map((shard) => this.#owners.of(shard)));
     for (const owner of others) if (owner !== undefined && owner !== HERE && !this.#asking.has(owner)) this.#ask(owner);
     for (const owner of this.#heard.keys()) if (!others.has(owner)) this.#heard.delete(owner);
+    this.#looked();
   }
 
   /** `then`: when it has told what it knows by now, or has failed to. */

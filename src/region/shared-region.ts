@@ -69,7 +69,6 @@ export class SharedRegion implements Region {
   readonly stalenessMs: Region['stalenessMs'];
   readonly digests: Region['digests'];
   readonly status: Region['status'];
-  readonly onReady: Region['onReady'];
   readonly #node: RegionNode;
   readonly #siblings: Siblings;
   readonly #system: System;
@@ -78,7 +77,9 @@ export class SharedRegion implements Region {
   readonly #followed: FollowedNodes;
   readonly #tails = new Map<SharedTail, ReadonlyMap<Owner, ReadonlySet<ShardId>>>();
   readonly #writes: SharedWrites;
-  /** Every shard has had an owner. */
+  readonly #readyListeners: ((ready: boolean) => void)[] = [];
+  #wasReady = false;
+  /** Every shard has had an owner, and its definitions of collections are known. */
   #settled = false;
   /** A read has waited in vain for the next owner of a shard. */
   #readsStuck = false;
@@ -89,7 +90,7 @@ export class SharedRegion implements Region {
     this.#system = system;
     this.#ownership = ownership;
     this.#owners = new Owners(node.id, node.node, ownership);
-    this.#followed = new FollowedNodes(node, this.#owners, siblings, system);
+    this.#followed = new FollowedNodes(node, this.#owners, siblings, system, () => this.#checkReady());
     this.#writes = new SharedWrites(node, this.#owners, siblings, system);
     ownership.onMoved((shard) => this.#moved(shard));
     ownership.onChange((shard) => this.#changed(shard));
@@ -101,7 +102,7 @@ export class SharedRegion implements Region {
     this.sharedState = (unlessRevision) => node.sharedState(unlessRevision);
     this.digests = (asOfMs) => node.digests(asOfMs);
     this.status = () => node.status();
-    this.onReady = (listener) => node.onReady(listener);
+    node.onReady(() => this.#checkReady());
   }
 
   /** Begins to follow the other nodes; until they have told what collections there are the region is not ready. */
@@ -120,6 +121,18 @@ export class SharedRegion implements Region {
       .allShards()
       .every((shard) => this.#owners.of(shard) !== undefined && this.#node.knowsDefinitionsOf(shard));
     return this.#settled && this.#node.ready();
+  }
+
+  onReady(listener: (ready: boolean) => void): void {
+    this.#readyListeners.push(listener);
+  }
+
+  /** The others' part of it changes without the node: looked at several times a second. */
+  #checkReady(): void {
+    const ready = this.ready();
+    if (ready === this.#wasReady) return;
+    this.#wasReady = ready;
+    for (const listener of this.#readyListeners) listener(ready);
   }
 
   // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,8 +167,8 @@ export class SharedRegion implements Region {
           timers.after(AGAIN_MS, attempt);
           return;
         }
-        // Whoever reads next goes elsewhere at once, until something has been read or the map has changed.
-        this.#readsStuck = moving && (this.#readsStuck || waitedMs >= MOVE_MS_MAX);
+        // Whoever reads next goes elsewhere at once, until the map has changed.
+        this.#readsStuck ||= moving && waitedMs >= MOVE_MS_MAX;
         done(result);
       });
     };
@@ -589,9 +602,9 @@ export class SharedRegion implements Region {
 
   /** A stream of conflicts has been told by the owners of when it began. */
   #moved(shard: ShardId): void {
+    this.#changed(shard);
     const owner = this.#owners.of(shard);
     if (owner === undefined) return;
-    this.#changed(shard);
     for (const [tail, parts] of this.#tails) {
       if (parts.get(owner)?.has(shard) === true) continue;
       tail.fail(

@@ -88,9 +88,14 @@ describe('a collection of run time', () => {
     for (const [i, shard] of shared.cluster.shards.entries())
       third.ownership.hear(shard, shared.owner(shard).name ?? `${i}`);
     void third.node.start();
+    const told: boolean[] = [];
+    third.region.onReady((ready) => told.push(ready));
     third.region.start();
     expect(third.region.ready()).toBe(false);
     await shared.cluster.until(() => third.region.ready());
+    // Health checks follow what is told: the node itself was ready before.
+    await shared.cluster.run(300);
+    expect(told).toEqual([true]);
     for (const name of NAMES) expect(served(third, name)).toBe('set-aw');
 
     shared.away.add('eu-0').add('eu-1');

@@ -98,6 +98,7 @@ test('objectCodec gives what the generated types say: enums by name, defaults fi
     keys: ['a'],
     consistency: 'CONSISTENCY_CAUSAL',
     session: null,
+    stableStamp: 0,
     allowStale: false,
     deadlineMs: 0,
     maxStaleMs: 0,

@@ -27,6 +27,7 @@ const PACKAGES = [
   'libnetfilter-conntrack3',
 ];
 const SOCKET = '/var/run/docker.sock';
+const INTERFACES = '/sys/class/net';
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 /** Networks of tests, away from those that machines are usually on. */
@@ -80,6 +81,7 @@ export async function containerEngine() {
  */
 async function started(directory) {
   const state = mkdtempSync(join(tmpdir(), 'causeway-engine-'));
+  const interfaces = new Set(readdirSync(INTERFACES));
   // The link of that name is made by the package's own script, which does not run here.
   mkdirSync(join(state, 'bin'));
   symlinkSync(join(directory, 'usr/sbin/xtables-legacy-multi'), join(state, 'bin/iptables'));
@@ -103,7 +105,15 @@ async function started(directory) {
     join(directory, 'usr/sbin/dockerd'),
     [
       ...['--host', `unix://${socket}`, '--data-root', join(state, 'data'), '--exec-root', join(state, 'exec')],
-      ...['--pidfile', join(state, 'pid'), '--iptables=false', '--ip6tables=false', '--bip', BRIDGE],
+      ...[
+        '--pidfile',
+        join(state, 'pid'),
+        '--iptables=false',
+        '--ip6tables=false',
+        '--ip-forward=false',
+        '--bip',
+        BRIDGE,
+      ],
       ...['--default-address-pool', ADDRESSES],
     ],
     {
@@ -125,16 +135,28 @@ async function started(directory) {
   child.on('error', keep);
   const endWithUs = () => void child.kill('SIGTERM');
   process.on('exit', endWithUs);
+  const host = `unix://${socket}`;
+  /** @type {Engine} */
+  const engine = { host, own: true, docker: join(directory, 'usr/bin/docker'), path, stop: () => stop() };
+  const removeContainers = () => {
+    try {
+      const left = docker(engine, ['ps', '--all', '--quiet']);
+      if (left !== '') docker(engine, ['rm', '--force', '--volumes', ...left.split('\n')]);
+    } catch {
+      // An engine that does not answer ends without it.
+    }
+  };
   const stop = async () => {
     process.off('exit', endWithUs);
+    removeContainers();
     child.kill('SIGTERM');
     const patience = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
     await ended;
     clearTimeout(patience);
     unmount(state);
+    removeInterfaces(interfaces);
     rmSync(state, { recursive: true, force: true });
   };
-  const host = `unix://${socket}`;
   const untilMs = Date.now() + START_MS_MAX;
   while (!(await answers(host))) {
     if (child.exitCode !== null || Date.now() > untilMs) {
@@ -143,7 +165,18 @@ async function started(directory) {
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return { host, own: true, docker: join(directory, 'usr/bin/docker'), path, stop };
+  return engine;
+}
+
+/**
+ * Bridges, and the ends of wires to containers, that were not there before: the engine leaves some of them.
+ * @param {ReadonlySet<string>} before
+ */
+function removeInterfaces(before) {
+  for (const name of readdirSync(INTERFACES)) {
+    if (!before.has(name) && /^(?:br-[0-9a-f]{12}|veth[0-9a-f]{7}|docker0)$/.test(name))
+      spawnSync('ip', ['link', 'delete', name]);
+  }
 }
 
 /**

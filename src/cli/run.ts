@@ -2,10 +2,14 @@
 
 import type { RunningNode } from '../compose.ts';
 import { EXIT_CODES, type CausewayError } from '../errors/errors.ts';
+import { ifStillAliveIn } from '../system/real.ts';
 import type { System } from '../system/system.ts';
 
 /** Writes under way have deadlines up to a minute; whoever stops a process does not wait that long. */
 const DRAIN_MS_MAX = 15_000;
+
+/** Everything is closed by then. What is left cannot be: e.g. a look-up of a name whose servers are out of reach takes half a minute. */
+const LINGER_MS_MAX = 3000;
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
@@ -55,7 +59,15 @@ export async function runUntilStopped(
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
   }
+  ifStillAliveIn(LINGER_MS_MAX, () => {
+    const left = [...new Set(process.getActiveResourcesInfo())].filter((each) => !OUTPUT.has(each));
+    say(`ends without waiting for ${left.join(', ')}`);
+    process.exit();
+  });
 }
+
+/** Of the process' own streams, as Node calls them. */
+const OUTPUT: ReadonlySet<string> = new Set(['PipeWrap', 'TTYWrap']);
 
 async function withinMs(system: System, ms: number, work: Promise<unknown>): Promise<void> {
   await new Promise<void>((resolve, reject) => {

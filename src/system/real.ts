@@ -69,6 +69,11 @@ export function realSystem(): System {
   };
 }
 
+/** For the end of a process alone: calls `fn` when something keeps the process alive for `ms` more. Keeps nothing alive by itself. */
+export function ifStillAliveIn(ms: number, fn: () => void): void {
+  setTimeout(fn, checkedDelay(ms)).unref();
+}
+
 function checkedDelay(ms: number): number {
   // NaN and Infinity become 1 ms in Node: a forgotten unit conversion would spin instead of failing.
   if (!(ms <= DELAY_MS_MAX)) throw new RangeError(`a timer's delay must be at most ${DELAY_MS_MAX} ms, got ${ms}`);

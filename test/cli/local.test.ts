@@ -117,6 +117,18 @@ collections: [{ namespace: demo, name: profiles, type: register-lww }]
     }
   });
 
+  test('ends soon after it has stopped, whatever cannot be called off; seen: a region cut off from its name servers, killed after its grace period', async () => {
+    const { path } = await config();
+    // Stands for a look-up under way, which keeps a process alive until it gives up.
+    const held = 'data:text/javascript,setInterval(()=>{},1e9)';
+    const serving = new RunningCli(['serve', '--config', path], { env: { NODE_OPTIONS: `--import=${held}` } });
+    await serving.until(({ stderr }) => stderr.includes('is ready'));
+    serving.child.kill('SIGTERM');
+    const { code, signal, stderr } = await serving.ended;
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+    expect(stderr).toMatch(/"stopped"[^]*ends without waiting for Timeout/);
+  });
+
   test('a flag over the file; pretty lines when asked for', async () => {
     const { path } = await config();
     const serving = new RunningCli(['serve', '-c', path, '--node', 'n7', '--set', 'log.format=pretty']);

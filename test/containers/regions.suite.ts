@@ -13,7 +13,7 @@ const clients: Causeway[] = [];
 const acknowledged = new Set<string>();
 
 function clientOf({ nodes }: ContainerRegion): Causeway {
-  const client = connect({ endpoints: nodes.map(({ endpoint }) => endpoint), namespace: 'demo', deadlineMs: 10_000 });
+  const client = connect({ endpoints: nodes.map(({ endpoint }) => endpoint), namespace: 'demo', deadlineMs: 30_000 });
   clients.push(client);
   return client;
 }
@@ -53,6 +53,8 @@ async function holdsAll(client: Causeway): Promise<void> {
 
 beforeAll(async () => {
   await cluster.start(['eu-west', 'us-east']);
+  for (const node of cluster.nodes)
+    await vi.waitFor(async () => expect((await node.causeway('health')).code, node.name).toBe(0), PATIENCE);
 });
 
 afterAll(async () => {
@@ -135,7 +137,8 @@ test('SIGTERM drains a node, which ends with 0 and leaves its shards to the othe
   const region = cluster.region('eu-west');
   const { id } = region.nodes[1]!;
   await docker('stop', '--time', '30', id);
-  expect(await docker('inspect', '--format', '{{.State.ExitCode}}', id)).toBe('0');
+  const said = await docker('logs', '--tail', '12', id);
+  expect(await docker('inspect', '--format', '{{.State.ExitCode}}', id), said).toBe('0');
   const client = clientOf(region);
   await vi.waitFor(() => client.register('profiles').set('after', { i: 1 }), PATIENCE);
   await holdsAll(client);

@@ -7,7 +7,7 @@
 // The incarnation is random, and stands in the stream's metadata and in every message.
 
 import { CausewayError } from '../errors/errors.ts';
-import { ask, type ApiAnswer, type NatsConnection } from '../nats/connection.ts';
+import type { ApiAnswer, Requests } from '../nats/requests.ts';
 import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
 
 const INCARNATION = 'causeway-incarnation';
@@ -57,12 +57,12 @@ export interface OpenedStream {
 }
 
 export class Streams {
-  readonly #connection: NatsConnection;
+  readonly #requests: Requests;
   readonly #options: StreamsOptions;
   readonly #api: string;
 
-  constructor(connection: NatsConnection, options: StreamsOptions) {
-    this.#connection = connection;
+  constructor(requests: Requests, options: StreamsOptions) {
+    this.#requests = requests;
     this.#options = options;
     this.#api = options.domain === undefined ? '$JS.API' : `$JS.${options.domain}.API`;
   }
@@ -80,7 +80,7 @@ export class Streams {
   }
 
   info(name: string): Promise<ApiAnswer<StreamInfo>> {
-    return ask<StreamInfo>(this.#connection, `${this.#api}.STREAM.INFO.${name}`, '', { timeoutMs: ASK_MS_MAX });
+    return this.#requests.ask<StreamInfo>(`${this.#api}.STREAM.INFO.${name}`, '', { timeoutMs: ASK_MS_MAX });
   }
 
   /** Where a message is asked for by its sequence, of any replica. */
@@ -92,7 +92,7 @@ export class Streams {
   async message(name: string, sequence: number): Promise<ApiAnswer<Buffer>> {
     const payload = JSON.stringify({ seq: sequence });
     const subject = `${this.#api}.STREAM.MSG.GET.${name}`;
-    const answer = await ask<{ message: { data?: string } }>(this.#connection, subject, payload, {
+    const answer = await this.#requests.ask<{ message: { data?: string } }>(subject, payload, {
       timeoutMs: ASK_MS_MAX,
     });
     return answer.kind === 'ok'
@@ -107,8 +107,7 @@ export class Streams {
     let created = false;
     let answer = await this.info(name);
     if (answer.kind === 'error' && answer.code === NO_SUCH_STREAM) {
-      const made = await ask(
-        this.#connection,
+      const made = await this.#requests.ask(
         `${this.#api}.STREAM.CREATE.${name}`,
         JSON.stringify(this.#configFor(shard, newIncarnation())),
         { timeoutMs: ASK_MS_MAX },

@@ -26,6 +26,8 @@ export class JetStreamTrack {
   /** The last message that is known to be stored, and the last entry in it. */
   lastSequence = 0;
   tail = 0;
+  /** The highest sequence that the servers ever told of; what lies above lastSequence was appended by others. */
+  seen = 0;
   /** The last entry that is stored or asked to be: what an append must follow. */
   assigned = 0;
   /** A lease was appended to this stream. */
@@ -55,6 +57,7 @@ export class JetStreamTrack {
   /** The message behind the last one is there. */
   add(sequence: number, index: FrameIndex, bytes: number): void {
     this.lastSequence = sequence;
+    this.seen = Math.max(this.seen, sequence);
     this.tail = index.firstOffset + index.count - 1;
     if (index.hasLease) this.proven = true;
     this.bytes += bytes;

@@ -19,8 +19,9 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { headers as newHeaders } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';
-import { ask, askRaw, connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
+import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
 import { serverVersion, syncsOf, wantsUpgrade } from '../nats/promise.ts';
+import { apiAnswer, Requests, type ApiAnswer } from '../nats/requests.ts';
 import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 import { BatchPeeker } from '../record/peek.ts';
 import type { System, TimerHandle } from '../system/system.ts';
@@ -57,6 +58,7 @@ const CACHE_BYTES = 32 * 1024 * 1024;
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 /** Of what others have appended so many messages are fetched, and kept in memory; of more only the headers. */
 const CATCH_UP_FETCHES = 64;
+const FOLLOW_MESSAGES = 2000;
 /** Messages that are fetched at once for a read. */
 const READ_AHEAD = 16;
 const READ_MS_MAX = 3000;
@@ -102,6 +104,9 @@ export interface JetStreamLogOptions {
   /** The largest entry there will be. Default: LOG_ENTRY_BYTES_MAX. The servers' max_payload must hold it. */
   readonly entryBytesMax?: number;
   readonly cacheBytes?: number;
+  /** Another node's shard is followed whenever so many of its messages are not known here. Default 2000: the headers of as many are to be read when
+   *  this node takes it over. */
+  readonly followMessages?: number;
   /** How long JetStream has to acknowledge. Default 3000. */
   readonly publishMsMax?: number;
   /** How long appends wait for servers that do not answer, until the log is read-only. Default 1500. */
@@ -113,6 +118,7 @@ export interface JetStreamLogOptions {
 /** What exists between open() and close(). */
 interface Opened {
   readonly connection: NatsConnection;
+  readonly requests: Requests;
   readonly streams: Streams;
 }
 
@@ -132,8 +138,6 @@ export class JetStreamLog implements Log {
   #silence: { reason: string; over: boolean; readonly patience: TimerHandle } | undefined;
   #full: string | undefined;
   #failed: string | undefined;
-  /** Called when the connection breaks: what was asked on it has no answer any more. */
-  readonly #onBreak = new Set<() => void>();
   #checking: TimerHandle | undefined;
   #checks = 0;
   #remembered: RememberedStreams = new Map();
@@ -193,7 +197,8 @@ export class JetStreamLog implements Log {
     const { clusterId, region, replicas, streamBytesMax: bytesMax, domain, directory } = this.#options;
     const version = serverVersion(connection);
     this.#checkPayload(connection);
-    const streams = new Streams(connection, {
+    const requests = new Requests(connection, this.#system.timers);
+    const streams = new Streams(requests, {
       clusterId,
       region,
       replicas,
@@ -211,7 +216,7 @@ export class JetStreamLog implements Log {
       if (finding !== undefined) findings.push(finding);
       this.#tracks.set(shard, track);
     }
-    this.#opened = { connection, streams };
+    this.#opened = { connection, requests, streams };
     this.#connected = true;
     void this.#follow(connection);
     this.#checking = this.#system.timers.every(CHECK_MS, () => void this.#check());
@@ -384,25 +389,33 @@ export class JetStreamLog implements Log {
     // Until it is back, or patience ends.
     if (!this.#connected) return;
     track.busy = true;
-    if (track.queue[0]!.fits) void this.#publish(track, this.#opened, takeGroup(track));
+    if (track.queue[0]!.fits) this.#publish(track, this.#opened, takeGroup(track));
     else void this.#fenceOff(track, [track.queue.shift()!]);
   }
 
-  async #publish(track: JetStreamTrack, { connection }: Opened, group: readonly PendingAppend[]): Promise<void> {
+  #publish(track: JetStreamTrack, { requests }: Opened, group: readonly PendingAppend[]): void {
     const { stream, lastSequence } = track;
-    const entries = group.flatMap((append) => append.entries);
+    const entries = group.length === 1 ? group[0]!.entries : group.flatMap((append) => append.entries);
     const frame = encodeFrame(stream.incarnation, track.tail + 1, entries);
     const index = indexOf(frame.entries, this.#peeker);
     const headers = newHeaders();
     headers.set('Nats-Expected-Stream', stream.name);
     headers.set('Nats-Expected-Last-Sequence', `${lastSequence}`);
     headers.set(INDEX_HEADER, encodeIndex(index));
-    const answer = await this.#unlessBroken(
-      ask<{ stream: string; seq: number }>(connection, stream.subject, frame.payload, {
-        headers,
-        timeoutMs: this.#options.publishMsMax ?? PUBLISH_MS_MAX,
-      }),
+    const timeoutMs = this.#options.publishMsMax ?? PUBLISH_MS_MAX;
+    requests.send(stream.subject, frame.payload, { headers, timeoutMs }, (raw) =>
+      this.#published(track, group, frame, index, apiAnswer<{ readonly seq: number }>(stream.subject, raw)),
     );
+  }
+
+  #published(
+    track: JetStreamTrack,
+    group: readonly PendingAppend[],
+    frame: Frame,
+    index: FrameIndex,
+    answer: ApiAnswer<{ readonly seq: number }>,
+  ): void {
+    const { stream, lastSequence } = track;
     if (answer.kind === 'ok') {
       if (answer.value.seq !== lastSequence + 1) {
         this.#fail(`stream ${stream.name} stored message ${answer.value.seq} where ${lastSequence + 1} was to be`);
@@ -416,7 +429,7 @@ export class JetStreamLog implements Log {
     if (answer.kind === 'error') {
       switch (answer.code) {
         case WRONG_LAST_SEQUENCE:
-          await this.#fenceOff(track, group);
+          void this.#fenceOff(track, group);
           return;
         case STORE_FAILED:
         case INSUFFICIENT_RESOURCES:
@@ -429,19 +442,6 @@ export class JetStreamLog implements Log {
     // Nobody listens: no leader, or no stream. The look at it tells which.
     if (answer.kind === 'no-responders') void this.#checkTrack(track);
     this.#finish(track, group, { kind: 'unknown' });
-  }
-
-  /** A publish of a broken connection may be answered by a time-out only: it is told at once. */
-  #unlessBroken<T>(asked: Promise<T>): Promise<T | { kind: 'unknown'; message: string }> {
-    if (!this.#connected) return Promise.resolve({ kind: 'unknown', message: 'not connected' });
-    return new Promise((resolve) => {
-      const broken = (): void => resolve({ kind: 'unknown', message: 'the connection broke' });
-      this.#onBreak.add(broken);
-      void asked.then((answer) => {
-        this.#onBreak.delete(broken);
-        resolve(answer);
-      });
-    });
   }
 
   #stored(track: JetStreamTrack, sequence: number, frame: Frame, index: FrameIndex): void {
@@ -486,12 +486,13 @@ export class JetStreamLog implements Log {
   async #catchUp(track: JetStreamTrack): Promise<boolean> {
     const opened = this.#opened;
     if (opened === undefined) return false;
-    const answer = await this.#unlessBroken(opened.streams.info(track.stream.name));
+    const { seen } = track;
+    const answer = await opened.streams.info(track.stream.name);
     if (answer.kind !== 'ok') {
-      if (answer.kind === 'error') this.#judge(track, answer, track.lastSequence);
+      if (answer.kind === 'error') this.#judge(track, answer, seen);
       return false;
     }
-    this.#judge(track, answer, track.lastSequence);
+    this.#judge(track, answer, seen);
     const last = answer.value.state.last_seq;
     if (last - track.lastSequence > CATCH_UP_FETCHES) {
       try {
@@ -607,20 +608,18 @@ export class JetStreamLog implements Log {
 
   /** One message by its sequence: its entries, a sentence when it is damaged or gone, undefined when it cannot be told now. */
   async #fetch(
-    { connection, streams }: Opened,
+    { requests, streams }: Opened,
     track: JetStreamTrack,
     sequence: number,
   ): Promise<readonly StoredEntry[] | string | undefined> {
     const { name, incarnation } = track.stream;
     const payload = JSON.stringify({ seq: sequence });
-    const answer = await this.#unlessBroken(
-      askRaw(connection, streams.directGet(name), payload, { timeoutMs: READ_MS_MAX }),
-    );
+    const answer = await requests.askRaw(streams.directGet(name), payload, { timeoutMs: READ_MS_MAX });
     if (answer.kind !== 'ok') return undefined;
     const { headers, data } = answer.value;
     if (headers?.get('Nats-Sequence') === `${sequence}`) return decodeFrame(data, incarnation);
     // Any replica may answer, also one that is behind. The leader knows.
-    const asked = await this.#unlessBroken(streams.message(name, sequence));
+    const asked = await streams.message(name, sequence);
     if (asked.kind === 'ok') return decodeFrame(asked.value, incarnation);
     return asked.kind === 'error' && asked.status === 404 ? 'it is gone' : undefined;
   }
@@ -698,12 +697,13 @@ export class JetStreamLog implements Log {
       if (this.#opened?.connection !== connection) return;
       if (type === 'disconnect') {
         this.#connected = false;
-        for (const broken of this.#onBreak) broken();
-        this.#onBreak.clear();
+        // An answer that is still on its way is not heard any more; one by one they would only be found out by time.
+        this.#opened.requests.abandon('the connection broke');
         this.#silent(`no connection to NATS at ${this.#options.nats.servers.join(', ')}`);
         this.#closeIfIdle();
       } else if (type === 'reconnect') {
         this.#connected = true;
+        this.#opened.requests.resume();
         await this.#check();
         for (const track of this.#tracks.values()) this.#next(track);
       }
@@ -733,13 +733,16 @@ export class JetStreamLog implements Log {
   async #checkTrack(track: JetStreamTrack): Promise<StreamInfo | undefined> {
     const opened = this.#opened;
     if (opened === undefined) return undefined;
-    const { lastSequence } = track;
-    const answer = await this.#unlessBroken(opened.streams.info(track.stream.name));
+    const { seen } = track;
+    const answer = await opened.streams.info(track.stream.name);
     if (this.#opened === undefined) return undefined;
-    this.#judge(track, answer, lastSequence);
+    this.#judge(track, answer, seen);
     if (answer.kind === 'ok') {
-      // Another node's shard: who takes it over some day shall not have to read much.
-      if (answer.value.state.last_seq > track.lastSequence && track.idle) this.refresh(track.shard, () => undefined);
+      const { last_seq: last } = answer.value.state;
+      track.seen = Math.max(track.seen, last);
+      // Another node's shard: who takes it over some day shall not have to read much. Each message is read once more for it, so only now and then.
+      const followed = this.#options.followMessages ?? FOLLOW_MESSAGES;
+      if (last - track.lastSequence >= followed && track.idle) this.refresh(track.shard, () => undefined);
       return answer.value;
     }
     this.#silent(
@@ -749,8 +752,8 @@ export class JetStreamLog implements Log {
   }
 
   /** Is it the stream that we know, with everything that was there when we asked? */
-  #judge(track: JetStreamTrack, answer: Awaited<ReturnType<Streams['info']>>, lastSequence: number): void {
-    const what = this.#strange(track, answer, lastSequence);
+  #judge(track: JetStreamTrack, answer: Awaited<ReturnType<Streams['info']>>, seen: number): void {
+    const what = this.#strange(track, answer, seen);
     if (what === undefined) {
       if (answer.kind === 'ok') track.doubts = 0;
       return;
@@ -759,18 +762,13 @@ export class JetStreamLog implements Log {
     else this.#system.timers.after(AGAIN_MS, () => void this.#checkTrack(track));
   }
 
-  #strange(
-    track: JetStreamTrack,
-    answer: Awaited<ReturnType<Streams['info']>>,
-    lastSequence: number,
-  ): string | undefined {
+  #strange(track: JetStreamTrack, answer: Awaited<ReturnType<Streams['info']>>, seen: number): string | undefined {
     if (isGone(answer)) return 'is gone';
     if (answer.kind !== 'ok') return undefined;
     const { value } = answer;
     const { last_seq: last, first_seq: first, messages, num_deleted: deleted = 0 } = value.state;
     if (incarnationOf(value) !== track.stream.incarnation) return 'was deleted and made again';
-    if (last < lastSequence)
-      return `went back: expected message ${lastSequence} or a later one, found ${last} as its last`;
+    if (last < seen) return `went back: expected message ${seen} or a later one, found ${last} as its last`;
     if (last > 0 && (first !== 1 || deleted > 0 || messages < last)) {
       return `has lost messages: expected 1 to ${last}, found ${messages} from ${first} on`;
     }
@@ -797,10 +795,10 @@ export class JetStreamLog implements Log {
       const { name, incarnation } = track.stream;
       const known = streams.get(name);
       if (this.#wentBack.has(track)) continue;
-      if (known?.incarnation === incarnation && known.lastSequence === track.lastSequence) continue;
+      if (known?.incarnation === incarnation && known.lastSequence === track.seen) continue;
       // Until it is proven, what was there before is what the next start must hear of.
       if (known !== undefined && known.incarnation !== incarnation && !track.proven) continue;
-      streams.set(name, { incarnation, lastSequence: track.lastSequence });
+      streams.set(name, { incarnation, lastSequence: track.seen });
       changed = true;
     }
     if (!changed) return;
@@ -829,9 +827,10 @@ export class JetStreamLog implements Log {
     const tracks = [...this.#tracks.values()];
     if (this.#connected && this.#state.kind === 'ready' && !tracks.every(({ idle }) => idle)) return;
     this.#closed = true;
+    const { requests } = this.#opened!;
     this.#opened = undefined;
     this.#state = { kind: 'failed', reason: 'the log is closed' };
-    for (const broken of this.#onBreak) broken();
+    requests.abandon('the log is closed');
     for (const track of tracks) this.#next(track);
     this.#closing();
   }

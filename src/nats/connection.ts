@@ -8,7 +8,6 @@ import {
   credsAuthenticator,
   nkeyAuthenticator,
   type ConnectionOptions,
-  type MsgHdrs,
   type Msg,
   type NatsConnection,
 } from 'nats';
@@ -114,61 +113,4 @@ function connectError(cause: Error & { code?: string }, { servers, tls }: NatsOp
         : 'Start the NATS servers, or name others. Servers that do not accept the certificate of this node hang up without a word.',
     cause,
   });
-}
-
-/** What a request to JetStream's API was answered. */
-export type ApiAnswer<T> =
-  | { readonly kind: 'ok'; readonly value: T }
-  | {
-      readonly kind: 'error';
-      /** JetStream's number for it, e.g. 10059: no such stream. */
-      readonly code: number;
-      /** As of HTTP: 503 may pass. */
-      readonly status: number;
-      readonly message: string;
-    }
-  /** Nobody listens: what was sent was not stored, now or later. */
-  | { readonly kind: 'no-responders' }
-  /** No answer in time, or the connection broke. */
-  | { readonly kind: 'unknown'; readonly message: string };
-
-/** Never rejects. */
-export async function ask<T>(
-  connection: NatsConnection,
-  subject: string,
-  payload: Uint8Array | string,
-  options: { readonly timeoutMs: number; readonly headers?: MsgHdrs },
-): Promise<ApiAnswer<T>> {
-  const raw = await askRaw(connection, subject, payload, options);
-  if (raw.kind !== 'ok') return raw;
-  let value: T & { error?: { code?: number; err_code?: number; description?: string } };
-  try {
-    value = raw.value.json();
-  } catch {
-    return { kind: 'unknown', message: `${subject} was answered with what is not JSON` };
-  }
-  const { error } = value;
-  if (error === undefined) return { kind: 'ok', value };
-  const { err_code: code = 0, code: status = 0, description: message = '' } = error;
-  return { kind: 'error', code, status, message };
-}
-
-/** The message of the answer as it is. Never rejects. */
-export async function askRaw(
-  connection: NatsConnection,
-  subject: string,
-  payload: Uint8Array | string,
-  { timeoutMs, headers }: { readonly timeoutMs: number; readonly headers?: MsgHdrs },
-): Promise<Exclude<ApiAnswer<Msg>, { kind: 'error' }>> {
-  try {
-    const value = await connection.request(subject, payload, {
-      timeout: timeoutMs,
-      ...(headers === undefined ? {} : { headers }),
-    });
-    return { kind: 'ok', value };
-  } catch (error) {
-    const { code, message } = error as Error & { code?: string };
-    if (code === '503') return { kind: 'no-responders' };
-    return { kind: 'unknown', message: code ?? message };
-  }
 }

@@ -1,6 +1,6 @@
 // What a real NATS server does to the JetStream log: other owners, lost acknowledgements, broken connections, and operators who delete things.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, headers, nkeys } from 'nats';
@@ -22,6 +22,7 @@ import {
   readFrom,
   refreshed,
   SHARD_A,
+  SHARD_B,
   SHARDS,
 } from '../contract/log.ts';
 import { Pki } from '../support/pki.ts';
@@ -92,11 +93,14 @@ describe.skipIf(typeof natsFound === 'string')('the JetStream log', () => {
       expect(await appendTo(former, SHARD_A, count + 1, entry('lease', 'former'))).toMatchObject({ kind: 'fenced' });
     });
 
-    test('what another node appends is learnt of within some seconds, without being asked', async () => {
+    test('what another node appends is followed in stretches, without being asked', async () => {
       const { make } = bench();
-      const [owner, other] = [await opened(make()), await opened(make())];
-      for (let i = 1; i <= 5; i++) await appendTo(owner, SHARD_A, i, entry('lease', `${i}`));
-      await vi.waitFor(() => expect(other.tail(SHARD_A)).toBe(5), PATIENCE);
+      const [owner, other] = [await opened(make()), await opened(make({ followMessages: 4 }))];
+      for (let i = 1; i <= 3; i++) await appendTo(owner, SHARD_A, i, entry('lease', `${i}`));
+      await refreshed(other, SHARD_B);
+      expect(other.tail(SHARD_A)).toBe(0);
+      await appendTo(owner, SHARD_A, 4, entry('lease', '4'));
+      await vi.waitFor(() => expect(other.tail(SHARD_A)).toBe(4), PATIENCE);
     });
 
     test('an owner that was deposed is refused, and reads what its successor wrote', async () => {
@@ -422,6 +426,29 @@ describe.skipIf(typeof natsFound === 'string')('the JetStream log', () => {
       await appendTo(next, SHARD_A, 3, entry('lease', 'bound'));
       await next.close();
       expect(await made.make({ directory: own }).open(SHARDS)).toMatchObject({ state: 'whole' });
+    });
+
+    test("I6: another node's, whose messages were never read here: that it went back is noticed, and remembered", async () => {
+      const made = bench();
+      const own = directory();
+      const other = await opened(made.make({ directory: own }));
+      const owner = await written(made);
+      const { config } = await made.api<{ config: object }>(`STREAM.INFO.${made.stream}`);
+      // Its looks, once a second, tell it how much is there; it reads none of that.
+      await vi.waitFor(() => {
+        expect(readFileSync(join(own, 'jetstream.json'), 'utf8')).toMatch(
+          new RegExp(`"${made.stream}",{[^}]*"lastSequence":2}`),
+        );
+      }, PATIENCE);
+      expect(other.tail(SHARD_A)).toBe(0);
+      await owner.close();
+      await made.api(`STREAM.DELETE.${made.stream}`);
+      await made.api(`STREAM.CREATE.${made.stream}`, config);
+      await vi.waitFor(() => expect(other.state()).toMatchObject({ kind: 'failed' }), PATIENCE);
+      expect(made.fatal.map(({ message }) => message).join()).toContain('went back: expected message 2');
+      await other.close();
+      const recovery = await made.make({ directory: own }).open(SHARDS);
+      expect(recovery.findings.join()).toContain('went back');
     });
 
     test('a message that is not ours is not read as one', async () => {

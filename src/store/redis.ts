@@ -13,11 +13,12 @@
 // HAZARD: `maxmemory-policy` other than noeviction would make Redis forget rows in mid run. open() refuses it.
 
 import { readFileSync } from 'node:fs';
-import { Cluster, Redis } from 'ioredis';
+import { Cluster, Command, Redis } from 'ioredis';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import type { RegionId, ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import { DROP, LOOK, SCAN, STEP } from './redis-scripts.ts';
+import { stepMessage } from './redis-step.ts';
 import { ROW_KEY_BYTES_MAX, type StepOutcome, type Store, type StoreRow, type StoreStep } from './store.ts';
 
 const OPEN_MS_MAX = 30_000;
@@ -64,6 +65,21 @@ interface Head {
 }
 
 const NONE: Head = { cursor: 0, text: '' };
+
+/** A step, as the bytes that are sent: the same when it is sent again after a broken connection. */
+class StepCommand extends Command {
+  readonly #message: Buffer;
+
+  /** `keys`: for a Cluster, which asks a command where it belongs. */
+  constructor(keys: readonly string[], message: Buffer) {
+    super('EVAL', ['', keys.length, ...keys]);
+    this.#message = message;
+  }
+
+  override toWritable(): Buffer {
+    return this.#message;
+  }
+}
 
 class Place {
   readonly shard: ShardId;
@@ -264,6 +280,13 @@ export class RedisStore implements Store {
     return redis.callBuffer('EVAL', lua, keys.length, ...keys, ...args);
   }
 
+  #sendStep(words: readonly string[], { keys }: Place, rows: StoreStep['rows']): Promise<unknown> {
+    const redis = this.#redis;
+    if (redis === undefined) return Promise.reject(new Error('the store is closed'));
+    const command = new StepCommand(keys, stepMessage(words, rows));
+    return redis.sendCommand(command) as Promise<unknown>;
+  }
+
   // ── Read ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   cursor(shard: ShardId): number {
@@ -385,25 +408,13 @@ export class RedisStore implements Store {
     const fits = step.fromCursor === before.cursor;
     const name = this.#system.random.uint48().toString(16).padStart(12, '0');
     const after: Head = { cursor: step.toCursor, text: `${FORMAT} ${step.toCursor} ${name} ${this.#identity}` };
-    const sets: (string | Buffer)[] = [];
-    const deletes: string[] = [];
-    let bytes = 0;
-    if (fits) {
-      for (const [rowKey, value] of step.rows) {
-        if (value === null) {
-          deletes.push(rowKey);
-          continue;
-        }
-        // A copy: ioredis may send it later, and again.
-        sets.push(rowKey, Buffer.from(value));
-        bytes += rowKey.length + value.length;
-      }
-      place.next = after;
-    }
-    const args = [fits ? before.text : 'nowhere', after.text, `${sets.length / 2}`, ...sets, ...deletes];
+    const rows = fits ? step.rows : [];
+    if (fits) place.next = after;
+    const bytes = rows.reduce((sum, [rowKey, value]) => sum + (value === null ? 0 : rowKey.length + value.length), 0);
+    const words = [STEP, `${place.keys.length}`, ...place.keys, fits ? before.text : 'nowhere', after.text];
     place.used = true;
     const { life } = place;
-    this.#script(STEP, place, args).then(
+    this.#sendStep(words, place, rows).then(
       (reply) => {
         if (life !== place.life) {
           tell({ kind: 'moved', cursor: 0 });

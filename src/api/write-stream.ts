@@ -8,9 +8,9 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { MalformedMessage } from '../proto/load.ts';
 import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../proto/wire.ts';
-import type { WriteResult } from '../region/region.ts';
+import type { Region, WriteResult } from '../region/region.ts';
 import { rpcAttributes } from '../tracing/ingest.ts';
-import { authorize, draining, type Drainable, type ServiceEnv } from './env.ts';
+import { authorize, draining, regionFor, type Drainable, type ServiceEnv } from './env.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import type { CallSignals } from './signals.ts';
 import { toStatus } from './status.ts';
@@ -33,6 +33,7 @@ export type WriteStreamCall = ServerDuplexStream<Buffer | MalformedMessage, Buff
 export class WriteStream implements Drainable {
   readonly #call: WriteStreamCall;
   readonly #env: ServiceEnv;
+  readonly #region: Region;
   readonly #context: DecodeContext;
   readonly #signals: CallSignals;
   /** Answers that are not written yet. */
@@ -57,6 +58,7 @@ export class WriteStream implements Drainable {
   constructor(call: WriteStreamCall, env: ServiceEnv) {
     this.#call = call;
     this.#env = env;
+    this.#region = regionFor(env, call);
     this.#signals = env.signals.rpc('WriteStream');
     this.#context = {
       limits: env.limits,
@@ -132,7 +134,7 @@ export class WriteStream implements Drainable {
     }
     const { tracing } = this.#env;
     const spans = tracing?.ingest(write.ops, INGEST, INGEST_ATTRIBUTES, beganMs);
-    this.#env.region.write(
+    this.#region.write(
       {
         ops: write.ops,
         durability: write.durability,

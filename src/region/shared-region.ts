@@ -3,7 +3,7 @@
 //
 // - One hop: a request that another node has passed on is answered by the node itself, without this (api/env.ts), so that two nodes whose maps
 //   differ do not send it round for ever.
-// - The order of a sender (a stream of writes) is kept shard by shard: to each owner one request of it at a time, and while a message for a shard is
+// - The order of a sender (a stream of writes) is kept shard by shard: to each owner its requests go in their order, and while a message for a shard is
 //   under way the next one goes to no other owner. After one failed and may be tried again, those of its epoch are refused untried.
 //
 // Bounds: as many requests wait for another node as their senders may have under way (api/write-stream.ts, api/env.ts).
@@ -28,7 +28,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './region.ts';
-import type { SharedOwnership, Siblings } from './siblings.ts';
+import type { SharedOwnership, SiblingStream, Siblings } from './siblings.ts';
 
 /** This node. */
 const HERE = '';
@@ -41,9 +41,13 @@ interface Message {
 }
 
 interface Lane {
+  readonly stream: SiblingStream;
   readonly waiting: Message[];
-  busy: boolean;
+  underWay: number;
 }
+
+/** Messages under way to one other node. What comes meanwhile goes together. */
+const LANE_MESSAGES_MAX = 4;
 
 /** What waits is put together, up to so many ops, and about so many bytes. A message of a stream has at most 4 MiB by itself. */
 const TOGETHER_OPS_MAX = 4000;
@@ -75,19 +79,19 @@ class Sender {
     return epoch <= this.#refusedEpoch ? this.#refusal : undefined;
   }
 
-  /** To each other node one request at a time; what has come meanwhile goes with the next one together. */
+  /** In the order of the calls, to each other node. */
   send(owner: Owner, message: Message): void {
     let lane = this.#lanes.get(owner);
     if (lane === undefined) {
-      lane = { waiting: [], busy: false };
+      lane = { stream: this.#siblings.stream(owner), waiting: [], underWay: 0 };
       this.#lanes.set(owner, lane);
     }
     lane.waiting.push(message);
-    this.#next(owner, lane);
+    this.#next(lane);
   }
 
-  #next(owner: Owner, lane: Lane): void {
-    while (!lane.busy) {
+  #next(lane: Lane): void {
+    while (lane.underWay < LANE_MESSAGES_MAX) {
       const first = lane.waiting.shift();
       if (first === undefined) return;
       const refusal = this.refusalOf(first.epoch);
@@ -111,13 +115,13 @@ class Sender {
           seenStamp: Math.max(request.seenStamp ?? 0, next.request.seenStamp ?? 0),
         };
       }
-      lane.busy = true;
-      this.#siblings.write(owner, request, (results) => {
-        lane.busy = false;
+      lane.underWay++;
+      lane.stream.write(first.epoch, request, (results) => {
+        lane.underWay--;
         for (const result of results) if (!result.ok) this.failed(first.epoch, result.error);
         let at = 0;
         for (const { request: part, done } of messages) done(results.slice(at, (at += part.ops.length)));
-        this.#next(owner, lane);
+        this.#next(lane);
       });
     }
   }

@@ -40,6 +40,11 @@ class FakeSiblings implements Siblings {
     this.writes.push({ address, request, done });
   }
 
+  /** In the order of the calls, whatever the epoch. */
+  stream(address: string): ReturnType<Siblings['stream']> {
+    return { write: (_epoch, request, done) => this.write(address, request, done) };
+  }
+
   read(address: string, request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
     this.reads.push({ address, request, done });
   }
@@ -150,36 +155,37 @@ describe('writes', () => {
     expect(outcome(pending)).toBe('NOT_READY');
   });
 
-  test('of one sender go to another node one request at a time, and what waits goes together', async () => {
+  test('of one sender go to another node in their order, four at a time, and what waits goes together', async () => {
     const bench = await Bench.started();
-    const [key] = bench.keys(bench.cluster.shards[2]!);
+    const keys = bench.keys(bench.cluster.shards[2]!);
     const stream = {};
-    const writes = [0, 1, 2].map(() => bench.write([key!], { stream, epoch: 0 }));
-    expect(bench.siblings.writes).toHaveLength(1);
+    const writes = [0, 1, 2, 3, 0, 1].map((i) => bench.write([keys[i % keys.length]!], { stream, epoch: 0 }));
+    expect(bench.siblings.writes).toHaveLength(4);
     written(bench.siblings.writes[0]!, bench);
-    expect(bench.siblings.writes).toHaveLength(2);
+    expect(bench.siblings.writes).toHaveLength(5);
     // Another sender waits for nobody.
-    bench.write([key!], { stream: {}, epoch: 0 });
-    expect(bench.siblings.writes).toHaveLength(3);
-    expect(bench.siblings.writes.map(({ request }) => request.ops.length)).toEqual([1, 2, 1]);
-    written(bench.siblings.writes[1]!, bench);
-    expect(writes.map(outcome)).toEqual(['ok', 'ok', 'ok']);
-    expect(writes.map(({ value }) => value!.length)).toEqual([1, 1, 1]);
+    bench.write([keys[0]!], { stream: {}, epoch: 0 });
+    expect(bench.siblings.writes.map(({ request }) => request.ops.length)).toEqual([1, 1, 1, 1, 2, 1]);
+    expect(bench.siblings.writes[4]!.request.ops.map(({ key }) => key)).toEqual([keys[0], keys[1 % keys.length]]);
+    for (const asked of bench.siblings.writes.slice(1)) written(asked, bench);
+    expect(writes.map(outcome)).toEqual(Array(6).fill('ok'));
+    expect(writes.map(({ value }) => value!.length)).toEqual(Array(6).fill(1));
   });
 
   test('behind one that failed are refused untried, until the sender begins a new epoch', async () => {
     const bench = await Bench.started();
     const [key] = bench.keys(bench.cluster.shards[2]!);
     const stream = {};
-    const first = bench.write([key!], { stream, epoch: 3 });
-    const second = bench.write([key!], { stream, epoch: 3 });
+    const writes = [0, 1, 2, 3, 4].map(() => bench.write([key!], { stream, epoch: 3 }));
+    expect(bench.siblings.writes).toHaveLength(4);
     failed(bench.siblings.writes[0]!, new CausewayError('NOT_READY', 'not yet'));
-    expect([first, second].map(outcome)).toEqual(['NOT_READY', 'NOT_READY']);
-    const third = bench.write([key!], { stream, epoch: 3 });
-    expect(outcome(third)).toBe('NOT_READY');
-    expect(bench.siblings.writes).toHaveLength(1);
+    // What waited is not sent any more; what is under way is the other node's to refuse.
+    expect([writes[0]!, writes[4]!].map(outcome)).toEqual(['NOT_READY', 'NOT_READY']);
+    expect(outcome(bench.write([key!], { stream, epoch: 3 }))).toBe('NOT_READY');
+    expect(bench.siblings.writes).toHaveLength(4);
+    for (const asked of bench.siblings.writes.slice(1)) failed(asked, new CausewayError('NOT_READY', 'behind it'));
     bench.write([key!], { stream, epoch: 4 });
-    expect(bench.siblings.writes).toHaveLength(2);
+    expect(bench.siblings.writes).toHaveLength(5);
   });
 
   test('behind one that had no owner, in a message that is not answered yet, are refused too', async () => {

@@ -58,7 +58,7 @@ const CACHE_BYTES = 32 * 1024 * 1024;
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 /** Of what others have appended so many messages are fetched, and kept in memory; of more only the headers. */
 const CATCH_UP_FETCHES = 64;
-const FOLLOW_MESSAGES = 2000;
+const FOLLOW_MESSAGES = 500;
 /** Messages that are fetched at once for a read. */
 const READ_AHEAD = 16;
 const READ_MS_MAX = 3000;
@@ -104,7 +104,7 @@ export interface JetStreamLogOptions {
   /** The largest entry there will be. Default: LOG_ENTRY_BYTES_MAX. The servers' max_payload must hold it. */
   readonly entryBytesMax?: number;
   readonly cacheBytes?: number;
-  /** Another node's shard is followed whenever so many of its messages are not known here. Default 2000: the headers of as many are to be read when
+  /** Another node's shard is followed whenever so many of its messages are not known here. Default 500: the headers of as many are to be read when
    *  this node takes it over. */
   readonly followMessages?: number;
   /** How long JetStream has to acknowledge. Default 3000. */

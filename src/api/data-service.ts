@@ -49,7 +49,8 @@ function definition(limits: ApiLimits): Record<string, WireMethod<never, Buffer>
     WriteStream: wireMethod(SERVICE, 'WriteStream', {
       request: rawCodec,
       response: rawCodec,
-      requestBytesMax: limits.streamMessageBytesMax,
+      // What a client may send as one message the stream knows: what another node passes on is several of them together.
+      requestBytesMax: limits.requestBytesMax,
     }),
     Read: wireMethod(SERVICE, 'Read', request<ReadRequest__Output>('ReadRequest') as never),
     Scan: wireMethod(SERVICE, 'Scan', request<ScanRequest__Output>('ScanRequest') as never),

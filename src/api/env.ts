@@ -38,8 +38,12 @@ export interface ServiceEnv {
   readonly recentTraces: (limit: number) => readonly Trace[];
 }
 
+export function isForwarded(call: { readonly metadata: Metadata }): boolean {
+  return call.metadata.get(FORWARDED_KEY).length > 0;
+}
+
 export function regionFor(env: ServiceEnv, call: { readonly metadata: Metadata }): Region {
-  return call.metadata.get(FORWARDED_KEY).length > 0 ? env.ownRegion : env.region;
+  return isForwarded(call) ? env.ownRegion : env.region;
 }
 
 /** All metrics of the node, as they are at this moment. */

@@ -8,9 +8,9 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { CausewayError, toCausewayError } from '../errors/errors.ts';
 import { MalformedMessage } from '../proto/load.ts';
 import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../proto/wire.ts';
-import type { WriteResult } from '../region/region.ts';
+import type { Region, WriteResult } from '../region/region.ts';
 import { rpcAttributes } from '../tracing/ingest.ts';
-import { authorize, draining, type Drainable, type ServiceEnv } from './env.ts';
+import { authorize, draining, isForwarded, regionFor, type Drainable, type ServiceEnv } from './env.ts';
 import { effectiveDeadlineMs } from './limits.ts';
 import type { CallSignals } from './signals.ts';
 import { toStatus } from './status.ts';
@@ -33,6 +33,8 @@ export type WriteStreamCall = ServerDuplexStream<Buffer | MalformedMessage, Buff
 export class WriteStream implements Drainable {
   readonly #call: WriteStreamCall;
   readonly #env: ServiceEnv;
+  readonly #region: Region;
+  readonly #messageBytesMax: number;
   readonly #context: DecodeContext;
   readonly #signals: CallSignals;
   /** Answers that are not written yet. */
@@ -57,6 +59,9 @@ export class WriteStream implements Drainable {
   constructor(call: WriteStreamCall, env: ServiceEnv) {
     this.#call = call;
     this.#env = env;
+    this.#region = regionFor(env, call);
+    const { requestBytesMax, streamMessageBytesMax } = env.limits;
+    this.#messageBytesMax = isForwarded(call) ? requestBytesMax : Math.min(streamMessageBytesMax, requestBytesMax);
     this.#signals = env.signals.rpc('WriteStream');
     this.#context = {
       limits: env.limits,
@@ -84,9 +89,13 @@ export class WriteStream implements Drainable {
     if (this.#closed || this.#finishing) return;
     const beganMs = this.#env.system.clock.monotonicMs();
     this.#signals.began();
-    if (message instanceof MalformedMessage) {
+    if (message instanceof MalformedMessage || message.length > this.#messageBytesMax) {
+      const reason =
+        message instanceof MalformedMessage
+          ? message.reason
+          : `a message of ${message.length} bytes, the limit is ${this.#messageBytesMax}`;
       this.#signals.ended('TOO_LARGE', undefined);
-      this.#finish(new CausewayError('TOO_LARGE', message.reason, { hint: 'send smaller messages' }));
+      this.#finish(new CausewayError('TOO_LARGE', reason, { hint: 'send smaller messages' }));
       return;
     }
     const bytes = message.length + OVERHEAD_BYTES;
@@ -132,7 +141,7 @@ export class WriteStream implements Drainable {
     }
     const { tracing } = this.#env;
     const spans = tracing?.ingest(write.ops, INGEST, INGEST_ATTRIBUTES, beganMs);
-    this.#env.region.write(
+    this.#region.write(
       {
         ops: write.ops,
         durability: write.durability,

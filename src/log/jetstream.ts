@@ -123,6 +123,7 @@ interface Opened {
 }
 
 export class JetStreamLog implements Log {
+  readonly isRemote = true;
   readonly #options: JetStreamLogOptions;
   readonly #system: System;
   readonly #entryBytesMax: number;

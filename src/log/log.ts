@@ -72,6 +72,8 @@ export type LogState =
 
 export interface Log {
   readonly promise: LogPromise;
+  /** An append goes over a network, to servers that others use too. */
+  readonly isRemote: boolean;
   /** Throws CausewayError: CONFIG_INVALID (not a directory, not writable), FENCED (another process has it), CORRUPT (cannot be opened safely). */
   open(shards: readonly ShardId[]): Promise<LogRecovery>;
   append(

@@ -281,6 +281,7 @@ interface ShardQueue {
 const immediately = (fn: () => void): void => fn();
 
 export class MemoryLog implements Log {
+  readonly isRemote = false;
   readonly promise: LogPromise = {
     engine: 'memory',
     durable: false,

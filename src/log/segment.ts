@@ -108,6 +108,7 @@ interface Opened {
 }
 
 export class SegmentLog implements Log {
+  readonly isRemote = false;
   readonly promise: LogPromise = {
     engine: 'segment files',
     durable: true,

@@ -272,7 +272,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       () => this.#runners.values(),
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
-    this.#rounds = new SealRounds(ports.system);
+    this.#rounds = new SealRounds(ports.system, ports.log);
     if (ports.tracing !== undefined && (settings.canaryMs ?? 0) > 0) {
       this.#canaries = new Canaries({
         region: this.region,

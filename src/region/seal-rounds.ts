@@ -3,7 +3,7 @@
 // peer, there a commit again and an ack), so many small ones use up the CPU that larger ones would have left.
 //
 // A node that has time does not wait at all: what came in with one read of a socket goes at once. One whose event loop is busy waits
-// longer and longer, up to PACE_MS_MAX, and so does more with each round; that is given back as soon as there is time again.
+// longer and longer, up to paceMsMax, and so does more with each round; that is given back as soon as there is time again.
 
 import type { System } from '../system/system.ts';
 
@@ -11,23 +11,34 @@ export interface Sealable {
   sealNow(): void;
 }
 
-const PACE_MS_MAX = 40;
 const JUDGE_EVERY_MS = 50;
-/** Busier than this: wait longer. */
-const BUSY = 0.55;
-/** Less busy than this: wait less. */
-const IDLE = 0.35;
+
+interface Bounds {
+  readonly paceMsMax: number;
+  /** Busier than this: wait longer. */
+  readonly busy: number;
+  /** Less busy than this: wait less. */
+  readonly idle: number;
+}
+
+/** A commit is an fdatasync of the node's own. */
+const LOCAL: Bounds = { paceMsMax: 40, busy: 0.55, idle: 0.35 };
+/** A commit is a message to servers that other nodes use too (Log.isRemote), and costs them an fsync and both a few changes of threads: as much again as
+ *  it costs the node. So fewer of them are worth more, and earlier. */
+const REMOTE: Bounds = { paceMsMax: 80, busy: 0.35, idle: 0.2 };
 
 export class SealRounds {
   readonly #system: System;
+  readonly #bounds: Bounds;
   readonly #waiting = new Set<Sealable>();
   #scheduled = false;
   #paceMs = 0;
   #lastAtMs = Number.NEGATIVE_INFINITY;
   #judgedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(system: System) {
+  constructor(system: System, log: { readonly isRemote: boolean }) {
     this.#system = system;
+    this.#bounds = log.isRemote ? REMOTE : LOCAL;
   }
 
   /** Between rounds; 0: none waits. */
@@ -60,7 +71,8 @@ export class SealRounds {
     if (this.#lastAtMs - this.#judgedAtMs < JUDGE_EVERY_MS) return;
     this.#judgedAtMs = this.#lastAtMs;
     const busy = this.#system.load.busy();
-    if (busy > BUSY) this.#paceMs = Math.min(PACE_MS_MAX, Math.max(1, this.#paceMs * 1.5));
-    else if (busy < IDLE) this.#paceMs = this.#paceMs < 1 ? 0 : this.#paceMs / 1.5;
+    const { paceMsMax, ...bounds } = this.#bounds;
+    if (busy > bounds.busy) this.#paceMs = Math.min(paceMsMax, Math.max(1, this.#paceMs * 1.5));
+    else if (busy < bounds.idle) this.#paceMs = this.#paceMs < 1 ? 0 : this.#paceMs / 1.5;
   }
 }

@@ -1,8 +1,10 @@
 // Writes in a region of several nodes: taken apart by shard, done here or passed on to the owner, and put together again.
 // Owns: the order of a sender (a stream of writes), shard by shard, also while shards change hands.
 //
-// - To each other node one request of a sender is under way at a time; what has come meanwhile goes with the next one together. While something of a shard is
-//   under way at one node, nothing of it goes to another.
+// - To each other node a few messages of a sender are under way at a time, over a stream that keeps their order; what has come meanwhile goes with the next one
+//   together. While something of a shard is under way at one node, nothing of it goes to another.
+// - When one of them fails, the other node refuses untried what is behind it. Nothing more goes there until all of it has come back: what is written again must
+//   not be overtaken.
 // - What was certainly not written because its shard is on its way (its owner gives it up, the next one has not opened it, or nobody has it) waits here, and goes to
 //   whoever has the shard then. What comes behind it in the same shard waits behind it. After WAIT_MS_MAX, or at the deadline, it is refused as it was; from then on nothing
 //   waits for that shard, so that clients go elsewhere at once, until somebody has taken something of it or the map has changed.
@@ -16,7 +18,7 @@ import type { System, TimerHandle } from '../system/system.ts';
 import type { RegionNode } from './node.ts';
 import { HERE, type Owner, type Owners } from './owners.ts';
 import type { WriteOp, WriteRequest, WriteResult } from './region.ts';
-import type { Siblings } from './siblings.ts';
+import type { SiblingStream, Siblings } from './siblings.ts';
 
 /** What waits for the same node is put together, up to so many ops, and about so many bytes. A message of a stream has at most 4 MiB by itself. */
 const TOGETHER_OPS_MAX = 4000;
@@ -53,10 +55,22 @@ interface Unit {
   why: CausewayError | undefined;
 }
 
+/** What goes to one other node. */
 interface Lane {
+  /** undefined: the sender has one request and no more. */
+  readonly stream: SiblingStream | undefined;
   readonly waiting: Unit[];
-  busy: boolean;
+  underWay: number;
+  /** Of the stream to the other node, not of the sender. */
+  epoch: number;
+  /** Of the sender, of the message that was sent last. */
+  senderEpoch: number | undefined;
+  /** Something of the lane's epoch has failed: the next message begins a new one, when nothing is under way. */
+  failed: boolean;
 }
+
+/** Messages of one sender under way to one other node. */
+const LANE_MESSAGES_MAX = 4;
 
 interface Host {
   readonly node: RegionNode;
@@ -81,12 +95,12 @@ export class SharedWrites {
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     const { stream, epoch } = request.sender ?? {};
     if (stream === undefined) {
-      new Sender(this.#host).write(request, undefined, done);
+      new Sender(this.#host, false).write(request, undefined, done);
       return;
     }
     let sender = this.#senders.get(stream);
     if (sender === undefined) {
-      sender = new Sender(this.#host);
+      sender = new Sender(this.#host, true);
       this.#senders.set(stream, sender);
     }
     sender.write(request, epoch, done);
@@ -115,6 +129,7 @@ export class SharedWrites {
 /** What one stream has under way. */
 class Sender {
   readonly #host: Host;
+  readonly #isStream: boolean;
   readonly #underWay = new Map<ShardId, { readonly owner: Owner; count: number }>();
   readonly #lanes = new Map<Owner, Lane>();
   /** In the order of the sender. */
@@ -123,8 +138,9 @@ class Sender {
   #refusedEpoch = -1;
   #refusal: CausewayError | undefined;
 
-  constructor(host: Host) {
+  constructor(host: Host, isStream: boolean) {
     this.#host = host;
+    this.#isStream = isStream;
   }
 
   write(request: WriteRequest, epoch: number | undefined, done: (results: readonly WriteResult[]) => void): void {
@@ -188,11 +204,11 @@ class Sender {
       this.#began(unit, owner);
       if (owner === HERE) here.push(unit);
       else {
-        this.#laneOf(owner).waiting.push(unit);
+        insert(this.#laneOf(owner).waiting, unit);
         lanes.add(owner);
       }
     }
-    if (here.length > 0) this.#write(HERE, here);
+    if (here.length > 0) this.#writeHere(here);
     for (const owner of lanes) this.#next(owner);
   }
 
@@ -210,18 +226,17 @@ class Sender {
   #laneOf(owner: Owner): Lane {
     let lane = this.#lanes.get(owner);
     if (lane === undefined) {
-      lane = { waiting: [], busy: false };
+      const stream = this.#isStream ? this.#host.siblings.stream(owner) : undefined;
+      lane = { stream, waiting: [], underWay: 0, epoch: 0, senderEpoch: undefined, failed: false };
       this.#lanes.set(owner, lane);
     }
     return lane;
   }
 
-  /** To each other node one request at a time; what has come meanwhile goes with the next one together. */
   #next(owner: Owner): void {
     const lane = this.#laneOf(owner);
-    while (!lane.busy) {
-      const first = lane.waiting.shift();
-      if (first === undefined) return;
+    while (mayTakeNext(lane)) {
+      const first = lane.waiting.shift()!;
       if (!this.#mayGo(first)) continue;
       const units = [first];
       let ops = first.indexes.length;
@@ -234,11 +249,11 @@ class Sender {
         lane.waiting.shift();
         if (this.#mayGo(next)) units.push(next);
       }
-      lane.busy = true;
-      this.#write(owner, units, () => {
-        lane.busy = false;
-        this.#next(owner);
-      });
+      if (lane.failed) lane.epoch++;
+      lane.failed = false;
+      lane.senderEpoch = first.call.epoch;
+      lane.underWay++;
+      this.#writeThere(owner, lane, units);
     }
   }
 
@@ -253,18 +268,32 @@ class Sender {
     return false;
   }
 
-  #write(owner: Owner, units: readonly Unit[], then?: () => void): void {
-    const { node, siblings, system } = this.#host;
-    const leftMs = Math.min(...units.map(({ call }) => call.deadlineAtMs)) - system.clock.monotonicMs();
-    const request = { ...together(units), deadlineMs: Math.max(1, leftMs) };
+  #writeHere(units: readonly Unit[]): void {
+    this.#host.node.write(this.#requestOf(units), (answers) => this.#allAnswered(units, answers));
+  }
+
+  #writeThere(owner: Owner, lane: Lane, units: readonly Unit[]): void {
+    const request = this.#requestOf(units);
     const answered = (answers: readonly WriteResult[]): void => {
-      for (const unit of units) this.#ended(unit);
-      let at = 0;
-      for (const unit of units) this.#answered(unit, answers.slice(at, (at += unit.indexes.length)));
-      then?.();
+      lane.failed ||= answers.some((answer) => !answer.ok && (answer.error.retriable || isMoving(answer.error)));
+      this.#allAnswered(units, answers);
+      // Only now: what has to wait does, and nothing overtakes it.
+      lane.underWay--;
+      this.#next(owner);
     };
-    if (owner === HERE) node.write(request, answered);
-    else siblings.write(owner, request, answered);
+    if (lane.stream === undefined) this.#host.siblings.write(owner, request, answered);
+    else lane.stream.write(lane.epoch, request, answered);
+  }
+
+  #requestOf(units: readonly Unit[]): WriteRequest {
+    const leftMs = Math.min(...units.map(({ call }) => call.deadlineAtMs)) - this.#host.system.clock.monotonicMs();
+    return { ...together(units), deadlineMs: Math.max(1, leftMs) };
+  }
+
+  #allAnswered(units: readonly Unit[], answers: readonly WriteResult[]): void {
+    for (const unit of units) this.#ended(unit);
+    let at = 0;
+    for (const unit of units) this.#answered(unit, answers.slice(at, (at += unit.indexes.length)));
   }
 
   #began({ shard }: Unit, owner: Owner): void {
@@ -330,10 +359,7 @@ class Sender {
     unit.why ??= why;
     const list = this.#parked.get(shard);
     if (list === undefined) this.#parked.set(shard, [unit]);
-    else {
-      const at = list.findIndex(({ seq }) => seq > unit.seq);
-      list.splice(at < 0 ? list.length : at, 0, unit);
-    }
+    else insert(list, unit);
     this.#host.waits(this);
   }
 
@@ -375,6 +401,18 @@ function isMoving({ code, outcome, retriable }: CausewayError): boolean {
   if (code === 'FENCED') return true;
   if (outcome !== 'not-applied' || !retriable) return false;
   return code === 'NOT_READY' || code === 'UNAVAILABLE' || code === 'DRAINING';
+}
+
+/** In the order of the sender: what comes back goes before what has come meanwhile. */
+function insert(list: Unit[], unit: Unit): void {
+  const before = list.findLastIndex(({ seq }) => seq < unit.seq);
+  list.splice(before + 1, 0, unit);
+}
+
+/** Whether another message may be sent: it goes behind those under way when they are of the same epoch of the sender and none has failed. */
+function mayTakeNext({ waiting: [first], underWay, senderEpoch, failed }: Lane): boolean {
+  if (first === undefined || underWay === 0) return first !== undefined;
+  return underWay < LANE_MESSAGES_MAX && !failed && first.call.epoch === senderEpoch;
 }
 
 /** As one request. */

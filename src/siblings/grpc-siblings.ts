@@ -33,6 +33,7 @@ import type { StatusResponse__Output } from '../proto/generated/causeway/v1/Stat
 import type { WatchConflictsResponse__Output } from '../proto/generated/causeway/v1/WatchConflictsResponse.ts';
 import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadResponse.ts';
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
+import type { WriteResponse__Output } from '../proto/generated/causeway/v1/WriteResponse.ts';
 import { messageType, rawCodec, wireMethod, type WireMethod } from '../proto/load.ts';
 import { WireWriter } from '../proto/wire.ts';
 import type { Dot, OriginId, ShardId } from '../record/ids.ts';
@@ -72,7 +73,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from '../region/region.ts';
-import type { Siblings } from '../region/siblings.ts';
+import type { SiblingStream, Siblings } from '../region/siblings.ts';
 import type { System } from '../system/system.ts';
 import {
   collectionOf,
@@ -87,9 +88,12 @@ import {
   sharedStateOf,
 } from './admin-messages.ts';
 import { SiblingConflicts } from './conflict-stream.ts';
+import { OrderedWrites, type WriteStreamCall } from './ordered-writes.ts';
 
 const SERVICE = 'causeway.v1.Data';
 const CONNECT_MS_MAX = 1000;
+/** Of senders, on one connection; a node takes more. */
+const STREAMS_A_CONNECTION = 500;
 /** For what operators ask. */
 const ADMIN_MS_MAX = 4000;
 /** Whoever asks for the status wants it now, without who does not answer. */
@@ -99,6 +103,7 @@ const writeMethod = (name: string) =>
   wireMethodOnce(name, () => wireMethod<Buffer, Buffer>(SERVICE, name, { request: rawCodec, response: rawCodec }));
 const WRITE = writeMethod('Write');
 const WRITE_ATOMIC = writeMethod('WriteAtomic');
+const WRITE_STREAM = writeMethod('WriteStream');
 const READ = wireMethodOnce('Read', () => wireMethod<object, ReadResponse__Output>(SERVICE, 'Read', {}));
 const SCAN = wireMethodOnce('Scan', () => wireMethod<object, ScanResponse__Output>(SERVICE, 'Scan', {}));
 const ADMIN_SERVICE = 'causeway.v1.Admin';
@@ -133,6 +138,8 @@ export class GrpcSiblings implements Siblings {
   readonly #clusterId: string;
   readonly #tls: ClientTls | undefined;
   readonly #endpoints = new Map<string, Endpoint>();
+  /** Those that are open, by address. */
+  readonly #streams = new Map<string, Set<OrderedWrites>>();
   #closed = false;
 
   constructor(system: System, clusterId: string, tls: ClientTls | undefined) {
@@ -180,31 +187,66 @@ export class GrpcSiblings implements Siblings {
 
   async #writeGroup(address: string, request: WriteRequest, indexes: readonly number[]): Promise<WriteResult[]> {
     try {
-      const bytes = this.#encodeWrite(request, indexes);
+      const out = new WireWriter(512);
+      this.#encodeWrite(out, request, indexes);
       const method = request.atomic === true ? WRITE_ATOMIC() : WRITE();
-      const response = decodeWriteResponse(await this.#ask(address, method, bytes, request.deadlineMs));
-      const failures = failuresOf(response);
-      return indexes.map((_, i): WriteResult => {
-        const error = failures.get(i);
-        if (error !== undefined) return { ok: false, error };
-        const { shard, version, duplicate, after } = ackOf(response, i);
-        return {
-          ok: true,
-          shard: shard as ShardId,
-          version: { ...version, origin: version.origin as OriginId },
-          duplicate,
-          ...(after === undefined ? {} : { after: after as { view: View | undefined } }),
-        };
-      });
+      return resultsOf(decodeWriteResponse(await this.#ask(address, method, out.view(), request.deadlineMs)), indexes);
     } catch (error) {
-      const failure = toCausewayError(error);
-      return indexes.map(() => ({ ok: false, error: failure }));
+      return failed(indexes, toCausewayError(error));
     }
   }
 
-  #encodeWrite(request: WriteRequest, indexes: readonly number[]): Buffer {
+  stream(address: string): SiblingStream {
+    const writes = this.#orderedWrites(address);
+    return {
+      write: (epoch, request, done) => {
+        const results = Array.from<WriteResult>({ length: request.ops.length });
+        const groups = groupsOf(request.ops);
+        let left = groups.length;
+        for (const indexes of groups) {
+          writes.send({
+            epoch,
+            deadlineMs: request.deadlineMs,
+            encode: (into) => this.#encodeWrite(into, request, indexes),
+            done: (answer) => {
+              const answers = answer instanceof CausewayError ? failed(indexes, answer) : resultsOf(answer, indexes);
+              indexes.forEach((index, i) => (results[index] = answers[i]!));
+              if (--left === 0) done(results);
+            },
+          });
+        }
+      },
+    };
+  }
+
+  #orderedWrites(address: string): OrderedWrites {
+    const writes: OrderedWrites = new OrderedWrites({
+      address,
+      system: this.#system,
+      open: async () => {
+        if (this.#closed) throw new CausewayError('DRAINING', 'the node is shutting down');
+        const endpoint = this.#endpoint(address);
+        await endpoint.connected({ endMs: this.#system.clock.monotonicMs() + CONNECT_MS_MAX }, CONNECT_MS_MAX);
+        let open = this.#streams.get(address);
+        if (open === undefined) this.#streams.set(address, (open = new Set()));
+        // The first connection is left to single calls.
+        const connection = endpoint.connection(1 + Math.floor(open.size / STREAMS_A_CONNECTION));
+        open.add(writes);
+        const { path, requestSerialize, responseDeserialize } = WRITE_STREAM();
+        return connection.makeBidiStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          passedOn(),
+        ) as WriteStreamCall;
+      },
+      closed: () => void this.#streams.get(address)?.delete(writes),
+    });
+    return writes;
+  }
+
+  #encodeWrite(out: WireWriter, request: WriteRequest, indexes: readonly number[]): void {
     const { ops, durability, session, seenStamp = 0, deadlineMs, valueBytesMax } = request;
-    const out = new WireWriter(512);
     const collections: string[] = [];
     let producer = 0;
     for (const index of indexes) {
@@ -237,7 +279,6 @@ export class GrpcSiblings implements Siblings {
       wantVersions: true,
       wantValues: (valueBytesMax ?? 0) > 0,
     });
-    return out.view();
   }
 
   // ── Reads ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -473,6 +514,8 @@ export class GrpcSiblings implements Siblings {
 
   close(): void {
     this.#closed = true;
+    const draining = new CausewayError('UNAVAILABLE', 'the node is shutting down');
+    for (const open of this.#streams.values()) for (const writes of [...open]) writes.close(draining);
     for (const endpoint of this.#endpoints.values()) endpoint.close();
     this.#tls?.close();
   }
@@ -560,6 +603,26 @@ class SiblingFeed implements FeedSubscription {
     this.#over = true;
     this.#sink.failed(error);
   }
+}
+
+function resultsOf(response: WriteResponse__Output, indexes: readonly number[]): WriteResult[] {
+  const failures = failuresOf(response);
+  return indexes.map((_, i): WriteResult => {
+    const error = failures.get(i);
+    if (error !== undefined) return { ok: false, error };
+    const { shard, version, duplicate, after } = ackOf(response, i);
+    return {
+      ok: true,
+      shard: shard as ShardId,
+      version: { ...version, origin: version.origin as OriginId },
+      duplicate,
+      ...(after === undefined ? {} : { after: after as { view: View | undefined } }),
+    };
+  });
+}
+
+function failed(indexes: readonly number[], error: CausewayError): WriteResult[] {
+  return indexes.map(() => ({ ok: false, error }));
 }
 
 /** What a message says once for all of its ops: the namespace, and the producer. */

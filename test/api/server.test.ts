@@ -3,7 +3,9 @@
 import { connect as tcp } from 'node:net';
 import { connect as http2 } from 'node:http2';
 import { once } from 'node:events';
+import { Metadata } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
+import { FORWARDED_KEY } from '../../src/api/env.ts';
 import { pageToken } from '../../src/api/page-tokens.ts';
 import { ApiServer } from '../../src/api/server.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
@@ -463,6 +465,19 @@ describe('WriteStream', () => {
     const [error] = (await once(call, 'error')) as [Error];
     const converted = await failure(Promise.reject(error), 'TOO_LARGE');
     expect(converted.message).toMatch(/the limit is 1000/);
+  });
+
+  test('another node of the region passes on several messages together, up to the bound of a request', async () => {
+    const { address } = await serve({ limits: { streamMessageBytesMax: 1000, requestBytesMax: 10_000 } });
+    const metadata = new Metadata();
+    metadata.set(FORWARDED_KEY, '1');
+    const call = bidi(raw(address), STREAM, metadata);
+    const answered = once(call, 'data');
+    call.write(message(1, [put('k', Buffer.alloc(5000))]));
+    await answered;
+    call.write(message(2, [put('k', Buffer.alloc(20_000))]));
+    const [error] = (await once(call, 'error')) as [Error];
+    expect((await failure(Promise.reject(error), 'TOO_LARGE')).message).toMatch(/the limit is 10000/);
   });
 
   test('draining: what was taken is answered, then the stream ends as DRAINING', async () => {

@@ -31,6 +31,8 @@ const ORIGIN = originId(regionId('eu'), 99);
 
 interface Asked<Request, Result> {
   readonly address: string;
+  /** Of a stream. */
+  readonly epoch?: number;
   readonly request: Request;
   readonly done: (result: Result) => void;
 }
@@ -47,6 +49,11 @@ class FakeSiblings implements Siblings {
 
   write(address: string, request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
     this.writes.push({ address, request, done });
+  }
+
+  /** Each in the order of the calls. */
+  stream(address: string): ReturnType<Siblings['stream']> {
+    return { write: (epoch, request, done) => void this.writes.push({ address, request, done, epoch }) };
   }
 
   read(address: string, request: ReadRequest, done: (result: ReadResult | CausewayError) => void): void {
@@ -239,35 +246,49 @@ describe('writes', () => {
     expect(outcome(served)).toBe('ok');
   });
 
-  test('of one sender go to another node one request at a time, and what waits goes together', async () => {
+  test('of one sender go to another node in their order, four at a time, and what waits goes together', async () => {
     const bench = await Bench.started();
-    const [key] = bench.keys(bench.cluster.shards[2]!);
+    const keys = bench.keys(bench.cluster.shards[2]!);
     const stream = {};
-    const writes = [0, 1, 2].map(() => bench.write([key!], { stream, epoch: 0 }));
-    expect(bench.siblings.writes).toHaveLength(1);
+    const writes = [0, 1, 2, 3, 0, 1].map((i) => bench.write([keys[i % keys.length]!], { stream, epoch: 0 }));
+    expect(bench.siblings.writes).toHaveLength(4);
     written(bench.siblings.writes[0]!, bench);
-    expect(bench.siblings.writes).toHaveLength(2);
+    expect(bench.siblings.writes).toHaveLength(5);
     // Another sender waits for nobody.
-    bench.write([key!], { stream: {}, epoch: 0 });
-    expect(bench.siblings.writes).toHaveLength(3);
-    expect(bench.siblings.writes.map(({ request }) => request.ops.length)).toEqual([1, 2, 1]);
-    written(bench.siblings.writes[1]!, bench);
-    expect(writes.map(outcome)).toEqual(['ok', 'ok', 'ok']);
-    expect(writes.map(({ value }) => value!.length)).toEqual([1, 1, 1]);
+    bench.write([keys[0]!], { stream: {}, epoch: 0 });
+    expect(bench.siblings.writes.map(({ request }) => request.ops.length)).toEqual([1, 1, 1, 1, 2, 1]);
+    expect(bench.siblings.writes[4]!.request.ops.map(({ key }) => key)).toEqual([keys[0], keys[1 % keys.length]]);
+    for (const asked of bench.siblings.writes.slice(1)) written(asked, bench);
+    expect(writes.map(outcome)).toEqual(Array(6).fill('ok'));
+    expect(writes.map(({ value }) => value!.length)).toEqual(Array(6).fill(1));
   });
 
   test('behind one that failed are refused untried, until the sender begins a new epoch', async () => {
     const bench = await Bench.started();
     const [key] = bench.keys(bench.cluster.shards[2]!);
     const stream = {};
-    const first = bench.write([key!], { stream, epoch: 3 });
-    const second = bench.write([key!], { stream, epoch: 3 });
+    const writes = [0, 1, 2, 3, 4].map(() => bench.write([key!], { stream, epoch: 3 }));
+    expect(bench.siblings.writes).toHaveLength(4);
     failed(bench.siblings.writes[0]!, new CausewayError('OVERLOADED', 'not now'));
-    expect([first, second].map(outcome)).toEqual(['OVERLOADED', 'OVERLOADED']);
-    const third = bench.write([key!], { stream, epoch: 3 });
-    expect(outcome(third)).toBe('OVERLOADED');
-    expect(bench.siblings.writes).toHaveLength(1);
+    expect(outcome(bench.write([key!], { stream, epoch: 3 }))).toBe('OVERLOADED');
+    const next = bench.write([key!], { stream, epoch: 4 });
+    // What is under way is the other node's to refuse, and nothing overtakes it.
+    expect(bench.siblings.writes).toHaveLength(4);
+    for (const asked of bench.siblings.writes.slice(1)) failed(asked, new CausewayError('OVERLOADED', 'behind it'));
+    expect(writes.map(outcome)).toEqual(Array(5).fill('OVERLOADED'));
+    expect(bench.siblings.writes.map(({ epoch }) => epoch)).toEqual([0, 0, 0, 0, 1]);
+    written(bench.siblings.writes[4]!, bench);
+    expect(outcome(next)).toBe('ok');
+  });
+
+  test('of a new epoch wait for what is under way of the one before', async () => {
+    const bench = await Bench.started();
+    const [key] = bench.keys(bench.cluster.shards[2]!);
+    const stream = {};
+    bench.write([key!], { stream, epoch: 3 });
     bench.write([key!], { stream, epoch: 4 });
+    expect(bench.siblings.writes).toHaveLength(1);
+    written(bench.siblings.writes[0]!, bench);
     expect(bench.siblings.writes).toHaveLength(2);
   });
 
@@ -282,11 +303,8 @@ describe('writes', () => {
     const second = bench.write([key!], { stream, epoch: 0 });
     expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER]);
     for (const listener of bench.moved) listener(nowhere);
-    expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD]);
-    written(bench.siblings.writes[0]!, bench);
-    written(bench.siblings.writes[1]!, bench);
     expect(bench.siblings.writes.map(({ address }) => address)).toEqual([OTHER, THIRD, THIRD]);
-    written(bench.siblings.writes[2]!, bench);
+    for (const asked of bench.siblings.writes) written(asked, bench);
     expect([first, second].map(outcome)).toEqual(['ok', 'ok']);
   });
 
@@ -297,19 +315,38 @@ describe('writes', () => {
     const stream = {};
     const writes = [0, 1, 2].map(() => bench.write([key!], { stream, epoch: 0 }));
     const gone = new CausewayError('NOT_READY', 'it moves', { outcome: 'not-applied' });
-    failed(bench.siblings.writes[0]!, gone);
-    expect(bench.siblings.writes).toHaveLength(1);
+    const [first, ...behind] = bench.siblings.writes;
+    failed(first!, gone);
     bench.elsewhere.set(shard, THIRD);
     for (const listener of bench.moved) listener(shard);
-    const [, again] = bench.siblings.writes;
-    expect([again!.address, again!.request.ops.length]).toEqual([THIRD, 1]);
-    expect(writes.map(outcome)).toEqual(['0 answers', '0 answers', '0 answers']);
-    written(again!, bench);
-    expect(writes.map(outcome)).toEqual(['ok', '0 answers', '0 answers']);
-    const [, , behind] = bench.siblings.writes;
-    expect([behind!.address, behind!.request.ops.length]).toEqual([THIRD, 2]);
-    written(behind!, bench);
-    expect(writes.map(outcome)).toEqual(['ok', 'ok', 'ok']);
+    // The old owner has not said yet what became of the others.
+    expect(bench.siblings.writes).toHaveLength(3);
+    for (const asked of behind) failed(asked, gone);
+    await bench.cluster.run(30);
+    const again = bench.siblings.writes.slice(3);
+    expect(again.map(({ address, request }) => [address, request.ops.length])).toEqual(Array(3).fill([THIRD, 1]));
+    expect(writes.map(outcome)).toEqual(Array(3).fill('0 answers'));
+    for (const asked of again) written(asked, bench);
+    expect(writes.map(outcome)).toEqual(Array(3).fill('ok'));
+  });
+
+  test('that come back with what failed are not overtaken on the way to the same node', async () => {
+    const bench = await Bench.started();
+    const [first, second] = bench.cluster.shards.slice(2).map((shard) => bench.keys(shard)[0]!);
+    const stream = {};
+    const writes = [first!, second!].map((key) => bench.write([key], { stream, epoch: 0 }));
+    const late = new CausewayError('NOT_READY', 'not open yet', { outcome: 'not-applied' });
+    failed(bench.siblings.writes[0]!, late);
+    // Its shard has nothing that failed, but what is before it was sent behind what failed.
+    writes.push(bench.write([second!], { stream, epoch: 0 }));
+    expect(bench.siblings.writes).toHaveLength(2);
+    failed(bench.siblings.writes[1]!, late);
+    await bench.cluster.run(30);
+    const again = bench.siblings.writes.slice(2);
+    expect(again.flatMap(({ request }) => request.ops.map(({ key }) => key))).toEqual([first, second, second]);
+    expect(again.map(({ epoch }) => epoch)).toEqual(again.map(() => 1));
+    for (const asked of again) written(asked, bench);
+    expect(writes.map(outcome)).toEqual(Array(3).fill('ok'));
   });
 
   test('of which it is not known whether they were written are not tried again, nor is what came behind them', async () => {
@@ -317,11 +354,13 @@ describe('writes', () => {
     const shard = bench.cluster.shards[2]!;
     const [key] = bench.keys(shard);
     const stream = {};
-    const writes = [0, 1].map(() => bench.write([key!], { stream, epoch: 0 }));
-    failed(bench.siblings.writes[0]!, new CausewayError('UNAVAILABLE', 'the connection broke', { outcome: 'unknown' }));
+    const writes = [0, 1, 2, 3, 4].map(() => bench.write([key!], { stream, epoch: 0 }));
+    expect(bench.siblings.writes).toHaveLength(4);
+    const broken = new CausewayError('UNAVAILABLE', 'the connection broke', { outcome: 'unknown' });
+    for (const asked of [...bench.siblings.writes]) failed(asked, broken);
     await bench.cluster.run(500);
-    expect(writes.map(outcome)).toEqual(['UNAVAILABLE', 'UNAVAILABLE']);
-    expect(bench.siblings.writes).toHaveLength(1);
+    expect(writes.map(outcome)).toEqual(Array(5).fill('UNAVAILABLE'));
+    expect(bench.siblings.writes).toHaveLength(4);
   });
 
   test('wait for a shard once: after that they are refused at once, until it has an owner again', async () => {

@@ -94,8 +94,8 @@ export function unary(via: Client, method: string, request: Buffer, deadlineMs =
   });
 }
 
-export function bidi(via: Client, method: string) {
-  return via.makeBidiStreamRequest(method, same, same, new Metadata());
+export function bidi(via: Client, method: string, metadata = new Metadata()) {
+  return via.makeBidiStreamRequest(method, same, same, metadata);
 }
 
 export function serverStream(via: Client, method: string, request: Buffer) {

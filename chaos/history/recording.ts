@@ -66,6 +66,7 @@ export class Recording {
   /** Region → shard → its log. */
   readonly logs: ReadonlyMap<string, ReadonlyMap<string, readonly LogEntry[]>>;
   #heldFrom: ReadonlyMap<string, number> | undefined;
+  #heldOps: ReadonlySet<number> | undefined;
   #arrivedIn: Map<number, Set<string>> | undefined;
   /** Region → `collection/key` → what it reads as at the end. */
   readonly finals: ReadonlyMap<string, ReadonlyMap<string, ViewRecord>>;
@@ -145,9 +146,25 @@ export class Recording {
     return new Set([...this.heldFrom.keys()].map((stream) => regionOf(stream.split(' ')[1]!)));
   }
 
-  /** Is the op, as acknowledged, in the part of its origin's stream that other regions hold back? */
-  isHeld({ version, shard }: RecordedOp): boolean {
-    return version !== undefined && version.seq >= (this.heldFrom.get(`${shard} ${version.origin}`) ?? Infinity);
+  /**
+   * Is the op, as acknowledged, in the part of its origin's stream that other regions hold back? Who was told that it is here, but in too few other regions, was told
+   * no version: then it is where the logs have it.
+   */
+  isHeld({ op, version, shard }: RecordedOp): boolean {
+    if (version === undefined) return (this.#heldOps ??= this.#findHeldOps()).has(op);
+    return version.seq >= (this.heldFrom.get(`${shard} ${version.origin}`) ?? Infinity);
+  }
+
+  #findHeldOps(): Set<number> {
+    const held = new Set<number>();
+    for (const shards of this.logs.values()) {
+      for (const [shard, entries] of shards) {
+        for (const [origin, seq, , op] of entries) {
+          if (seq >= (this.heldFrom.get(`${shard} ${origin}`) ?? Infinity)) held.add(op);
+        }
+      }
+    }
+    return held;
   }
 
   #findHeld(): Map<string, number> {

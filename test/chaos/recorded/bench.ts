@@ -33,6 +33,8 @@ export type Asked = Partial<Omit<WriteRecord, 'kind' | 'op' | 'intent'>> & {
   readonly region?: string;
   /** The regions whose log has it, in this moment's order. Default: all. */
   readonly in?: readonly string[];
+  /** The answer does not say which version it is. */
+  readonly untold?: boolean;
 };
 
 export class Bench {
@@ -64,11 +66,10 @@ export class Bench {
 
   /** A further try of an op. */
   again(op: number, collection: CollectionName, key: string, intent: WriteIntent, change: Asked = {}): VersionRecord {
-    const { region = EU, in: where = REGIONS, ...over } = change;
+    const { region = EU, in: where = REGIONS, untold = false, version = this.version(region), ...over } = change;
     const startMs = this.nowMs;
     this.nowMs += CALL_MS;
     const outcome = over.outcome ?? 'ok';
-    const version = over.version ?? this.version(region);
     this.records.push({
       kind: 'write',
       op,
@@ -80,7 +81,7 @@ export class Bench {
       collection,
       key,
       intent,
-      ...(outcome === 'ok' ? { version, shard: SHARD } : {}),
+      ...(outcome === 'ok' && !untold ? { version, shard: SHARD } : {}),
       ...over,
     });
     if (outcome !== 'failed' || change.in !== undefined) for (const each of where) this.log(each, version, op);

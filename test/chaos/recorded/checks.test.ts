@@ -625,6 +625,18 @@ describe('held', () => {
     expect(poisoned([EU, US], ['clock-hold']).findings('held')).toMatch(/us took eu~1:1 .*, which is stamped far/);
   });
 
+  test('I5: nor is one whose writer was told of too few regions, and of no version', () => {
+    const b = poisoned([EU], ['clock-hold']);
+    const add = { kind: 'set-add', elements: ['e'] } as const;
+    const asked = { untold: true, code: 'DURABILITY_NOT_REACHED', otherRegions: 1 };
+    b.write('sets', 's', add, { ...asked, version: b.version(EU, YEAR_MS), in: [EU] });
+    b.final('sets/s', setOf('e'), [EU]);
+    expect(b.findings()).toBe('');
+    b.write('sets', 't', add, { ...asked, version: b.version(US) });
+    b.final('sets/t', setOf('e'), [EU]);
+    expect(b.findings('deleted')).toMatch(/us: set t lost e, which was acknowledged/);
+  });
+
   test('I5: nobody was told, or another clock was pushed', () => {
     expect(poisoned([EU], []).findings('held')).toMatch(/us raised no alarm/);
     const b = poisoned([EU], ['clock-hold']);

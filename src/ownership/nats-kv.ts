@@ -5,7 +5,7 @@
 //   leaving.<id>            the node goes in order: it lives, and gives its shards up one by one while the others take them.
 //   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
 //
-// Each living node's share is by rendezvous hashing. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
+// What each living node's share is, sharing.ts says. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
 // it. A node whose own beats are not acknowledged for leaseMs holds nothing any more, by its own word.
 //
 // None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
@@ -19,7 +19,7 @@ import { connectNats, type NatsConnection, type NatsOptions } from '../nats/conn
 import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import type { Ownership } from './ownership.ts';
-import { preferredOwner } from './rendezvous.ts';
+import { Sharing } from './sharing.ts';
 
 const LEASE_MS = 2000;
 /** Beats of a lease: one may be lost, and one late. */
@@ -64,6 +64,7 @@ export class NatsKvOwnership implements Ownership {
   readonly #listeners: ((shard: ShardId, owned: boolean) => void)[] = [];
   readonly #movedListeners: ((shard: ShardId) => void)[] = [];
   readonly #byKey: ReadonlyMap<string, ShardId>;
+  readonly #sharing: Sharing;
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
   readonly #pins = new Map<ShardId, string>();
@@ -90,6 +91,7 @@ export class NatsKvOwnership implements Ownership {
     this.#system = options.system;
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
     this.#byKey = new Map(options.shards.map((shard) => [partOf(shard), shard]));
+    this.#sharing = new Sharing(options.shards);
   }
 
   /** Resolves when this node is known to the others. Throws CausewayError: CONFIG_INVALID, UNAVAILABLE. */
@@ -168,9 +170,15 @@ export class NatsKvOwnership implements Ownership {
   }
 
   wantedOwner(shard: ShardId): string | undefined {
-    const able = this.living().filter((node) => !this.#leaving.has(node));
-    const pinned = this.#pins.get(shard);
-    return pinned !== undefined && able.includes(pinned) ? pinned : preferredOwner(shard, able);
+    return this.#wantedOwners().get(shard);
+  }
+
+  #wantedOwners(): ReadonlyMap<ShardId, string> {
+    return this.#sharing.wanted({
+      able: this.living().filter((node) => !this.#leaving.has(node)),
+      holderOf: (shard) => this.#claims.get(shard)?.holder,
+      pinnedTo: (shard) => this.#pins.get(shard),
+    });
   }
 
   /** By hand: to this node as long as it lives; undefined: wherever it belongs. Throws CausewayError: UNAVAILABLE. */
@@ -252,12 +260,13 @@ export class NatsKvOwnership implements Ownership {
     const { node, shards } = this.#options;
     const leased = this.#leased;
     const living = this.living();
+    const wantedOwners = this.#wantedOwners();
     for (const shard of shards) {
       const claim = this.#claims.get(shard);
       const mine = claim?.holder === node;
       if (this.#owned.has(shard) && !(leased && mine)) this.#set(shard, false);
       if (!leased || this.#busy.has(shard)) continue;
-      const wanted = this.wantedOwner(shard);
+      const wanted = wantedOwners.get(shard);
       if (mine) {
         if (wanted === node) this.#set(shard, true);
         else void this.#release(shard, claim);

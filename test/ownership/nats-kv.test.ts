@@ -4,8 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
 import { startNats } from '../../scripts/servers.mjs';
 import { NatsKvOwnership, type NatsKvOptions } from '../../src/ownership/nats-kv.ts';
-import { preferredOwner } from '../../src/ownership/rendezvous.ts';
-import { regionId, shardId, type ShardId } from '../../src/record/ids.ts';
+import { regionId, type ShardId } from '../../src/record/ids.ts';
 import { realSystem } from '../../src/system/real.ts';
 import {
   OWNED_SHARDS,
@@ -133,24 +132,5 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => a.ownership.owns(shard))).toBe(true), PATIENCE);
     b.heal();
     expect(await settled([a, b])).toEqual(owners);
-  });
-});
-
-describe('rendezvous', () => {
-  const shards = Array.from({ length: 1000 }, (_, i) => shardId(1, i));
-  const ownersOf = (nodes: string[]): (string | undefined)[] => shards.map((shard) => preferredOwner(shard, nodes));
-
-  test('shares are about equal, and do not depend on the order of the nodes', () => {
-    const owners = ownersOf(['a', 'b', 'c', 'd']);
-    expect(ownersOf(['d', 'b', 'a', 'c'])).toEqual(owners);
-    for (const node of ['a', 'b', 'c', 'd']) {
-      expect(owners.filter((owner) => owner === node).length).toBeGreaterThan(200);
-    }
-    expect(ownersOf([])).toEqual(shards.map(() => undefined));
-  });
-
-  test('a node that goes moves its own share only', () => {
-    const [before, after] = [ownersOf(['a', 'b', 'c']), ownersOf(['a', 'b'])];
-    for (const [i, owner] of before.entries()) if (owner !== 'c') expect(after[i]).toBe(owner);
   });
 });

@@ -1,0 +1,149 @@
+// Who shall have which shard: even shares, and nothing moves that need not.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Sharing } from '../../src/ownership/sharing.ts';
+import { shardId, type ShardId } from '../../src/record/ids.ts';
+
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+/** A region whose nodes know everything at once. */
+class Region {
+  readonly shards: readonly ShardId[];
+  readonly sharing: Sharing;
+  readonly holders = new Map<ShardId, string>();
+  readonly pins = new Map<ShardId, string>();
+  able: readonly string[] = [];
+
+  constructor(count: number) {
+    this.shards = Array.from({ length: count }, (_, i) => shardId(1, i));
+    this.sharing = new Sharing(this.shards);
+  }
+
+  wanted(): ReadonlyMap<ShardId, string> {
+    return this.sharing.wanted({
+      able: this.able,
+      holderOf: (shard) => this.holders.get(shard),
+      pinnedTo: (shard) => this.pins.get(shard),
+    });
+  }
+
+  /** One after another gives up or takes what it shall, until nothing is left to do; which one is first, `order` says. Returns what moved. */
+  settle(able: readonly string[], order: (n: number) => number = () => 0): Map<ShardId, string | undefined> {
+    this.able = able;
+    const before = new Map(this.holders);
+    for (let steps = 0; ; steps++) {
+      expect(steps, 'it comes to an end').toBeLessThan(4 * this.shards.length + 1);
+      const wanted = this.wanted();
+      const wrong = this.shards.filter((shard) => this.holders.get(shard) !== wanted.get(shard));
+      if (wrong.length === 0) break;
+      const shard = wrong[order(wrong.length)]!;
+      const holder = this.holders.get(shard);
+      // Given up first, by a node that lives; then taken.
+      if (holder !== undefined && able.includes(holder)) this.holders.delete(shard);
+      else this.holders.set(shard, wanted.get(shard)!);
+    }
+    return new Map(
+      this.shards
+        .filter((shard) => before.get(shard) !== this.holders.get(shard))
+        .map((shard) => [shard, before.get(shard)]),
+    );
+  }
+
+  counts(): number[] {
+    return this.able.map(
+      (node) => this.shards.filter((shard) => this.holders.get(shard) === node && !this.pins.has(shard)).length,
+    );
+  }
+}
+
+const shardCount = fc.integer({ min: 1, max: 40 });
+const nodes = fc.subarray(NAMES, { minLength: 1 });
+const orders = fc.infiniteStream(fc.nat()).map((stream) => (n: number) => (stream.next().value as number) % n);
+
+describe('shares', () => {
+  test('are even, whoever came and went before', () => {
+    fc.assert(
+      fc.property(shardCount, fc.array(nodes, { minLength: 1, maxLength: 5 }), orders, (count, steps, order) => {
+        const region = new Region(count);
+        for (const able of steps) {
+          region.settle(able, order);
+          const counts = region.counts();
+          expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+        }
+      }),
+    );
+  });
+
+  test('of a node that goes are all that moves', () => {
+    fc.assert(
+      fc.property(shardCount, fc.subarray(NAMES, { minLength: 2 }), orders, (count, able, order) => {
+        const region = new Region(count);
+        region.settle(able, order);
+        const [gone, ...left] = able;
+        const moved = region.settle(left, order);
+        expect([...moved.values()].every((from) => from === gone)).toBe(true);
+      }),
+    );
+  });
+
+  test('of a node that comes are all that moves', () => {
+    fc.assert(
+      fc.property(shardCount, fc.subarray(NAMES, { minLength: 2 }), orders, (count, able, order) => {
+        const region = new Region(count);
+        const [come, ...there] = able;
+        region.settle(there, order);
+        const moved = region.settle(able, order);
+        for (const shard of moved.keys()) expect(region.holders.get(shard)).toBe(come);
+        expect(moved.size).toBeLessThanOrEqual(Math.ceil(count / able.length));
+      }),
+    );
+  });
+
+  test('do not depend on the order of the nodes, and are the same again after one was away', () => {
+    const region = new Region(8);
+    region.settle(['a']);
+    region.settle(['a', 'b']);
+    const before = new Map(region.holders);
+    region.settle(['a']);
+    region.settle(['b', 'a']);
+    expect(region.holders).toEqual(before);
+  });
+});
+
+describe('a shard that an operator has placed', () => {
+  test('moves alone, and back', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 40 }), orders, fc.nat(), (count, order, which) => {
+        const region = new Region(count);
+        region.settle(['a', 'b'], order);
+        const before = new Map(region.holders);
+        const shard = region.shards[which % count]!;
+        const [from, to] = before.get(shard) === 'a' ? ['a', 'b'] : ['b', 'a'];
+        region.pins.set(shard, to!);
+        const moved = region.settle(['a', 'b'], order);
+        expect(moved.get(shard)).toBe(from);
+        // Of the others one at most: they are shared evenly without it.
+        expect(moved.size).toBeLessThanOrEqual(2);
+        region.pins.delete(shard);
+        region.settle(['a', 'b'], order);
+        const counts = region.counts();
+        expect(Math.abs(counts[0]! - counts[1]!)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  test('goes where it belongs while that node is away', () => {
+    const region = new Region(4);
+    region.pins.set(region.shards[0]!, 'b');
+    region.settle(['a', 'c']);
+    expect([...region.holders.values()].sort()).toEqual(['a', 'a', 'c', 'c']);
+    region.settle(['a', 'b', 'c']);
+    expect(region.holders.get(region.shards[0]!)).toBe('b');
+  });
+});
+
+test('nobody is able', () => {
+  const region = new Region(3);
+  expect(region.wanted().size).toBe(0);
+});

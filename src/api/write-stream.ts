@@ -153,6 +153,8 @@ export class WriteStream implements Drainable {
           this.#waitsFor = requestId;
           this.#pauseOrResume();
         },
+        // What may be retried must stay ahead of what came after it.
+        failed: (error) => this.#refuseFrom(epoch, error),
         valueBytesMax: write.wantValues ? this.#env.limits.writeValueBytesMax : undefined,
       },
       (results) => {
@@ -170,10 +172,7 @@ export class WriteStream implements Drainable {
     bytes: number,
     beganMs: number,
   ): void {
-    for (const result of results) {
-      // What may be retried must stay ahead of what came after it.
-      if (!result.ok && result.error.retriable) this.#refuseFrom(epoch, result.error);
-    }
+    for (const result of results) if (!result.ok && result.error.retriable) this.#refuseFrom(epoch, result.error);
     if (this.#waitsFor === requestId) {
       this.#waitsFor = undefined;
       this.#pauseOrResume();

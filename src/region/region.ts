@@ -62,6 +62,8 @@ export interface WriteRequest {
   readonly session?: SessionToken | undefined;
   /** Called before write() returns when some of the ops wait for the session; what must stay behind them may be written once they are answered. */
   readonly waits?: (() => void) | undefined;
+  /** Called as soon as an op has failed that may be tried again, while the answer of the whole may wait for others: what is sent behind it must not be written before it. */
+  readonly failed?: ((error: CausewayError) => void) | undefined;
   /** Whose order is to be kept, where shards belong to several nodes: what comes of one stream with one epoch, as of WriteStreamRequest. */
   readonly sender?: { readonly stream: object; readonly epoch: number } | undefined;
   /** Ops are stamped above it, and not refused for it: too far ahead, it is passed over. */

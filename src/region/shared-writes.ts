@@ -3,6 +3,7 @@
 //
 // - To each other node a few messages of a sender are under way at a time, over a stream that keeps their order; what has come meanwhile goes with the next one
 //   together. While something of a shard is under way at one node, nothing of it goes to another.
+// - Here each shard's ops go by themselves: a refusal is known at once, and does not wait for what another shard logs.
 // - When one of them fails, the other node refuses untried what is behind it. Nothing more goes there until all of it has come back: what is written again must
 //   not be overtaken.
 // - What was certainly not written because its shard is on its way (its owner gives it up, the next one has not opened it, or nobody has it) waits here, and goes to
@@ -208,7 +209,8 @@ class Sender {
         lanes.add(owner);
       }
     }
-    if (here.length > 0) this.#writeHere(here);
+    // Each by itself: what this node refuses it refuses at once, whatever others wait for, and nothing comes between.
+    for (const unit of here) this.#writeHere(unit);
     for (const owner of lanes) this.#next(owner);
   }
 
@@ -268,8 +270,8 @@ class Sender {
     return false;
   }
 
-  #writeHere(units: readonly Unit[]): void {
-    this.#host.node.write(this.#requestOf(units), (answers) => this.#allAnswered(units, answers));
+  #writeHere(unit: Unit): void {
+    this.#host.node.write(this.#requestOf([unit]), (answers) => this.#allAnswered([unit], answers));
   }
 
   #writeThere(owner: Owner, lane: Lane, units: readonly Unit[]): void {
@@ -287,7 +289,8 @@ class Sender {
 
   #requestOf(units: readonly Unit[]): WriteRequest {
     const leftMs = Math.min(...units.map(({ call }) => call.deadlineAtMs)) - this.#host.system.clock.monotonicMs();
-    return { ...together(units), deadlineMs: Math.max(1, leftMs) };
+    // What fails is told when it is not written again elsewhere.
+    return { ...together(units), deadlineMs: Math.max(1, leftMs), failed: undefined };
   }
 
   #allAnswered(units: readonly Unit[], answers: readonly WriteResult[]): void {

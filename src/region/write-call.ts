@@ -37,11 +37,16 @@ export class WriteCall {
   }
 
   refuse(index: number, error: CausewayError): void {
+    this.#fail(index, error);
+  }
+
+  #fail(index: number, error: CausewayError): void {
     this.#results[index] = { ok: false, error };
+    if (error.retriable) this.request.failed?.(error);
   }
 
   set(index: number, shard: ShardId, result: OpResult): void {
-    if (result.kind === 'refused') this.#results[index] = { ok: false, error: result.error };
+    if (result.kind === 'refused') this.#fail(index, result.error);
     else this.#results[index] = { ok: true, shard, version: result.version, duplicate: result.kind === 'duplicate' };
   }
 
@@ -68,7 +73,7 @@ export class WriteCall {
 
   /** A part failed: those of its ops that were thought to be sequenced get the error instead. */
   partFailed(indexes: readonly number[], error: CausewayError): void {
-    for (const index of indexes) if (this.#results[index]?.ok !== false) this.#results[index] = { ok: false, error };
+    for (const index of indexes) if (this.#results[index]?.ok !== false) this.#fail(index, error);
     this.partDone();
   }
 

@@ -400,6 +400,23 @@ describe('WriteStream', () => {
     call.end();
   });
 
+  test('so are those that come while the rest of the failed one is not answered yet', async () => {
+    const { address, region } = await serve();
+    const { call, results } = stream(address);
+    region.refuse = (op) => (op.key === 'bad' ? new CausewayError('NOT_READY', 'not open yet') : undefined);
+    region.stall();
+    call.write(message(1, [put('a'), put('bad')]));
+    await until(() => region.stalled === 1, 'the first waits for what it wrote');
+    region.refuse = () => undefined;
+    call.write(message(2, [put('bad')]));
+    await until(() => results.length === 1, 'the second is answered');
+    expect(results[0]).toMatchObject({ requestId: 2, error: { code: 'NOT_READY', outcome: 'OUTCOME_NOT_APPLIED' } });
+    region.release();
+    await until(() => results.length === 2, 'both are answered');
+    expect(region.applied.map(({ key }) => key)).toEqual(['a']);
+    call.end();
+  });
+
   test('what comes behind a message that waits for its session is not tried before it, nor at all when it is refused', async () => {
     const { address, region } = await serve();
     const { call, results } = stream(address);

@@ -30,6 +30,11 @@ function forPeople(report: BenchReport): string[] {
     `ack         p50 ${report.ackMsP50} ms   p99 ${report.ackMsP99} ms`,
     `lag         p50 ${report.lagMsP50} ms   p99 ${report.lagMsP99} ms   p99.9 ${report.lagMsP999} ms   max ${report.lagMsMax} ms` +
       (report.delayMs > 0 ? '   (above the delay)' : ''),
+    ...(report.reads === undefined
+      ? []
+      : [
+          `reads       ${report.reads.perSecond} a second, p50 ${report.reads.msP50} ms   p99 ${report.reads.msP99} ms; ${report.reads.failed} failed or found nothing`,
+        ]),
     `lag by s    ${report.lagMsP99BySecond.join(' ')}  (p99, worst region)`,
     `CPU         ${report.cpuMicrosPerOp} µs an op, ${report.cpuUtilization} cores busy`,
     ...Object.entries(report.cpuMicrosPerOpByProcess).map(

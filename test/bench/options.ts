@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly inFlight: number | undefined;
   /** What the p90 of lag is steered to. */
   readonly lagTargetMs: number;
+  /** Local reads of random keys beside the writes, per second, over all regions. */
+  readonly reads: number;
   /** One way, between regions. */
   readonly delayMs: number;
   /** How long one region is cut off in mid-run; 0: it is not. */
@@ -44,6 +46,7 @@ Examples:
   npm run bench -- --in-flight 4000                            flat out: the regions' queues fill, and lag grows
   npm run bench -- --engine distributed --rate 5000            regions of two nodes, on a NATS and a Redis server each
   npm run bench -- --rate 12000 --partition-s 60               how fast a region catches up, beside the load
+  npm run bench -- --keys 10000000 --rate 6000 --reads 600     many keys: how long they take to load, memory, writes and reads
   npm run bench -- --profile /tmp/profiles                     with CPU profiles of every process
 
 What it measures, how, and what it does not: docs/BENCHMARKS.md.`;
@@ -69,6 +72,7 @@ export function parseOptions(
     .option('--rate <ops>', 'open loop: ops per second offered, over all regions', integer(1, 10_000_000))
     .option('--in-flight <n>', 'closed loop, flat out: ops under way per region, 1 to 8000', integer(1, 8000))
     .option('--lag-target-ms <ms>', 'with neither: the most load with a p90 of lag of so much', integer(1, 60_000), 100)
+    .option('--reads <n>', 'local reads of random keys beside, per second, over all regions', integer(0, 100_000), 0)
     .option('--delay-ms <d>', 'one-way delay between regions, 0 to 1000', integer(0, 1000), 0)
     .option(
       '--partition-s <s>',

@@ -97,6 +97,7 @@ async function measured(what: What, variant: 'off' | 'on', flags: Flags, say: (l
     shards: 8,
     rate: flags.rate,
     inFlight: undefined,
+    reads: 0,
     lagTargetMs: 100,
     delayMs: 0,
     partitionS: 0,

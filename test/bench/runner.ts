@@ -52,6 +52,9 @@ export interface BenchReport {
   readonly failedOps: number;
   readonly ackMsP50: number;
   readonly ackMsP99: number;
+  /** Local reads, from their intended start; undefined: none were asked for. */
+  readonly reads:
+    { readonly perSecond: number; readonly failed: number; readonly msP50: number; readonly msP99: number } | undefined;
   readonly lagMsP50: number;
   readonly lagMsP99: number;
   readonly lagMsP999: number;
@@ -75,6 +78,8 @@ export interface BenchReport {
   /** Batches that came again: work for nothing. */
   readonly duplicateBatches: number;
   readonly rssMiB: Readonly<Record<string, number>>;
+  /** To write every key once and have all regions agree, before the warm-up. */
+  readonly loadedSeconds: number;
   /** With --partition-s; the lag above is then that of a partition. */
   readonly catchUp: CatchUp | undefined;
   readonly converged: boolean;
@@ -147,6 +152,7 @@ export async function runBench(
             closedLoop: options.inFlight !== undefined,
             opsPerSecond: (options.rate ?? RATE_START) / names.length,
             inFlight: options.inFlight ?? 0,
+            readsPerSecond: options.reads / names.length,
           },
           execArgv,
         ),
@@ -159,10 +165,12 @@ export async function runBench(
     const regions = cluster.regions.map(({ addresses }) => new RegionAdmin(addresses));
     cleanups.unshift(() => Promise.resolve([...admins, ...regions].map((admin) => admin.close())));
     await Promise.all(workers.map((worker) => worker.setup()));
+    const loadFromMicros = nowMicros();
     await Promise.all(workers.map((worker, i) => worker.preload(i, workers.length)));
     if ((await waitConverged(regions, CONVERGE_MS_MAX)) === undefined)
       throw new Error('the regions do not agree on the keys');
-    say(`${options.keys} keys are written once, everywhere`);
+    const loadedSeconds = Math.round((nowMicros() - loadFromMicros) / 100_000) / 10;
+    say(`${options.keys} keys are written once, everywhere, in ${loadedSeconds} s`);
 
     // The window, in a clock that all processes share.
     const startMicros = nowMicros() + LEAD_MS * 1000;
@@ -204,6 +212,7 @@ export async function runBench(
     const accepted = sum(sent.map((each) => each.accepted));
     const ack = mergeLatencies(sent.map((each) => each.ack));
     const lag = mergeLatencies(received.map((each) => each.lag));
+    const read = mergeLatencies(sent.map((each) => each.read));
     const cpuByProcess = new Map([...pids.keys()].map((name) => [name, after.cpu.get(name)! - before.cpu.get(name)!]));
     const cpu = sum([...cpuByProcess.values()]);
     const windowMicros = after.atMicros - before.atMicros;
@@ -223,6 +232,15 @@ export async function runBench(
       failedOps: sum(sent.map((each) => each.failed)),
       ackMsP50: percentileMs(ack, 50),
       ackMsP99: percentileMs(ack, 99),
+      reads:
+        options.reads === 0
+          ? undefined
+          : {
+              perSecond: Math.round(read.totalCount / seconds),
+              failed: sum(sent.map((each) => each.failedReads)),
+              msP50: percentileMs(read, 50),
+              msP99: percentileMs(read, 99),
+            },
       lagMsP50: percentileMs(lag, 50, options.delayMs),
       lagMsP99: percentileMs(lag, 99, options.delayMs),
       lagMsP999: percentileMs(lag, 99.9, options.delayMs),
@@ -241,6 +259,7 @@ export async function runBench(
       opsPerBatch: perOp(moved('accepted'), moved('commits')),
       duplicateBatches: moved('duplicateBatches'),
       rssMiB: Object.fromEntries(after.rss),
+      loadedSeconds,
       catchUp:
         healed === undefined
           ? undefined

@@ -13,6 +13,8 @@ export interface WorkerSettings {
   /** Open loop, to begin with; this worker's share. */
   readonly opsPerSecond: number;
   readonly inFlight: number;
+  /** This worker's share; 0: none. */
+  readonly readsPerSecond: number;
 }
 
 /** Times are of CLOCK_MONOTONIC, in microseconds. Work starts at `start`; what starts within the window is measured. */
@@ -63,6 +65,10 @@ export interface SendResult {
   readonly ack: string;
   /** The same for each second of the window in which ops started. */
   readonly ackBySecond: readonly string[];
+  /** Local reads of the window, from the intended start. */
+  readonly read: string;
+  /** Reads that failed, or found nothing. */
+  readonly failedReads: number;
 }
 
 export interface ReceiveResult {

@@ -3,7 +3,7 @@
 
 import { connect, type Causeway, type Op, type Producer } from '../../src/client/index.ts';
 import { encodeLatency, newLatency, percentileMs, recordMicros } from './latency.ts';
-import { keyName, makeLoad, OpenLoop, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
+import { keyName, makeLoad, OpenLoop, random32, PROBE_PREFIX, sentAtMicros, type Load } from './load.ts';
 import { nowMicros } from './machine.ts';
 import {
   REPORT_MS,
@@ -58,7 +58,7 @@ class Sender {
     return this.#openLoop === undefined ? 0 : Math.max(0, (nowMicros() - this.#openLoop.nextMicros) / 1000);
   }
 
-  async run(): Promise<SendResult> {
+  async run(): Promise<Omit<SendResult, 'read' | 'failedReads'>> {
     await sleepUntil(this.#schedule.startMicros);
     // Answers refill what is under way at once; this loop only makes sure that time passes when there are none.
     while (nowMicros() < this.#schedule.windowToMicros) {
@@ -124,6 +124,54 @@ class Sender {
       this.#refillDue = false;
       this.#fill();
     });
+  }
+}
+
+/** Reads keys at random in its region, at a rate of its own. */
+class Reader {
+  readonly #settings: WorkerSettings;
+  readonly #schedule: Schedule;
+  readonly #client: Causeway;
+  readonly #latency = newLatency();
+  #failed = 0;
+
+  constructor(settings: WorkerSettings, schedule: Schedule, client: Causeway) {
+    this.#settings = settings;
+    this.#schedule = schedule;
+    this.#client = client;
+  }
+
+  async run(): Promise<Pick<SendResult, 'read' | 'failedReads'>> {
+    const { keys, seed, readsPerSecond } = this.#settings;
+    const { windowFromMicros, windowToMicros } = this.#schedule;
+    const random = random32(~seed);
+    const underWay = new Set<Promise<void>>();
+    if (readsPerSecond > 0) {
+      await sleepUntil(windowFromMicros);
+      const loop = new OpenLoop(windowFromMicros, readsPerSecond);
+      while (nowMicros() < windowToMicros) {
+        while (loop.nextMicros <= nowMicros() && underWay.size < OPEN_LOOP_IN_FLIGHT_MAX) {
+          const reading = this.#read(keyName(random() % keys), loop.take());
+          underWay.add(reading);
+          void reading.then(() => underWay.delete(reading));
+        }
+        await sleepMs(LOOK_MS);
+      }
+    }
+    await Promise.all(underWay);
+    return { read: encodeLatency(this.#latency), failedReads: this.#failed };
+  }
+
+  async #read(key: string, fromMicros: number): Promise<void> {
+    const found = await this.#client
+      .register(this.#settings.collection)
+      .get(key)
+      .then(
+        (value) => value !== undefined,
+        () => false,
+      );
+    recordMicros(this.#latency, nowMicros() - fromMicros);
+    if (!found) this.#failed++;
   }
 }
 
@@ -245,7 +293,9 @@ async function handle(message: ToWorker): Promise<void> {
       const reports = setInterval(() => {
         say({ is: 'progress', progress: { lagMsP90: receiver?.recentP90Ms(), behindMs: running.behindMs } });
       }, REPORT_MS);
-      const result = await running.run();
+      const reader = new Reader(settings!, message.schedule, client!);
+      const [writes, reads] = await Promise.all([running.run(), reader.run()]);
+      const result = { ...writes, ...reads };
       clearInterval(reports);
       say({ is: 'sent', result });
       return;

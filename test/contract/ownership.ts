@@ -29,11 +29,13 @@ export function ownersOf(nodes: readonly OwningNode[]): (string | undefined)[] {
   });
 }
 
-export async function settled(nodes: readonly OwningNode[]): Promise<string[]> {
+/** When each shard has one owner, and no node has more than `spread` shards more than another. */
+export async function settled(nodes: readonly OwningNode[], spread = 1): Promise<string[]> {
   await vi.waitFor(() => {
     const owners = ownersOf(nodes);
     expect(owners).not.toContain(undefined);
-    expect(new Set(owners).size).toBe(nodes.length);
+    const counts = nodes.map(({ name }) => owners.filter((owner) => owner === name).length);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(spread);
   }, PATIENCE);
   return ownersOf(nodes) as string[];
 }
@@ -69,7 +71,6 @@ export function runOwnershipContract(name: string, makeHarness: () => OwnershipH
       const c = await harness.start('c');
       const with3 = await settled([a, b, c]);
       for (const [i, owner] of with3.entries()) if (owner !== 'c') expect(owner).toBe(before[i]);
-      expect(with3.filter((owner) => owner === 'c').length).toBeGreaterThan(1);
       await c.stop();
       expect(OWNED_SHARDS.some((shard) => c.ownership.owns(shard))).toBe(false);
       expect(await settled([a, b])).toEqual(before);

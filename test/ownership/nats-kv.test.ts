@@ -118,7 +118,7 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     const at = owners.indexOf('a');
     await b.ownership.move(OWNED_SHARDS[at]!, 'b');
     await vi.waitFor(() => expect(b.ownership.owns(OWNED_SHARDS[at]!)).toBe(true), PATIENCE);
-    expect(await settled([a, b])).toEqual(owners.with(at, 'b'));
+    expect(await settled([a, b], 2)).toEqual(owners.with(at, 'b'));
     await a.ownership.move(OWNED_SHARDS[at]!, undefined);
     await vi.waitFor(() => expect(a.ownership.owns(OWNED_SHARDS[at]!)).toBe(true), PATIENCE);
     expect(await settled([a, b])).toEqual(owners);

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { stampOfMs } from '../../src/clock/hlc.ts';
 import { CausewayError } from '../../src/errors/errors.ts';
-import type { Version } from '../../src/record/ids.ts';
+import type { ShardId, Version } from '../../src/record/ids.ts';
 import { shardOf } from '../../src/record/hash.ts';
 import type { ReadResult, SessionToken, WriteResult } from '../../src/region/region.ts';
 import { outcome, put, TestCluster, type Pending } from '../support/node-kit.ts';
@@ -58,6 +58,25 @@ describe('writes', () => {
     const six = eu.write(Array.from({ length: 6 }, (_, i) => put(`k${i}`, 'x')));
     expect(outcome(six)).toBe('TOO_LARGE');
     expect(eu.write([]).value).toEqual([]);
+  });
+
+  test('tell at once of what may be tried again, while the rest of the request waits for the log', async () => {
+    const cluster = await TestCluster.started({ shards: 2 });
+    const eu = cluster.region('eu');
+    const [own, moved] = cluster.shards as [ShardId, ShardId];
+    const keyIn = (shard: ShardId): string => {
+      for (let i = 0; ; i++) if (eu.node.shardFor('shop', 'register-lww', `k${i}`) === shard) return `k${i}`;
+    };
+    eu.ownership.set(moved, false);
+    eu.hold();
+    const failed: string[] = [];
+    const write = eu.write([put(keyIn(own), 'x'), put(keyIn(moved), 'x')], { failed: ({ code }) => failed.push(code) });
+    expect(failed).toEqual(['UNAVAILABLE']);
+    expect(write.answers).toEqual([]);
+    eu.release();
+    await cluster.run(100);
+    expect(outcome(write)).toBe('ok,UNAVAILABLE');
+    expect(failed).toHaveLength(1);
   });
 
   test('I12: are refused early while more bytes wait for the log than may', async () => {

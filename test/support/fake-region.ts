@@ -245,6 +245,7 @@ export class FakeRegion implements Region {
       if (!result.ok || request.valueBytesMax === undefined) return result;
       return { ...result, after: { view: this.#entries.get(`${op.collection}/${op.key}`)?.view } };
     });
+    if (refusal !== undefined) request.failed?.(refusal);
     if (this.#stalling && request.session !== undefined) request.waits?.();
     this.#answer(() => done(results));
     this.#feed();

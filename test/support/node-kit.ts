@@ -137,6 +137,7 @@ export class TestRegion {
         session: options.session,
         seenStamp: options.seenStamp,
         waits: options.waits,
+        failed: options.failed,
       },
       (results) => pending.answer(results),
     );
@@ -178,6 +179,7 @@ export interface WriteCallOptions {
   readonly session?: SessionToken;
   readonly seenStamp?: number;
   readonly waits?: () => void;
+  readonly failed?: (error: CausewayError) => void;
 }
 
 /** Counts its answers: there must be one. */

@@ -10,6 +10,7 @@ import { MemoryOwnership } from '../../src/ownership/memory.ts';
 import type { ShardId } from '../../src/record/ids.ts';
 import { RegionNode } from '../../src/region/node.ts';
 import { SharedRegion } from '../../src/region/shared-region.ts';
+import type { WriteRequest, WriteResult } from '../../src/region/region.ts';
 import type { SharedOwnership, Siblings } from '../../src/region/siblings.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import type { System } from '../../src/system/system.ts';
@@ -158,7 +159,10 @@ export class SharedCluster {
     const gone = (name: string): CausewayError =>
       new CausewayError('UNAVAILABLE', `${name} cannot be reached`, { outcome: 'not-applied' });
     const at = (name: string): RegionNode => this.nodes.find((node) => node.name === name)!.node;
-    type Method = Exclude<keyof Siblings, 'write' | 'subscribe' | 'watchConflicts'>;
+    type Results = (results: readonly WriteResult[]) => void;
+    const refused = ({ ops }: WriteRequest, error: CausewayError): WriteResult[] =>
+      ops.map(() => ({ ok: false, error }));
+    type Method = Exclude<keyof Siblings, 'write' | 'stream' | 'subscribe' | 'watchConflicts'>;
     /** What the node answers in the call. */
     const atOnce: Partial<Record<Method, (node: RegionNode, ...args: never[]) => unknown>> = {
       status: (node) => node.status(),
@@ -180,13 +184,36 @@ export class SharedCluster {
           else (at(name) as unknown as Record<string, (...args: unknown[]) => void>)[method]!(...rest, answered);
         });
       };
+    /** `there` is what the other node does with it: it answers itself, or lets the region's node do so. */
+    const write = (
+      name: string,
+      request: WriteRequest,
+      done: Results,
+      there: (node: RegionNode, done: Results) => void,
+    ): void => {
+      this.asked.push(`write ${name}`);
+      after(() => {
+        if (this.away.has(name)) after(() => done(refused(request, gone(name))));
+        else there(at(name), (results) => after(() => done(results)));
+      });
+    };
     return {
-      write: (name, request, done) => {
-        this.asked.push(`write ${name}`);
-        after(() => {
-          if (this.away.has(name)) after(() => done(request.ops.map(() => ({ ok: false, error: gone(name) }))));
-          else at(name).write(request, (results) => after(() => done(results)));
-        });
+      write: (name, request, done) => write(name, request, done, (node, answered) => node.write(request, answered)),
+      // As api/write-stream.ts: what is behind a failure is refused there, untried.
+      stream: (name) => {
+        let refusedEpoch = -1;
+        return {
+          write: (epoch, request, done) =>
+            write(name, request, done, (node, answered) => {
+              if (epoch <= refusedEpoch) {
+                const about = { retriable: true, outcome: 'not-applied' } as const;
+                answered(refused(request, new CausewayError('NOT_READY', 'one before it failed', about)));
+                return;
+              }
+              const failed = (): void => void (refusedEpoch = Math.max(refusedEpoch, epoch));
+              node.write({ ...request, failed }, answered);
+            }),
+        };
       },
       status: unary('status') as Siblings['status'],
       sharedState: unary('sharedState') as Siblings['sharedState'],

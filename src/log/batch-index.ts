@@ -72,6 +72,10 @@ export class BatchIndex {
     points.add(peek, offset);
   }
 
+  origins(): OriginId[] {
+    return [...this.#origins.keys()];
+  }
+
   find(origin: OriginId, seq: number): number | undefined {
     return this.#origins.get(origin)?.find(seq);
   }

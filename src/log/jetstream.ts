@@ -637,6 +637,10 @@ export class JetStreamLog implements Log {
     return this.#track(shard).batches.find(origin, seq);
   }
 
+  origins(shard: ShardId): readonly OriginId[] {
+    return this.#track(shard).batches.origins();
+  }
+
   bytes(): number {
     let bytes = 0;
     for (const track of this.#tracks.values()) bytes += track.bytes;

@@ -95,6 +95,8 @@ export interface Log {
   /** An offset at or before the batch of `origin` that holds `seq` or, when that is not here, the first later one; undefined when no batch
    *  with a seq ≥ `seq` is here. May be early (a sparse index), never late. */
   find(shard: ShardId, origin: OriginId, seq: number): number | undefined;
+  /** Of which a batch is here, in no order. */
+  origins(shard: ShardId): readonly OriginId[];
   state(): LogState;
   /** Called when state() changes. */
   onState(listener: (state: LogState) => void): void;

@@ -403,6 +403,10 @@ export class MemoryLog implements Log {
     return this.#disk.shard(shard).index.find(origin, seq);
   }
 
+  origins(shard: ShardId): readonly OriginId[] {
+    return this.#disk.shard(shard).index.origins();
+  }
+
   state(): LogState {
     if (this.#failed !== undefined) return { kind: 'failed', reason: this.#failed };
     const readOnly = this.#disk.readOnly;

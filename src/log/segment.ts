@@ -296,6 +296,10 @@ export class SegmentLog implements Log {
     return this.#track(shard).batches.find(origin, seq);
   }
 
+  origins(shard: ShardId): readonly OriginId[] {
+    return this.#track(shard).batches.origins();
+  }
+
   state(): LogState {
     return this.#state;
   }

@@ -31,13 +31,14 @@ import {
 import { GUARDS } from '../shard/guards.ts';
 import { bringKeysNear } from '../shard/key-slot.ts';
 import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
-import { decodeMeta, encodeMeta } from '../shard/meta.ts';
+import { decodeMeta, encodeMeta, type ShardMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { ShardTraces } from '../tracing/shard-traces.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
 import { KeyQueue } from './key-queue.ts';
 import { LateStore, type StoreReads } from './late-store.ts';
+import { isOfLog } from './store-proof.ts';
 import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
 import { Parking } from './parking.ts';
@@ -294,20 +295,30 @@ export class ShardRunner {
           store.reset(this.shard, begin);
           return;
         }
-        this.journal.load((error) => {
+        const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
+        isOfLog(log, this.shard, meta.offset, seqs, (same) => {
           if (this.#stopped) return;
-          if (error !== undefined) {
-            this.journal.reset();
-            store.reset(this.shard, begin);
-            return;
-          }
-          this.engine.restore(meta);
-          this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+          if (same) this.#restore(meta, done, begin);
+          else store.reset(this.shard, begin);
         });
       });
     };
     // What another owner has left, if there was one.
     store.refresh(this.shard, () => log.refresh(this.shard, begin));
+  }
+
+  /** From a store that is proven; `anew` begins without it. */
+  #restore(meta: ShardMeta, done: (error?: CausewayError) => void, anew: () => void): void {
+    this.journal.load((error) => {
+      if (this.#stopped) return;
+      if (error !== undefined) {
+        this.journal.reset();
+        this.#ports.store.reset(this.shard, anew);
+        return;
+      }
+      this.engine.restore(meta);
+      this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+    });
   }
 
   #replayFrom(offset: number, done: (error?: CausewayError) => void): void {

@@ -307,6 +307,8 @@ export function runLogContract(name: string, makeHarness: () => Promise<LogHarne
           }
         }
         expect(of.find(SHARD_A, originOf('eu-west', 3), 1)).toBeUndefined();
+        expect(of.origins(SHARD_A).toSorted()).toEqual([east, west].toSorted());
+        expect(of.origins(SHARD_B)).toEqual([]);
         expect(of.find(SHARD_B, east, 1)).toBeUndefined();
       };
       check(log);

@@ -397,6 +397,43 @@ export const logScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'store-of-another-history',
+    says: "a region's log is put back as it was and grows again; then its store is as it was before: by its cursor it is a little behind, and it has seen other ops",
+    plan: quiet({ lateStore: true, storeMs: 1 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const region = cluster.region('ap');
+      const shard = region.shards[0]!;
+      const { storeDisk } = region.nodes[0]!;
+      const stored = (what: string): Promise<void> =>
+        sim.until(what, 60_000, () => storeDisk.shard(shard).cursor === region.disk.shard(shard).tail);
+      await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      await inStep(sim);
+      cluster.takeBackup(region);
+      isolate(sim, 'ap');
+      for (let i = 0; i < 3; i++) await write(sim, 'ap', 'counter-pn', 'k0', increment(10));
+      for (let i = 0; i < 12; i++) await write(sim, 'eu', 'counter-pn', 'k0', increment(100));
+      await stored('the store has what is lost soon');
+      const image = storeDisk.image();
+      crash(sim, 'ap', 'none', true);
+      cluster.restoreBackup(region);
+      storeDisk.flush();
+      restart(sim, 'ap');
+      isolate(sim, 'ap', false);
+      await sim.until(
+        'the log is as long as it was, and longer',
+        20_000,
+        () => region.disk.shard(shard).tail > (image.get(shard)?.cursor ?? 0),
+      );
+      crash(sim, 'ap');
+      storeDisk.goBack(image);
+      restart(sim, 'ap');
+      await inStep(sim);
+      await sim.settle();
+    },
+  },
+  {
     name: 'region-returns-after-long',
     says: 'a region is away for minutes while the others write and delete: it catches up, and nothing that was deleted comes back',
     plan: quiet({ heartbeatMs: 500 }),

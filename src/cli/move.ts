@@ -16,7 +16,10 @@ export const addMove: AddCommand = (program, act) => {
     .description('have a shard owned by another node of its region, e.g. one that is too hot where it is')
     .argument('<shard>', 'placement/index, as status shows it')
     .argument('[node]', 'a node of the region that is asked')
-    .option('--back', 'take an earlier move back: the shard goes where it belongs by itself')
+    .option(
+      '--back',
+      'take an earlier move back: the shard is shared like the others again, and stays if shares are even',
+    )
     .addHelpText(
       'after',
       `${examples(

@@ -279,8 +279,13 @@ describe.skipIf(missing !== undefined)('a region of two nodes whose shards chang
     expect(wrong).toMatchObject({ code: 2, stdout: '' });
     expect(wrong.stderr).toContain('eu has no node nobody that lives; there are eu-1, eu-2');
     const back = await cli(['move', '1/0', '--back', '-e', second.clients]);
-    expect(back).toMatchObject({ code: 0, stdout: `1/0 of eu is at ${before.get('1/0')!}, where it belongs\n` });
-    for (const shard of before.keys()) expect((await admin.moveShard(shard, undefined)).node).toBe(before.get(shard));
+    expect(back.stdout).toMatch(/^1\/0 of eu is at eu-[12], where it belongs\n$/);
+    expect(back.code).toBe(0);
+    for (const shard of before.keys()) {
+      expect(await admin.moveShard(shard, undefined)).toMatchObject({ pinned: undefined, moved: true });
+    }
+    const { owners } = await admin.status();
+    expect(owners.filter(({ node }) => node === first.name)).toHaveLength(2);
     await written(100);
     // As on SIGTERM, and again.
     await first.running!.drain();

@@ -11,11 +11,14 @@ import { HISTORY_FILE, runScenario, type RunResult } from '../../chaos/run.ts';
 import { scenarios } from '../../chaos/scenarios/index.ts';
 import { pageOf } from '../../chaos/report/page.ts';
 import { summaryOf } from '../../chaos/report/summary.ts';
+import { natsFound, redisFound } from '../support/servers.ts';
 
 const SECONDS = 8;
+const noServers = [natsFound, redisFound].find((found) => typeof found === 'string');
+if (noServers !== undefined) console.warn(`chaos with servers is not tested: ${noServers}`);
 const SLOW_MS = 180_000;
 /** Of these it is asked how long something took. */
-const TIMED = new Set(['availability', 'lag']);
+const TIMED = new Set(['availability', 'shards', 'effects', 'lag']);
 
 const LOOKED_LEAST = {
   acknowledged: 200,
@@ -73,6 +76,22 @@ describe('a short run', () => {
     SLOW_MS,
   );
 
+  test.skipIf(noServers !== undefined)(
+    'owner-kill, on NATS and Redis: owners die in the middle of publishes, two own a shard, and nothing is lost or doubled',
+    async () => {
+      const { recording, verdicts } = await run('owner-kill');
+      expect(findingsOf(verdicts)).toEqual([]);
+      const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
+      for (const [check, least] of Object.entries(LOOKED_LEAST))
+        expect(looked[check], check).toBeGreaterThan(least / 2);
+      expect(recording.faults.map(({ name }) => name)).toEqual(['owner-kill', 'two-owners', 'owner-kill']);
+      // How soon is left to the longer runs; that somebody took over is not.
+      expect(recording.effects.map(({ afterMs }) => afterMs)).not.toContain(undefined);
+      expect(recording.effects).toHaveLength(3);
+    },
+    SLOW_MS,
+  );
+
   test(
     "somebody's own configuration: its collections are written, and what it lacks is added",
     async () => {
@@ -123,7 +142,8 @@ describe("somebody's own configuration", () => {
     const file = written(
       `clusterId: shop\nregion: b\ndataDir: /srv\nmaxSkewMs: 3000\nregions: [${regionsText('abcd')}]\n` +
         'namespaces: [{ name: shop }]\ncollections: [{ namespace: shop, name: stock, type: counter-pn }]\n' +
-        'limits: { batchOpsMax: 77 }\n',
+        'limits: { batchOpsMax: 77 }\nlog: { level: silent }\notlp: { endpoint: "http://collector:4318" }\n' +
+        'engine: distributed\nnats: { servers: ["10.0.0.1:4222"], ownerLeaseMs: 3000 }\nredis: { servers: ["10.0.0.1:6379"] }\n',
     );
     const subject = subjectOf([file]);
     expect(subject).toMatchObject({ regions: ['a', 'b', 'c', 'd'], namespace: 'shop', maxSkewMs: 3000 });
@@ -131,6 +151,9 @@ describe("somebody's own configuration", () => {
     expect(subject.settings('c')).toMatchObject({ limits: { batchOpsMax: 77 }, storage: { segmentBytes: 2_097_152 } });
     expect(subject.settings('b')).not.toHaveProperty('dataDir');
     expect(subject.settings('b')).not.toHaveProperty('regions');
+    for (const place of ['engine', 'nats', 'redis', 'log', 'otlp', 'tracing', 'advertise'])
+      expect(subject.settings('b')).not.toHaveProperty(place);
+    expect(subject.ofSeveralNodes?.nats('b')).toEqual({ ownerLeaseMs: 3000 });
   });
 
   test.each([

@@ -12,7 +12,7 @@ import { pageOf } from './report/page.ts';
 import { configText, summaryOf, summaryLines } from './report/summary.ts';
 import { HISTORY_FILE, runScenario } from './run.ts';
 import { scenarios } from './scenarios/index.ts';
-import { ScenarioUnavailable } from './scenarios/play.ts';
+import { ScenarioUnavailable, type Scenario } from './scenarios/play.ts';
 
 const MINUTES_DEFAULT = 1;
 const MINUTES_MIN = 0.1;
@@ -20,7 +20,8 @@ const MINUTES_MAX = 24 * 60;
 
 const HELP = `
 Scenarios:
-${scenarios.map(({ name, says }) => `  ${name.padEnd(15)} ${says}`).join('\n')}
+${scenarios.map((scenario) => `  ${lineOf(scenario)}`).join('\n')}
+(with servers): regions of two nodes each, on NATS and Redis servers of their own, which are found on this machine or fetched from Debian.
 
 Examples:
   npm run chaos -- region-kill
@@ -29,11 +30,15 @@ Examples:
   npm run chaos -- --list
   causeway chaos region-kill --config us-east.yaml --config us-west.yaml --config eu-west.yaml
 
-With --config the regions, placements, limits, times and collections are those of the files. Everything runs on this machine, on loopback, in the run's folder and
+With --config the regions, placements, limits, times and collections are those of the files, never the servers that they name. Everything runs on this machine, on loopback, in the run's folder and
 without TLS: nothing that the files point to is touched.
 
 A run leaves a folder: summary.json, history.jsonl, report.html, and with findings the regions' logs and data.
 Exit codes: 0 nothing found, 7 findings, 2 usage, 3 a mistake in a config file, 4 this machine cannot do what the scenario needs, 1 a mistake in the run itself.`;
+
+function lineOf({ name, says, servers }: Scenario): string {
+  return `${name.padEnd(15)} ${says}${servers === undefined ? '' : ' (with servers)'}`;
+}
 
 interface Flags {
   readonly minutes: number;
@@ -75,7 +80,7 @@ async function main(): Promise<number> {
   const flags = command.opts<Flags>();
   const [what, folder] = command.args;
   if (flags.list) {
-    await print(scenarios.map(({ name, says }) => `${name.padEnd(15)} ${says}`).join('\n'));
+    await print(scenarios.map(lineOf).join('\n'));
     return EXIT_CODES.ok;
   }
   if (what === 'check') return checkAgain(folder, flags);

@@ -7,6 +7,7 @@ import { adminClient } from '../src/client/index.ts';
 import { digestsEqual } from '../demo/region-client.ts';
 import { judge } from './check/recorded/checks.ts';
 import type { Verdict } from './check/recorded/check.ts';
+import { serversUnavailable } from './cluster/servers.ts';
 import { smallDiskUnavailable } from './cluster/small-disk.ts';
 import { Stage } from './cluster/stage.ts';
 import type { Subject } from './cluster/subject.ts';
@@ -48,6 +49,8 @@ export async function runScenario(options: RunOptions): Promise<RunResult> {
   const { scenario, subject, minutes, seed, folder, say } = options;
   const { regions, maxSkewMs } = subject;
   const smallDisks = smallDisksOf(scenario, regions, say);
+  const noServers = scenario.servers === undefined ? undefined : await serversUnavailable();
+  if (noServers !== undefined) throw new ScenarioUnavailable(`${scenario.name} cannot be played here: ${noServers}`);
   mkdirSync(join(folder, '..'), { recursive: true });
   mkdirSync(folder);
   const recorder = new Recorder(join(folder, HISTORY_FILE));
@@ -96,6 +99,7 @@ async function play(
     directory,
     delayMs: WIRE_DELAY_MS,
     smallDisks,
+    servers: scenario.servers?.(regions),
   });
   const traffic = new Traffic(stage, recorder, seed);
   try {

@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly serveArgs?: (region: string) => readonly string[];
   /** distributed: a region is two nodes on a NATS and a Redis server of its own. Default: embedded, one node. */
   readonly engine?: EngineName;
+  /** Starts what a distributed region stands on. Default: one NATS and one Redis server, in temporary folders. */
+  readonly servers?: (region: string) => Promise<RegionServers>;
   /** Whether a node takes reads and writes; asked again and again until it does. */
   readonly ready: (address: string) => Promise<boolean>;
 }
@@ -324,40 +326,53 @@ const NODES = 2;
 /** Of a shard's stream; the demo's NATS has room for 4 GB. */
 const STREAM_BYTES_MAX = 256 * 1024 * 1024;
 
-type Servers = typeof serversModule;
-type Nats = Awaited<ReturnType<Servers['startNats']>>;
-type Redis = Awaited<ReturnType<Servers['startRedis']>>;
+type ServersModule = typeof serversModule;
+export type Nats = Awaited<ReturnType<ServersModule['startNats']>>;
+export type Redis = Awaited<ReturnType<ServersModule['startRedis']>>;
 
-/** A region's servers. Not imported: it is no compiled code, and stands beside dist/. */
-async function startServers(): Promise<{ nats: Nats; redis: Redis }> {
-  const servers = (await import(pathToFileURL(join(ROOT, 'scripts/servers.mjs')).href)) as Servers;
+/** What a region of several nodes stands on. */
+export interface RegionServers {
+  /** The only one of each, or the first. */
+  readonly nats: Nats;
+  readonly redis: Redis;
+  /** Those and all others; stopped when the nodes have ended. */
+  readonly all: readonly Redis[];
+  /** Options of the region's nodes, `nats` and `redis`, in the shape of their config file. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** How servers are started. Not imported: it is no compiled code, and stands beside dist/. */
+export async function serversOfMachine(): Promise<ServersModule> {
+  return (await import(pathToFileURL(join(ROOT, 'scripts/servers.mjs')).href)) as ServersModule;
+}
+
+async function startServers(): Promise<RegionServers> {
+  const servers = await serversOfMachine();
   const nats = await servers.startNats();
   try {
-    return { nats, redis: await servers.startRedis() };
+    const redis = await servers.startRedis();
+    const settings = { nats: natsSettings([nats], 1), redis: { servers: [`${redis.host}:${redis.port}`] } };
+    return { nats, redis, all: [nats, redis], settings };
   } catch (error) {
     await nats.stop();
     throw error;
   }
 }
 
-function engineOf(node: string, { nats, redis }: { nats: Nats; redis: Redis }): Readonly<Record<string, unknown>> {
+/** Of a node's config file. */
+export function natsSettings(servers: readonly Nats[], replicas: number): Readonly<Record<string, unknown>> {
   return {
-    node,
-    engine: 'distributed',
-    nats: {
-      servers: [`${nats.host}:${nats.port}`],
-      monitors: [nats.monitor],
-      replicas: 1,
-      streamBytesMax: STREAM_BYTES_MAX,
-    },
-    redis: { servers: [`${redis.host}:${redis.port}`] },
+    servers: servers.map(({ host, port }) => `${host}:${port}`),
+    monitors: servers.map(({ monitor }) => monitor),
+    replicas,
+    streamBytesMax: STREAM_BYTES_MAX,
   };
 }
 
 export class Cluster {
   readonly regions: readonly RegionHandle[];
   /** Of a distributed one, by region. */
-  readonly servers: ReadonlyMap<string, { readonly nats: Nats; readonly redis: Redis }>;
+  readonly servers: ReadonlyMap<string, RegionServers>;
   readonly directory: string;
   readonly #keepDirectory: boolean;
   readonly #watchdog: Watchdog;
@@ -403,19 +418,20 @@ export class Cluster {
     const distributed = options.engine === 'distributed';
     const ports = await freePorts(options.regions.length * 3 * (distributed ? NODES : 1));
     const three = (): [number, number, number] => ports.splice(0, 3) as [number, number, number];
-    const servers = new Map<string, { nats: Nats; redis: Redis }>();
+    const servers = new Map<string, RegionServers>();
     const regions: (NodeProcess | RegionOfNodes)[] = [];
     for (const name of options.regions) {
       if (!distributed) {
         regions.push(new NodeProcess(name, name, three(), directory, options, watchdog));
         continue;
       }
-      const own = await startServers();
-      for (const { pid } of [own.nats, own.redis]) watchdog.watch(pid);
+      const own = await (options.servers ?? startServers)(name);
+      for (const { pid } of own.all) watchdog.watch(pid);
       servers.set(name, own);
       const nodes = Array.from({ length: NODES }, (_, i) => {
         const node = `${name}-${i + 1}`;
-        return new NodeProcess(node, name, three(), directory, options, watchdog, engineOf(node, own));
+        const engine = { node, engine: 'distributed', ...own.settings };
+        return new NodeProcess(node, name, three(), directory, options, watchdog, engine);
       });
       regions.push(new RegionOfNodes(name, nodes));
     }
@@ -433,6 +449,11 @@ export class Cluster {
         all.push([`nats of ${region.name}`, servers.nats.pid], [`redis of ${region.name}`, servers.redis.pid]);
       return all;
     });
+  }
+
+  /** A server that was started again ends with us, too. */
+  watch(pid: number): void {
+    this.#watchdog.watch(pid);
   }
 
   /** Of a distributed cluster, one after the other. */
@@ -454,7 +475,7 @@ export class Cluster {
   /** Ends all regions and removes what was temporary. Never fails; may be called twice. */
   async stop(timeoutMs = STOP_MS_MAX): Promise<void> {
     await Promise.all(this.regions.map((region) => region.stop(timeoutMs)));
-    await Promise.all([...this.servers.values()].flatMap(({ nats, redis }) => [nats.stop(), redis.stop()]));
+    await Promise.all([...this.servers.values()].flatMap(({ all }) => all.map((server) => server.stop())));
     process.off('exit', this.#onExit);
     this.#removeDirectory();
     this.#watchdog.end();

@@ -1,9 +1,9 @@
 // NATS and Redis for tests and the demo: real servers, the system's own where they are new enough, else Debian's packages unpacked into .cache.
 // A server listens on loopback, on a port that it was given and that was free just before, with its data in a folder of its own that goes when it
-// is stopped. It is ended by its pid, at the latest when the process that started it exits.
+// is stopped, unless somebody has named the folder. It is ended by its pid, at the latest when the process that started it exits.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -32,6 +32,12 @@ const LOOPBACK = '127.0.0.1';
  */
 
 /**
+ * Where a server is to be. Default: a temporary folder that goes when it is stopped, and ports that are free now; whoever means to restart one
+ * later has ports that nobody takes meanwhile.
+ * @typedef {{ folder?: string, ports?: readonly number[] }} Place
+ */
+
+/**
  * A started server.
  * @typedef {object} Server
  * @property {string} host
@@ -43,7 +49,7 @@ const LOOPBACK = '127.0.0.1';
  * @property {() => Promise<void>} pause it stands still from then on; connections stay open
  * @property {() => void} resume
  * @property {() => Promise<void>} restart again on its port and its data, after kill()
- * @property {() => Promise<void>} stop ends it and removes its data
+ * @property {() => Promise<void>} stop ends it and removes its data, unless they are in a folder that was named
  */
 
 /**
@@ -146,15 +152,15 @@ async function freePorts(count) {
 
 /**
  * A nats-server with JetStream.
- * @param {object} [options]
- * @param {string} [options.config] more lines of its configuration, e.g. users or TLS
- * @param {string} [options.syncInterval] of JetStream. Default `always`: an ack follows fsync
- * @param {string} [options.maxPayload] of a message. Default 20MB: what a log entry has at most, and its header
+ * @param {Place & { config?: string, syncInterval?: string, maxPayload?: string }} [options] `ports`: two
+ *   `config`: more lines of its configuration, e.g. users or TLS
+ *   `syncInterval`: of JetStream. Default `always`: an ack follows fsync
+ *   `maxPayload`: of a message. Default 20MB: what a log entry has at most, and its header
  * @returns {Promise<Server & { url: string, monitor: string }>} `url` for clients; `monitor` serves /varz
  */
-export async function startNats({ config = '', syncInterval = 'always', maxPayload = '20MB' } = {}) {
-  const [port = 0, monitor = 0] = await freePorts(2);
-  const server = await started(natsServer(), 'nats', port, (directory) => {
+export async function startNats({ config = '', syncInterval = 'always', maxPayload = '20MB', folder, ports } = {}) {
+  const [port = 0, monitor = 0] = ports ?? (await freePorts(2));
+  const server = await started(natsServer(), 'nats', port, folder, (directory) => {
     writeFileSync(
       join(directory, 'nats.conf'),
       [
@@ -175,17 +181,19 @@ export async function startNats({ config = '', syncInterval = 'always', maxPaylo
 /**
  * A cluster of nats-servers with JetStream, each knowing the others.
  * @param {number} size
- * @param {object} [options]
- * @param {string} [options.syncInterval] of JetStream, see startNats
+ * @param {Place & { syncInterval?: string }} [options] `ports`: three for each; in `folder` each has one of its own. `syncInterval`: see startNats
  * @returns {Promise<(Server & { url: string, monitor: string })[]>}
  */
-export async function startNatsCluster(size, { syncInterval = 'always' } = {}) {
-  const routes = await freePorts(size);
+export async function startNatsCluster(size, { syncInterval = 'always', folder, ports } = {}) {
+  const all = ports ?? (await freePorts(3 * size));
+  const routes = all.slice(0, size);
   const urls = routes.map((port) => `nats://${LOOPBACK}:${port}`).join(', ');
   return Promise.all(
     routes.map((port, i) =>
       startNats({
         syncInterval,
+        ports: all.slice(size + 2 * i, size + 2 * i + 2),
+        ...(folder === undefined ? {} : { folder: join(folder, `n${i + 1}`) }),
         config: `server_name: n${i + 1}\ncluster { name: test, listen: ${LOOPBACK}:${port}, routes: [${urls}] }`,
       }),
     ),
@@ -194,13 +202,13 @@ export async function startNatsCluster(size, { syncInterval = 'always' } = {}) {
 
 /**
  * A redis-server that never evicts.
- * @param {object} [options]
- * @param {readonly string[]} [options.args] more options, e.g. ['--appendonly', 'yes']. Default: nothing is kept across a restart
+ * @param {Place & { args?: readonly string[] }} [options] `ports`: two.
+ *   `args`: more options, e.g. ['--appendonly', 'yes']. Default: nothing is kept across a restart
  * @returns {Promise<Server>}
  */
-export async function startRedis({ args = [] } = {}) {
-  const [port = 0, bus = 0] = await freePorts(2);
-  return started(redisServer(), 'redis', port, (directory) => [
+export async function startRedis({ args = [], folder, ports } = {}) {
+  const [port = 0, bus = 0] = ports ?? (await freePorts(2));
+  return started(redisServer(), 'redis', port, folder, (directory) => [
     ...['--port', `${port}`, '--bind', LOOPBACK, '--dir', directory],
     // A Cluster's own port: the default is 10,000 above, where there may be none. A node alone does not learn its address from others.
     ...(args.includes('--cluster-enabled') ? ['--cluster-port', `${bus}`, '--cluster-announce-ip', LOOPBACK] : []),
@@ -213,11 +221,12 @@ export async function startRedis({ args = [] } = {}) {
  * A Sentinel that watches one master, by itself, and soon thinks that it is down.
  * @param {Server} master
  * @param {string} name what it calls it
+ * @param {Place} [place] `ports`: one
  * @returns {Promise<Server>}
  */
-export async function startSentinel(master, name) {
-  const [port = 0] = await freePorts(1);
-  return started(redisServer(), 'sentinel', port, (directory) => {
+export async function startSentinel(master, name, { folder, ports } = {}) {
+  const [port = 0] = ports ?? (await freePorts(1));
+  return started(redisServer(), 'sentinel', port, folder, (directory) => {
     const lines = [
       `port ${port}`,
       `bind ${LOOPBACK}`,
@@ -235,12 +244,17 @@ export async function startSentinel(master, name) {
  * @param {Program | string} found
  * @param {string} name
  * @param {number} port
+ * @param {string | undefined} folder
  * @param {(directory: string) => string[]} argsFor
  * @returns {Promise<Server>}
  */
-async function started(found, name, port, argsFor) {
+async function started(found, name, port, folder, argsFor) {
   if (typeof found === 'string') throw new Error(found);
-  const directory = mkdtempSync(join(tmpdir(), `causeway-${name}-`));
+  if (folder !== undefined) mkdirSync(folder, { recursive: true });
+  const directory = folder ?? mkdtempSync(join(tmpdir(), `causeway-${name}-`));
+  const remove = () => {
+    if (folder === undefined) rmSync(directory, { recursive: true, force: true });
+  };
   const args = argsFor(directory);
   const outputPath = join(directory, 'output.log');
   const output = () => (existsSync(outputPath) ? readFileSync(outputPath, 'utf8') : '');
@@ -284,7 +298,7 @@ async function started(found, name, port, argsFor) {
     await start();
   } catch (error) {
     process.off('exit', endWithUs);
-    rmSync(directory, { recursive: true, force: true });
+    remove();
     throw error;
   }
   return {
@@ -305,7 +319,7 @@ async function started(found, name, port, argsFor) {
     stop: async () => {
       process.off('exit', endWithUs);
       await end('SIGKILL');
-      rmSync(directory, { recursive: true, force: true });
+      remove();
     },
   };
 }

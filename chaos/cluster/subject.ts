@@ -1,7 +1,7 @@
 // What is put on the stage: regions and their settings. Three of our own, or those of somebody's configuration.
 //
 // Of a configuration stays what decides how regions behave: their names, placements, collections, limits and times. What only fits the
-// place that it was written for goes: addresses, directories, certificates, and the size of segments (so that a small disk runs full).
+// place that it was written for goes: addresses, directories, certificates, servers, where logs and traces go, and the size of segments (so that a small disk runs full).
 
 import { parse } from 'yaml';
 import { loadConfig, readConfigFile } from '../../src/config/load.ts';
@@ -25,6 +25,8 @@ export interface Subject {
   readonly maxSkewMs: number;
   /** Of a node, in the shape of its config file, beside its addresses and directory. */
   readonly settings: (region: string) => Settings;
+  /** Beside those, where regions are of several nodes: of all nodes, and under `nats`. */
+  readonly ofSeveralNodes?: { readonly settings: Settings; readonly nats: (region: string) => Settings };
   /** Of somebody's configuration. */
   readonly config?: ConfigRecord;
 }
@@ -33,8 +35,10 @@ function ownNames(): Record<CollectionName, string> {
   return Object.fromEntries(Object.keys(COLLECTIONS).map((name) => [name, name])) as Record<CollectionName, string>;
 }
 
+const OWN_REGIONS = ['us-east', 'eu-west', 'ap-south'];
+
 export const OWN_SUBJECT: Subject = {
-  regions: ['us-east', 'eu-west', 'ap-south'],
+  regions: OWN_REGIONS,
   namespace: 'chaos',
   collections: ownNames(),
   maxSkewMs: MAX_SKEW_MS,
@@ -44,6 +48,11 @@ export const OWN_SUBJECT: Subject = {
     namespaces: [{ name: 'chaos' }],
     collections: definitionsOf('chaos', ownNames()),
   }),
+  ofSeveralNodes: {
+    // With three regions of two nodes and their servers on one machine each shard is work.
+    settings: { placements: [{ id: 1, name: 'default', shards: 4, regions: OWN_REGIONS }] },
+    nats: () => ({}),
+  },
 };
 
 function definitionsOf(namespace: string, names: Readonly<Record<string, string>>): object[] {
@@ -99,6 +108,7 @@ export function subjectOf(files: readonly string[]): Subject {
     collections,
     maxSkewMs: first.config.maxSkewMs,
     settings: (region) => settingsOf(byRegion.get(region) ?? first.raw, definitionsOf(namespace, added)),
+    ofSeveralNodes: { settings: {}, nats: (region) => natsSettingsOf(byRegion.get(region) ?? first.raw) },
     config: { files, namespace, collections: Object.values(collections), added: Object.values(added) },
   };
 }
@@ -119,6 +129,15 @@ function settingsOf(raw: Settings, added: readonly object[]): Settings {
     dataDir: _dataDir,
     listeners: _listeners,
     regions: _regions,
+    // What it stands on is the scenario's to say, and on this machine.
+    engine: _engine,
+    advertise: _advertise,
+    nats: _nats,
+    redis: _redis,
+    // Where it tells of itself.
+    log: _log,
+    tracing: _tracing,
+    otlp: _otlp,
     links,
     ...kept
   } = raw;
@@ -129,6 +148,12 @@ function settingsOf(raw: Settings, added: readonly object[]): Settings {
     storage: { ...(kept['storage'] as Settings | undefined), segmentBytes: SEGMENT_BYTES },
     collections: [...((kept['collections'] as readonly object[] | undefined) ?? []), ...added],
   };
+}
+
+/** Of the options of its NATS the one that decides how the region behaves. */
+function natsSettingsOf(raw: Settings): Settings {
+  const { ownerLeaseMs } = (raw['nats'] ?? {}) as Settings;
+  return ownerLeaseMs === undefined ? {} : { ownerLeaseMs };
 }
 
 function refused(message: string, hint?: string): CausewayError {

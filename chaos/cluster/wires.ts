@@ -1,4 +1,5 @@
-// The wires between regions of a cluster on this machine: a proxy per ordered pair, so that any of them can be cut alone.
+// The wires between regions of a cluster on this machine: proxies for each ordered pair, one for each node that is dialled, so that any pair can be
+// cut alone.
 
 import { TcpProxy, type Cut, type Quality, type Way } from './tcp-proxy.ts';
 
@@ -10,7 +11,8 @@ interface Lane {
 
 export class Wires {
   readonly #delayMs: number;
-  readonly #proxies = new Map<string, TcpProxy>();
+  /** By pair, then by the address that the proxy stands before. */
+  readonly #proxies = new Map<string, Map<string, TcpProxy>>();
 
   constructor(delayMs = 0) {
     this.#delayMs = delayMs;
@@ -19,13 +21,19 @@ export class Wires {
   /** To be given to Cluster as `peerAddress`: lays the wire by which `from` dials `to`. Both directions of a replication stream
    *  go over the wire of the one who dialled. */
   readonly lay = async (from: string, to: string, direct: string): Promise<string> => {
+    const pair = `${from} ${to}`;
+    const laid = this.#proxies.get(pair) ?? new Map<string, TcpProxy>();
+    this.#proxies.set(pair, laid);
+    // The nodes of a region share it.
+    const there = laid.get(direct);
+    if (there !== undefined) return there.address;
     const colon = direct.lastIndexOf(':');
     const proxy = await TcpProxy.listen({
       targetHost: direct.slice(0, colon),
       targetPort: Number(direct.slice(colon + 1)),
       delayMs: this.#delayMs,
     });
-    this.#proxies.set(`${from} ${to}`, proxy);
+    laid.set(direct, proxy);
     return proxy.address;
   };
 
@@ -36,7 +44,9 @@ export class Wires {
 
   /** A region from all others. */
   isolate(region: string, how: Cut): void {
-    for (const [pair, proxy] of this.#proxies) if (pair.split(' ').includes(region)) proxy.cut(how);
+    for (const [pair, laid] of this.#proxies) {
+      if (pair.split(' ').includes(region)) for (const proxy of laid.values()) proxy.cut(how);
+    }
   }
 
   /** What `from` says does not reach `to`; what `to` says still arrives. */
@@ -64,31 +74,30 @@ export class Wires {
   }
 
   heal(): void {
-    for (const proxy of this.#proxies.values()) proxy.heal();
+    for (const proxy of this.#all()) proxy.heal();
   }
 
   /** All bytes that crossed, either way. */
   get bytes(): number {
     let total = 0;
-    for (const { bytes } of this.#proxies.values()) total += bytes.toTarget + bytes.fromTarget;
+    for (const { bytes } of this.#all()) total += bytes.toTarget + bytes.fromTarget;
     return total;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()));
+    await Promise.all([...this.#all()].map((proxy) => proxy.close()));
+  }
+
+  *#all(): Iterable<TcpProxy> {
+    for (const laid of this.#proxies.values()) yield* laid.values();
   }
 
   *#between(a: string, b: string): Iterable<TcpProxy> {
-    for (const pair of [`${a} ${b}`, `${b} ${a}`]) {
-      const proxy = this.#proxies.get(pair);
-      if (proxy !== undefined) yield proxy;
-    }
+    for (const pair of [`${a} ${b}`, `${b} ${a}`]) yield* this.#proxies.get(pair)?.values() ?? [];
   }
 
   *#lanes(from: string, to: string): Iterable<Lane> {
-    const dialled = this.#proxies.get(`${from} ${to}`);
-    if (dialled !== undefined) yield { proxy: dialled, way: 'there' };
-    const taken = this.#proxies.get(`${to} ${from}`);
-    if (taken !== undefined) yield { proxy: taken, way: 'back' };
+    for (const proxy of this.#proxies.get(`${from} ${to}`)?.values() ?? []) yield { proxy, way: 'there' };
+    for (const proxy of this.#proxies.get(`${to} ${from}`)?.values() ?? []) yield { proxy, way: 'back' };
   }
 }

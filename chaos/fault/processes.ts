@@ -31,8 +31,8 @@ export function killTogether(stage: Stage, regions: readonly string[]): Fault {
     hinders: [...new Set(kills.flatMap(({ hinders }) => hinders))],
     stops: regions,
     available: always,
-    inject: async () => {
-      const heals = await Promise.all(kills.map((each) => each.inject(stage)));
+    inject: async (_stage, witness) => {
+      const heals = await Promise.all(kills.map((each) => each.inject(stage, witness)));
       return async () => {
         await Promise.all(heals.map((heal) => heal()));
       };

@@ -9,6 +9,7 @@ import {
   type ConflictsRecord,
   type ConvergedRecord,
   type DigestRecord,
+  type EffectRecord,
   type EndRecord,
   type FaultRecord,
   type FeedEndRecord,
@@ -21,6 +22,7 @@ import {
   type ReadRecord,
   type RunRecord,
   type SampleRecord,
+  type SilenceRecord,
   type TroubleRecord,
   type ArrivalRecord,
   type VersionRecord,
@@ -55,6 +57,8 @@ export class Recording {
   readonly calls: readonly (WriteRecord | ReadRecord)[];
   readonly ops: ReadonlyMap<number, RecordedOp>;
   readonly faults: readonly FaultRecord[];
+  readonly effects: readonly EffectRecord[];
+  readonly silences: readonly SilenceRecord[];
   readonly arrivals: readonly ArrivalRecord[];
   /** In the order in which they happened. */
   readonly feeds: readonly (FeedRecord | FeedMoveRecord | FeedEndRecord)[];
@@ -86,6 +90,8 @@ export class Recording {
     this.calls = records.filter((record) => record.kind === 'write' || record.kind === 'read');
     this.ops = opsOf(this.writes);
     this.faults = of('fault');
+    this.effects = of('effect');
+    this.silences = of('silence');
     this.arrivals = of('arrival');
     this.feeds = records.filter(
       (record) => record.kind === 'feed' || record.kind === 'feed-move' || record.kind === 'feed-end',

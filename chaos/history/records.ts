@@ -59,6 +59,8 @@ export type ViewRecord =
 export interface Limits {
   /** Longest time without a successful write, for the clients of a region; of regions that are not named nothing is asked. */
   readonly unavailableMsMax?: Readonly<Record<string, number>>;
+  /** Longest time in which a region acknowledged no write in one of its shards, as long as it lived; of regions that are not named nothing is asked. */
+  readonly shardUnavailableMsMax?: Readonly<Record<string, number>>;
   /** Of ops between regions that no fault stood between. */
   readonly lagP99MsMax: number;
   /** From the end of the traffic with all faults healed to equal digests. */
@@ -187,6 +189,27 @@ export interface FaultRecord {
   readonly wipes: readonly string[];
 }
 
+/** What a fault had to bring about, as the run saw it. */
+export interface EffectRecord {
+  readonly kind: 'effect';
+  readonly fault: string;
+  readonly region: string;
+  readonly atMs: number;
+  /** For people: `says that its stream is gone`. */
+  readonly says: string;
+  readonly withinMs: number;
+  /** Absent: it was waited for, and did not come. */
+  readonly afterMs?: number;
+}
+
+/** A region could log nothing from then to then: its watermarks stood still, and everybody's lag to it grew. */
+export interface SilenceRecord {
+  readonly kind: 'silence';
+  readonly region: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** What a region says of itself now and then. */
 export interface SampleRecord {
   readonly kind: 'sample';
@@ -275,6 +298,8 @@ export type HistoryRecord =
   | FeedMoveRecord
   | FeedEndRecord
   | FaultRecord
+  | EffectRecord
+  | SilenceRecord
   | SampleRecord
   | ConvergedRecord
   | LogRecord

@@ -5,6 +5,8 @@ import { shiftClock } from '../fault/clocks.ts';
 import { breakOnce, degradeAll, halfOpen, isolate, oneWay, part, shatter, slowReader } from '../fault/network.ts';
 import { kill, killTogether, pause, restart } from '../fault/processes.ts';
 import type { Fault } from '../fault/fault.ts';
+import { forAll } from './limits.ts';
+import { serverScenarios } from './servers.ts';
 import type { Play, Scenario } from './play.ts';
 
 const YEAR_MS = 365 * 86_400_000;
@@ -12,10 +14,6 @@ const KIB = 1024;
 
 /** The last part of every run is whole, so that what healed shows. */
 const CALM_FROM = 0.8;
-
-function forAll(regions: readonly string[], ms: number): Readonly<Record<string, number>> {
-  return Object.fromEntries(regions.map((region) => [region, ms]));
-}
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -170,6 +168,7 @@ export const scenarios: readonly Scenario[] = [
       await Promise.all([processesAndDisks(play), wiresAndClocks(play)]);
     },
   },
+  ...serverScenarios,
 ];
 
 /** One after the other: a process must not be killed twice. */

@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stage } from '../cluster/stage.ts';
-import type { Fault } from '../fault/fault.ts';
+import type { ServersPlan } from '../cluster/servers.ts';
+import type { Fault, Witness } from '../fault/fault.ts';
 import type { Recorder } from '../history/recorder.ts';
 import type { Limits } from '../history/records.ts';
 import type { SeededRandom } from '../sim/random.ts';
@@ -17,6 +18,8 @@ export interface Scenario {
   readonly smallDisks?: (regions: readonly string[]) => readonly string[];
   /** Makes sense without small disks too, where this machine can have none. */
   readonly smallDisksOptional?: true;
+  /** Regions are of two nodes, on NATS and Redis servers of their own. */
+  readonly servers?: (regions: readonly string[]) => ServersPlan;
   /** Regions that agree in the end, when not all do. */
   readonly agreeing?: (regions: readonly string[]) => readonly string[];
   readonly script: (play: Play) => Promise<void>;
@@ -76,7 +79,7 @@ export class Play {
     const recorder = this.#recorder;
     const startMs = recorder.nowMs();
     this.#say(`${seconds(startMs)} ${fault.says}`);
-    const undo = await fault.inject(this.stage);
+    const undo = await fault.inject(this.stage, this.#witnessOf(fault));
     let healing: Promise<void> | undefined;
     const broken: Broken = {
       heal: () => {
@@ -92,6 +95,27 @@ export class Play {
     };
     this.#open.add(broken);
     return broken;
+  }
+
+  #witnessOf({ name }: Fault): Witness {
+    const recorder = this.#recorder;
+    return {
+      expected: ({ afterMs, ...effect }) => {
+        recorder.add({
+          kind: 'effect',
+          fault: name,
+          atMs: recorder.nowMs(),
+          ...effect,
+          ...(afterMs === undefined ? {} : { afterMs: Math.round(afterMs) }),
+        });
+        const when = afterMs === undefined ? 'NOT SEEN' : `after ${Math.round(afterMs)} ms`;
+        this.#say(`${seconds(recorder.nowMs())} ${effect.region}: ${effect.says} ${when}`);
+      },
+      silent: (region) => {
+        const fromMs = recorder.nowMs();
+        return () => recorder.add({ kind: 'silence', region, fromMs, toMs: recorder.nowMs() });
+      },
+    };
   }
 
   /** From one part of the run to another. */

@@ -13,7 +13,7 @@
 //
 // I12 Bounds: two keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
-import type { KV, KvEntry } from 'nats';
+import { ErrorCode, type KV, type KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
 import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
@@ -26,6 +26,11 @@ const LEASE_MS = 2000;
 const BEATS = 4;
 const LEAVE_MS_MAX = 5000;
 const LEAVE_LOOK_MS = 10;
+/** For the bucket to be there: a cluster that has just started chooses its leaders first. */
+const OPEN_MS_MAX = 30_000;
+const AGAIN_MS = 200;
+/** No leader, or none that answers yet. */
+const PASSES: ReadonlySet<string> = new Set([ErrorCode.NoResponders, ErrorCode.Timeout]);
 const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface NatsKvOptions {
@@ -41,6 +46,8 @@ export interface NatsKvOptions {
   readonly shards: readonly ShardId[];
   /** How long a node may be silent. Default 2000; the same on all nodes. Shorter finds the dead sooner and takes the slow for dead more often. */
   readonly leaseMs?: number;
+  /** How long start() waits for servers that have no leader yet. Default 30,000. */
+  readonly openMsMax?: number;
   /** Called when the shard shall move, before it is given up: what is under way is finished. */
   readonly drain?: (shard: ShardId) => Promise<void>;
   readonly system: System;
@@ -96,14 +103,10 @@ export class NatsKvOwnership implements Ownership {
 
   /** Resolves when this node is known to the others. Throws CausewayError: CONFIG_INVALID, UNAVAILABLE. */
   async start(): Promise<void> {
-    const { nats, clusterId, region, replicas } = this.#options;
+    const { nats, region, openMsMax = OPEN_MS_MAX } = this.#options;
     const connection = await connectNats(nats);
     try {
-      const bucket = `causeway-${clusterId.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${region}`;
-      this.#kv = await connection.jetstream().views.kv(bucket, { history: 1, replicas });
-      // Of an earlier process, that did not come to its end.
-      await this.#kv.delete(`leaving.${this.#options.node}`);
-      await this.#beat();
+      this.#kv = await this.#join(connection, this.#nowMs() + openMsMax);
       this.#startedAtMs = this.#nowMs();
       void this.#watch(this.#kv);
     } catch (cause) {
@@ -122,6 +125,24 @@ export class NatsKvOwnership implements Ownership {
       void this.#beat().catch(() => undefined);
       this.#settle();
     });
+  }
+
+  /** The bucket, made if it is not there, with this node's first beat in it. */
+  async #join(connection: NatsConnection, untilMs: number): Promise<KV> {
+    const { clusterId, region, node, replicas } = this.#options;
+    const bucket = `causeway-${clusterId.replaceAll(/[^A-Za-z0-9_-]/g, '_')}-${region}`;
+    for (;;) {
+      try {
+        const kv = await connection.jetstream().views.kv(bucket, { history: 1, replicas });
+        // Of an earlier process, that did not come to its end.
+        await kv.delete(`leaving.${node}`);
+        await this.#beat(kv);
+        return kv;
+      } catch (error) {
+        if (!PASSES.has((error as { readonly code?: string }).code ?? '') || this.#nowMs() > untilMs) throw error;
+        await new Promise<void>((resolve) => void this.#system.timers.after(AGAIN_MS, resolve));
+      }
+    }
   }
 
   #nowMs(): number {
@@ -202,10 +223,10 @@ export class NatsKvOwnership implements Ownership {
 
   // ── Beats ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #beat(): Promise<void> {
+  async #beat(kv = this.#kv): Promise<void> {
     const atMs = this.#nowMs();
     const { node, address } = this.#options;
-    await this.#kv?.put(`node.${node}`, typeof address === 'string' ? address : address());
+    await kv?.put(`node.${node}`, typeof address === 'string' ? address : address());
     this.#beatenAtMs = Math.max(this.#beatenAtMs, atMs);
   }
 

@@ -8,7 +8,8 @@ import type { Log } from '../log/log.ts';
 import { BatchPeeker } from '../record/peek.ts';
 import type { OriginId, ShardId } from '../record/ids.ts';
 
-const READ_BYTES = 1024 * 1024;
+/** Little: what lies behind the cursor is not looked at, and a log on servers reads message by message. */
+const READ_BYTES = 64 * 1024;
 
 /**
  * `seqs`: of each origin the last seq that the store has, as of `offset`. Looks at the index, and reads the log only where that is too coarse: at most the distance of two of its

@@ -8,14 +8,19 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { OWN_SUBJECT, subjectOf } from '../../chaos/cluster/subject.ts';
 import { HISTORY_FILE, runScenario, type RunResult } from '../../chaos/run.ts';
+import { killOwnerInPublish, twoOwners } from '../../chaos/fault/nodes.ts';
 import { scenarios } from '../../chaos/scenarios/index.ts';
+import type { Scenario } from '../../chaos/scenarios/play.ts';
 import { pageOf } from '../../chaos/report/page.ts';
 import { summaryOf } from '../../chaos/report/summary.ts';
+import { natsFound, redisFound } from '../support/servers.ts';
 
 const SECONDS = 8;
+const noServers = [natsFound, redisFound].find((found) => typeof found === 'string');
+if (noServers !== undefined) console.warn(`chaos with servers is not tested: ${noServers}`);
 const SLOW_MS = 180_000;
 /** Of these it is asked how long something took. */
-const TIMED = new Set(['availability', 'lag']);
+const TIMED = new Set(['availability', 'shards', 'effects', 'lag']);
 
 const LOOKED_LEAST = {
   acknowledged: 200,
@@ -34,11 +39,12 @@ const LOOKED_LEAST = {
 const folder = mkdtempSync(join(tmpdir(), 'causeway-chaos-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(name: string, subject = OWN_SUBJECT, to = name): Promise<RunResult> {
+async function run(name: string, subject = OWN_SUBJECT, to = name, script?: Scenario['script']): Promise<RunResult> {
   const seed = Date.now() % 2 ** 32;
   // First, so that it is there when the test is interrupted.
   console.log(`seed ${seed}; again: npm run chaos -- ${name} --seed ${seed}`);
-  const scenario = scenarios.find((each) => each.name === name)!;
+  const whole = scenarios.find((each) => each.name === name)!;
+  const scenario = script === undefined ? whole : { ...whole, script };
   return runScenario({ scenario, subject, minutes: SECONDS / 60, seed, folder: join(folder, to), say: () => {} });
 }
 
@@ -69,6 +75,30 @@ describe('a short run', () => {
       const page = pageOf(recording, summaryOf(recording, verdicts, folder));
       expect(page).toContain('<svg');
       expect(page).not.toMatch(/<script|https?:/);
+    },
+    SLOW_MS,
+  );
+
+  test.skipIf(noServers !== undefined)(
+    'owner-kill, on NATS and Redis: owners die in the middle of publishes, two own a shard, and nothing is lost or doubled',
+    async () => {
+      // Both at once, so that it stays short.
+      const { recording, verdicts } = await run('owner-kill', OWN_SUBJECT, 'owner-kill', async (play) => {
+        const { stage } = play;
+        const [a, b] = play.regions as [string, string];
+        await Promise.all([
+          play.between(0.2, 0.6, killOwnerInPublish(stage, a)),
+          play.between(0.2, 0.6, twoOwners(stage, b)),
+        ]);
+      });
+      expect(findingsOf(verdicts)).toEqual([]);
+      const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
+      for (const check of ['acknowledged', 'values', 'feeds', 'shards'] as const)
+        expect(looked[check], check).toBeGreaterThan(100);
+      expect(recording.faults.map(({ name }) => name).toSorted()).toEqual(['owner-kill', 'two-owners']);
+      // How soon is left to the longer runs; that somebody took over is not.
+      expect(recording.effects.map(({ afterMs }) => afterMs)).not.toContain(undefined);
+      expect(recording.effects).toHaveLength(2);
     },
     SLOW_MS,
   );
@@ -123,7 +153,8 @@ describe("somebody's own configuration", () => {
     const file = written(
       `clusterId: shop\nregion: b\ndataDir: /srv\nmaxSkewMs: 3000\nregions: [${regionsText('abcd')}]\n` +
         'namespaces: [{ name: shop }]\ncollections: [{ namespace: shop, name: stock, type: counter-pn }]\n' +
-        'limits: { batchOpsMax: 77 }\n',
+        'limits: { batchOpsMax: 77 }\nlog: { level: silent }\notlp: { endpoint: "http://collector:4318" }\n' +
+        'engine: distributed\nnode: b-1\nnats: { servers: ["10.0.0.1:4222"], ownerLeaseMs: 3000 }\nredis: { servers: ["10.0.0.1:6379"] }\n',
     );
     const subject = subjectOf([file]);
     expect(subject).toMatchObject({ regions: ['a', 'b', 'c', 'd'], namespace: 'shop', maxSkewMs: 3000 });
@@ -131,6 +162,9 @@ describe("somebody's own configuration", () => {
     expect(subject.settings('c')).toMatchObject({ limits: { batchOpsMax: 77 }, storage: { segmentBytes: 2_097_152 } });
     expect(subject.settings('b')).not.toHaveProperty('dataDir');
     expect(subject.settings('b')).not.toHaveProperty('regions');
+    for (const place of ['engine', 'nats', 'redis', 'log', 'otlp', 'tracing', 'advertise'])
+      expect(subject.settings('b')).not.toHaveProperty(place);
+    expect(subject.ofSeveralNodes?.nats('b')).toEqual({ ownerLeaseMs: 3000 });
   });
 
   test.each([

@@ -2,7 +2,7 @@
 
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
-import { startNats } from '../../scripts/servers.mjs';
+import { startNats, startNatsCluster } from '../../scripts/servers.mjs';
 import { NatsKvOwnership, type NatsKvOptions } from '../../src/ownership/nats-kv.ts';
 import { regionId, type ShardId } from '../../src/record/ids.ts';
 import { realSystem } from '../../src/system/real.ts';
@@ -122,6 +122,27 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     await a.ownership.move(OWNED_SHARDS[at]!, undefined);
     await vi.waitFor(() => expect(a.ownership.owns(OWNED_SHARDS[at]!)).toBe(true), PATIENCE);
     expect(await settled([a, b])).toEqual(owners);
+  });
+
+  test('a node that starts before its NATS cluster has a leader waits for one', async () => {
+    const [first, ...others] = await startNatsCluster(3, { syncInterval: '2m' });
+    onTestFinished(async () => {
+      await Promise.all([first!, ...others].map((each) => each.stop()));
+    });
+    // Of three one: it answers, and can make no bucket.
+    await Promise.all(others.map((other) => other.kill()));
+    const made = begin();
+    const nats = { servers: [first!.url], name: 'early' };
+    let joined = false;
+    const joining = made.start('early', { nats, replicas: 3 }).then((node) => {
+      joined = true;
+      return node;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(joined).toBe(false);
+    await Promise.all(others.map((other) => other.restart()));
+    const { ownership } = await joining;
+    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => ownership.owns(shard))).toBe(true), PATIENCE);
   });
 
   test('a node that was cut off comes back and takes its share again', async () => {

@@ -9,12 +9,15 @@ import { conflicts } from './conflicts.ts';
 import { convergence } from './convergence.ts';
 import { counters } from './counters.ts';
 import { deleted } from './deleted.ts';
+import { effects } from './effects.ts';
 import { feeds } from './feeds.ts';
 import { held } from './held.ts';
 import { idempotency } from './idempotency.ts';
 import { lag } from './lag.ts';
 import { registers } from './registers.ts';
 import { sessions } from './sessions.ts';
+import { shards } from './shards.ts';
+import { silence } from './silence.ts';
 import { values } from './values.ts';
 
 /** The history is whole, and nothing went wrong that is no checker's affair. */
@@ -44,6 +47,9 @@ export const checks: readonly Check[] = [
   held,
   convergence,
   availability,
+  shards,
+  effects,
+  silence,
   lag,
 ];
 

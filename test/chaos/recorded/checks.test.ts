@@ -684,6 +684,73 @@ describe('availability', () => {
   });
 });
 
+describe('shards', () => {
+  test('the longest time in which a region acknowledged nothing in a shard, though others did', () => {
+    const b = new Bench();
+    b.limits = { ...b.limits, shardUnavailableMsMax: { [EU]: 1000 } };
+    b.put('k', '1');
+    b.nowMs = 900;
+    b.put('k', '2');
+    expect(b.findings('shards')).toBe('');
+    b.nowMs = 1500;
+    b.put('k', '3', { region: US });
+    b.nowMs = 2000;
+    b.put('k', '4');
+    expect(b.findings('shards')).toMatch(/eu acknowledged nothing in 1\/0 for 1100 ms from 910 ms on; at most 1000/);
+    expect(b.verdict('shards').facts).toEqual({ 'eu: longest ms without a write in a shard': 1100 });
+  });
+
+  test('a shard that the region never took a write in', () => {
+    const b = new Bench();
+    b.limits = { ...b.limits, shardUnavailableMsMax: { [EU]: 1000 } };
+    for (let i = 0; i < 200; i++) b.put('k', `${i}`, { region: US });
+    expect(b.findings('shards')).toMatch(/eu acknowledged nothing in 1\/0 for 2000 ms/);
+  });
+});
+
+describe('effects', () => {
+  const seen = (afterMs: number | undefined): Bench => {
+    const b = new Bench();
+    const effect = {
+      kind: 'effect',
+      fault: 'redis-flush',
+      region: EU,
+      atMs: 50,
+      says: 'is told',
+      withinMs: 1000,
+    } as const;
+    b.records.push({ ...effect, ...(afterMs === undefined ? {} : { afterMs }) });
+    return b;
+  };
+
+  test('what came in time, too late, and never', () => {
+    expect(seen(1000).findings('effects')).toBe('');
+    expect(seen(1000).verdict('effects')).toMatchObject({ looked: 1, facts: { 'eu: is told, ms': 1000 } });
+    expect(seen(1001).findings('effects')).toMatch(/eu: is told after 1001 ms; 1000 ms are promised/);
+    expect(seen(undefined).findings('effects')).toMatch(/is told: not seen/);
+  });
+});
+
+describe('silence', () => {
+  const told = (lagMs: Readonly<Record<string, number>>, atMs: number, region = US): Bench => {
+    const b = new Bench();
+    b.records.push({ kind: 'silence', region: EU, fromMs: 1000, toMs: 9000 });
+    b.records.push({ kind: 'sample', region, atMs, state: 'ready', alarms: [], lagMs });
+    return b;
+  };
+
+  test('I14: a lag that does not grow while its region can log nothing', () => {
+    expect(told({ [EU]: 0 }, 6000).findings('silence')).toMatch(/us told a lag of 0 ms to eu at 6000 ms/);
+    expect(told({ [EU]: 1900 }, 6000).findings('silence')).toMatch(/1900 ms/);
+    expect(told({ [EU]: 2100 }, 6000).findings('silence')).toBe('');
+  });
+
+  test('what is not judged: the first moments, afterwards, what is not known, and the region itself', () => {
+    for (const b of [told({ [EU]: 0 }, 3900), told({ [EU]: 0 }, 9100), told({}, 6000), told({ [EU]: 0 }, 6000, EU)])
+      expect(b.verdict('silence')).toMatchObject({ looked: 0, findings: [] });
+  });
+});
+
 describe('lag', () => {
   const late = (lagMs: number): Bench => {
     const b = new Bench();

@@ -25,7 +25,7 @@ interface Bounds {
 const LOCAL: Bounds = { paceMsMax: 40, busy: 0.55, idle: 0.35 };
 /** A commit is a message to servers that other nodes use too (Log.isRemote), and costs them an fsync and both a few changes of threads: as much again as
  *  it costs the node. So fewer of them are worth more, and earlier. */
-const REMOTE: Bounds = { paceMsMax: 80, busy: 0.35, idle: 0.2 };
+const REMOTE: Bounds = { paceMsMax: 65, busy: 0.35, idle: 0.2 };
 
 export class SealRounds {
   readonly #system: System;

@@ -35,8 +35,8 @@ function paceAfter(rounds: number, busy: number, isRemote: boolean): number {
 
 test.each([
   [0.1, 0, 0],
-  [0.45, 0, 80],
-  [0.9, 40, 80],
+  [0.45, 0, 65],
+  [0.9, 40, 65],
 ])('at %f of the time: up to %i ms apart on a log of its own, %i ms on servers', (busy, local, remote) => {
   expect(paceAfter(40, busy, false)).toBe(local);
   expect(paceAfter(40, busy, true)).toBe(remote);

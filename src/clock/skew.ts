@@ -13,16 +13,14 @@ export function isTooFarAhead(stamp: number, nowMs: number, maxSkewMs: number): 
 }
 
 /**
- * May the clock of whoever names this stamp be wrong? A healthy one may be `maxSkewMs` ahead of ours, and may have believed as much again. What lies
- * beyond may as well be a clock of ours that is behind: that is told by the other peers' offsets to it, of which more have to contradict ours than confirm it.
- * Where nobody can tell (one peer, or as many against as for), the stamp is not to be followed: what was stamped above it nobody would take for as long as it
- * lies ahead, while a clock that is set right makes the same question answerable.
+ * Is it the clock of whoever names this stamp that is wrong? A healthy one may be `maxSkewMs` ahead of ours, and may have believed as much again. What lies
+ * beyond may as well be a clock of ours that is behind: that is told by the other peers' offsets to it, of which more have to confirm it than not.
  */
-export function mayBeOfWrongClock(stamp: number, nowMs: number, others: Iterable<number>, maxSkewMs: number): boolean {
+export function isOfWrongClock(stamp: number, nowMs: number, others: Iterable<number>, maxSkewMs: number): boolean {
   if (!isTooFarAhead(stamp, nowMs, 2 * maxSkewMs)) return false;
   let confirming = 0;
   for (const offsetMs of others) confirming += Math.abs(offsetMs) <= maxSkewMs ? 1 : -1;
-  return confirming >= 0;
+  return confirming > 0;
 }
 
 /** One exchange with a peer, in Unix ms: sent here, received there, sent there, received here. */

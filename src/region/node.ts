@@ -5,7 +5,7 @@
 
 import { AgreedTime } from '../clock/agreed-time.ts';
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
-import { mayBeOfWrongClock, isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { isOfWrongClock, isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
 import { withDefaultExpiry } from '../collections/expiry.ts';
 import type { CollectionRegistry } from '../collections/registry.ts';
@@ -474,17 +474,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** I5: who began above a bound from a wrong clock would write stamps that nobody believes. A member with such a clock has not answered. */
   #hearBound(from: RegionId, bound: number, check: MembershipCheck): void {
     const others = [...this.#clockSamples].filter(([peer]) => peer !== from).map(([, { offsetMs }]) => offsetMs);
-    if (!mayBeOfWrongClock(bound, this.#nowMs(), others, this.settings.maxSkewMs)) {
-      check.answer(from, bound);
-      return;
-    }
-    const hint = check.whole
-      ? 'it is not followed'
-      : 'this node asks again until the clocks agree, or most peers contradict its own';
-    this.#notice(
-      'warn',
-      `${from} says that shard ${check.shard} has to begin in what is the future by this node's clock, and one of the two clocks may be wrong: ${hint}`,
-    );
+    if (!isOfWrongClock(bound, this.#nowMs(), others, this.settings.maxSkewMs)) check.answer(from, bound);
   }
 
   #askWhereToBegin(from: RegionId, shards: Iterable<ShardId>): void {

@@ -142,38 +142,6 @@ export const poisonScenarios: readonly Scenario[] = [
     },
   },
   {
-    name: 'one-peer-and-its-clock-is-wrong',
-    says: 'of two regions one starts again while the clock of the other is a year ahead: nobody can tell whose is wrong, and it begins today',
-    plan: quiet({ regions: 2 }),
-    script: async (sim) => {
-      await boot(sim);
-      const { cluster } = sim;
-      await write(sim, 'ap', 'register-lww', 'k0', put('before'));
-      await inStep(sim);
-      isolate(sim, 'ap');
-      crash(sim, 'eu');
-      await sim.run(3000);
-      cluster.region('ap').clock.step(YEAR_MS);
-      await sim.run(1000);
-      // Its log says what it has promised.
-      crash(sim, 'ap');
-      restart(sim, 'ap');
-      await sim.run(3000);
-      isolate(sim, 'ap', false);
-      restart(sim, 'eu');
-      await ready(sim, 'eu');
-      const { stamp } = await write(sim, 'eu', 'register-lww', 'k0', put('from today'));
-      expect(
-        msOfStamp(stamp) < cluster.region('eu').clock.nowMs() + YEAR_MS / 2,
-        () => 'eu writes in the year that ap believes it is',
-      );
-      cluster.wipe(crash(sim, 'ap'), false);
-      cluster.region('ap').clock.set(0, 0);
-      restart(sim, 'ap');
-      await sim.settle();
-    },
-  },
-  {
     name: 'last-words-of-a-lost-disk',
     says: 'what a region promised while its clock ran ahead, and what arrives only after it has begun anew on an empty disk, counts nowhere',
     plan: quiet(),

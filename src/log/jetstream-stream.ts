@@ -14,6 +14,8 @@ const INCARNATION = 'causeway-incarnation';
 const NO_SUCH_STREAM = 10_059;
 const NAME_IN_USE = 10_058;
 const NO_ROOM = 10_047;
+/** A cluster that has just started does not know all its servers yet, and one that is busy may fail to make the stream's files: both pass. */
+const PASSES: ReadonlySet<number> = new Set([10_005, 10_049]);
 const ASK_MS_MAX = 3000;
 
 /** As JetStream's API has it. */
@@ -46,6 +48,10 @@ export interface StreamsOptions {
   readonly bytesMax: number;
   /** JetStream's domain, where the servers have one. */
   readonly domain?: string;
+}
+
+export interface NotNow {
+  readonly notNow: CausewayError | undefined;
 }
 
 export interface OpenedStream {
@@ -101,8 +107,8 @@ export class Streams {
   }
 
   /** The shard's stream as it is, made if it is not there. Throws CausewayError: CONFIG_INVALID (it is not what it must be, or cannot be made),
-   *  UNAVAILABLE (JetStream does not answer). */
-  async open(shard: ShardId, newIncarnation: () => number): Promise<OpenedStream | 'not-now'> {
+   *  UNAVAILABLE (JetStream does not answer). `notNow`: it may be tried again; with the reason, when JetStream has given one. */
+  async open(shard: ShardId, newIncarnation: () => number): Promise<OpenedStream | NotNow> {
     const name = this.nameOf(shard);
     let created = false;
     let answer = await this.info(name);
@@ -114,6 +120,7 @@ export class Streams {
       );
       created = made.kind === 'ok';
       // Another node of the region may have been faster; what it has made is compared like any other.
+      if (made.kind === 'error' && PASSES.has(made.code)) return { notNow: cannotMake(name, made) };
       if (made.kind === 'error' && made.code !== NAME_IN_USE && made.status !== 503) throw cannotMake(name, made);
       if (made.kind === 'error' && made.code === NO_ROOM) throw cannotMake(name, made);
       answer = await this.info(name);
@@ -121,7 +128,7 @@ export class Streams {
     if (answer.kind === 'error' && answer.status !== 503 && answer.code !== NO_SUCH_STREAM) {
       throw new CausewayError('CONFIG_INVALID', `JetStream does not tell about stream ${name}: ${answer.message}`);
     }
-    if (answer.kind !== 'ok') return 'not-now';
+    if (answer.kind !== 'ok') return { notNow: undefined };
     const info = answer.value;
     const incarnation = incarnationOf(info);
     if (incarnation === undefined) {

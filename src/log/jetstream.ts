@@ -243,8 +243,9 @@ export class JetStreamLog implements Log {
   async #openStream(streams: Streams, shard: ShardId, untilMs: number): Promise<OpenedStream> {
     for (;;) {
       const opened = await streams.open(shard, () => this.#system.random.uint48());
-      if (opened !== 'not-now') return opened;
+      if (!('notNow' in opened)) return opened;
       if (this.#system.clock.monotonicMs() > untilMs) {
+        if (opened.notNow !== undefined) throw opened.notNow;
         throw new CausewayError('UNAVAILABLE', `JetStream does not answer about stream ${streams.nameOf(shard)}`, {
           hint: 'Is JetStream on, and has its cluster a leader? `nats server report jetstream` tells.',
         });

@@ -12,15 +12,29 @@ export function isTooFarAhead(stamp: number, nowMs: number, maxSkewMs: number): 
   return msOfStamp(stamp) > nowMs + maxSkewMs;
 }
 
+/** Of a stamp that a peer names: its clock may be right, is wrong, or nobody can tell. */
+export type StampVerdict = 'right' | 'wrong' | 'unclear';
+
 /**
  * Is it the clock of whoever names this stamp that is wrong? A healthy one may be `maxSkewMs` ahead of ours, and may have believed as much again. What lies
- * beyond may as well be a clock of ours that is behind: that is told by the other peers' offsets to it, of which more have to confirm it than not.
+ * beyond may as well be a clock of ours that is behind. That is told by the peers' offsets to ours, in ms: whether more of them confirm our clock than
+ * contradict it. Whose stamp it is has a say only where its clock confirms ours: it may have been set right since.
  */
-export function isOfWrongClock(stamp: number, nowMs: number, others: Iterable<number>, maxSkewMs: number): boolean {
-  if (!isTooFarAhead(stamp, nowMs, 2 * maxSkewMs)) return false;
+export function judgeStamp(
+  stamp: number,
+  from: string,
+  nowMs: number,
+  offsetsByPeer: ReadonlyMap<string, number>,
+  maxSkewMs: number,
+): StampVerdict {
+  if (!isTooFarAhead(stamp, nowMs, 2 * maxSkewMs)) return 'right';
   let confirming = 0;
-  for (const offsetMs of others) confirming += Math.abs(offsetMs) <= maxSkewMs ? 1 : -1;
-  return confirming > 0;
+  for (const [peer, offsetMs] of offsetsByPeer) {
+    if (Math.abs(offsetMs) <= maxSkewMs) confirming++;
+    else if (peer !== from) confirming--;
+  }
+  if (confirming === 0) return 'unclear';
+  return confirming > 0 ? 'wrong' : 'right';
 }
 
 /** One exchange with a peer, in Unix ms: sent here, received there, sent there, received here. */

@@ -1,6 +1,8 @@
 // Before anything is stamped on a log that is new, damaged or behind, the shard's members are asked what they know of our region
 // (DESIGN 7): a new incarnation starts above the highest of it, and reads wait for what they hold. Of a log that is not whole the answers
 // have to bind (causeway.v1.Begun): of what an earlier process of ours has said, some may still be on its way.
+// I5, I9  an answer that is far ahead by our clock may come from a clock that is wrong, or ours is. Who follows it stamps what nobody believes; who
+//         ignores it may begin below what it has promised. While nobody can tell, nothing begins.
 
 import type { OriginId, RegionId, ShardId } from '../record/ids.ts';
 
@@ -17,6 +19,7 @@ export class MembershipCheck {
   readonly origin: OriginId;
   readonly #asked: ReadonlySet<RegionId>;
   readonly #answers = new Map<RegionId, number>();
+  readonly #doubts = new Map<RegionId, number>();
   readonly #sinceMs: number;
   /** The log proves its own tail. */
   readonly whole: boolean;
@@ -33,11 +36,28 @@ export class MembershipCheck {
 
   /** The highest answer of a member counts: a link that came up again brings another one. */
   answer(from: RegionId, bound: number): void {
+    this.#doubts.delete(from);
     if (this.#asked.has(from)) this.#answers.set(from, Math.max(bound, this.#answers.get(from) ?? 0));
   }
 
-  /** The bound to start above, once enough members have answered. */
+  /** Nobody can tell whether this answer comes from a clock that is right: it takes the place of an earlier one of which that was so. */
+  doubt(from: RegionId, bound: number): void {
+    if (this.#asked.has(from)) this.#doubts.set(from, bound);
+  }
+
+  /** Its clock is wrong: it has not answered. */
+  disregard(from: RegionId): void {
+    this.#doubts.delete(from);
+  }
+
+  /** Answers that are neither followed nor ignored. */
+  get doubts(): ReadonlyMap<RegionId, number> {
+    return this.#doubts;
+  }
+
+  /** The bound to start above, once enough members have answered, and none of the answers is in doubt. */
   bound(monotonicMs: number): number | undefined {
+    if (this.#doubts.size > 0) return undefined;
     const all = this.#answers.size === this.#asked.size;
     const waited = monotonicMs - this.#sinceMs;
     const some = this.whole ? waited >= ASK_WHOLE_MS : this.#answers.size > 0 && waited >= ASK_ALL_MS;

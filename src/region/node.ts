@@ -5,7 +5,7 @@
 
 import { AgreedTime } from '../clock/agreed-time.ts';
 import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
-import { isOfWrongClock, isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { isTooFarAhead, judgeOwnClock, judgeStamp } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
 import { withDefaultExpiry } from '../collections/expiry.ts';
 import type { CollectionRegistry } from '../collections/registry.ts';
@@ -471,10 +471,25 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (check.whole || !this.#binding.has(from)) this.#hearBound(from, welcome.boundOfReceiver, check);
   }
 
-  /** I5: who began above a bound from a wrong clock would write stamps that nobody believes. A member with such a clock has not answered. */
+  /** I5, I9: a bound from a wrong clock is not followed, one from a clock that is right is not ignored. */
   #hearBound(from: RegionId, bound: number, check: MembershipCheck): void {
-    const others = [...this.#clockSamples].filter(([peer]) => peer !== from).map(([, { offsetMs }]) => offsetMs);
-    if (!isOfWrongClock(bound, this.#nowMs(), others, this.settings.maxSkewMs)) check.answer(from, bound);
+    switch (judgeStamp(bound, from, this.#nowMs(), this.#clockOffsets(), this.settings.maxSkewMs)) {
+      case 'right':
+        check.answer(from, bound);
+        return;
+      case 'wrong':
+        check.disregard(from);
+        return;
+      case 'unclear':
+        if (![...this.#asking.values()].some(({ doubts }) => doubts.has(from)))
+          this.#notice('warn', this.#doubtOf(from, bound));
+        check.doubt(from, bound);
+    }
+  }
+
+  #doubtOf(from: RegionId, bound: number): string {
+    const aheadMs = Math.round(msOfStamp(bound) - this.#nowMs());
+    return `${from} says to begin ${aheadMs} ms ahead of this node's clock, and no third clock tells which of the two is wrong: nothing is accepted until they agree or another region tells (set the wrong one right; runbook clock-skew)`;
   }
 
   #askWhereToBegin(from: RegionId, shards: Iterable<ShardId>): void {
@@ -622,6 +637,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     if ([...this.#runners.values()].some((runner) => runner.awaitsRegions)) this.#links.wantAcks();
     for (const [shard, check] of this.#asking) {
+      for (const [from, bound] of check.doubts) this.#hearBound(from, bound, check);
       this.#tryOpen(shard);
       if (this.#asking.has(shard) && check.isDueAgain(this.#monotonicMs())) this.#askAgain(check);
     }
@@ -649,8 +665,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #judgeClock(nowMs: number): void {
-    const offsets = new Map<string, number>();
-    for (const [region, sample] of this.#clockSamples) offsets.set(region, sample.offsetMs);
+    const offsets = this.#clockOffsets();
     this.#agreed.observe(nowMs, this.#monotonicMs(), offsets);
     const verdict = judgeOwnClock(offsets, this.settings.maxSkewMs);
     if (verdict.kind === 'ok') {
@@ -664,6 +679,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const message = `this node's clock is ${Math.abs(offset)} ms ${offset > 0 ? 'behind' : 'ahead of'} most peers, more than maxSkewMs (${this.settings.maxSkewMs}): it accepts no writes until its clock is set right`;
     this.#clockUnsynced = { sinceMs: nowMs, message };
     this.#notice('error', message);
+  }
+
+  #clockOffsets(): Map<RegionId, number> {
+    return new Map([...this.#clockSamples].map(([region, { offsetMs }]) => [region, offsetMs]));
   }
 
   #nowMs(): number {
@@ -1689,6 +1708,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const asking = [...this.#asking.values()];
     const waiting = asking.find((check) => !check.whole) ?? asking[0];
     if (waiting !== undefined && this.log.state().kind === 'ready') {
+      const [doubt] = asking.flatMap(({ doubts }) => [...doubts]);
+      if (doubt !== undefined) return { state: 'asking-members', reason: this.#doubtOf(...doubt) };
       const why = waiting.whole ? 'its log is whole' : `its log is ${this.#recovery?.state ?? 'unproven'}`;
       return {
         state: 'asking-members',

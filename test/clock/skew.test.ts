@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EPOCH_MS, stampOfMs } from '../../src/clock/hlc.ts';
 import {
-  isOfWrongClock,
   isTooFarAhead,
   judgeOwnClock,
+  judgeStamp,
   offsetOf,
   OFFSET_PEERS_MAX,
   OFFSET_WINDOW,
@@ -21,19 +21,34 @@ function exchange(offsetMs: number, thereMs: number, backMs: number, thinkingMs 
   return { sentMs: NOW_MS, remoteReceivedMs, remoteSentMs, receivedMs: NOW_MS + thereMs + thinkingMs + backMs };
 }
 
-describe('isOfWrongClock', () => {
+describe('judgeStamp', () => {
   const far = stampOfMs(NOW_MS + 1001);
 
+  function judge(offsets: Record<string, number>, stamp = far): string {
+    return judgeStamp(stamp, 'ap', NOW_MS, new Map(Object.entries(offsets)), 500);
+  }
+
   test('a healthy peer, ahead of us by what is allowed, may have believed as much again', () => {
-    expect(isOfWrongClock(stampOfMs(NOW_MS + 1000) + 4095, NOW_MS, [0, 0], 500)).toBe(false);
-    expect(isOfWrongClock(far, NOW_MS, [0, 0], 500)).toBe(true);
+    expect(judge({ eu: 0, sa: 0 }, stampOfMs(NOW_MS + 1000) + 4095)).toBe('right');
+    expect(judge({ eu: 0, sa: 0 })).toBe('wrong');
   });
 
-  test('not where the others say that it is ours, or nobody says anything', () => {
-    expect(isOfWrongClock(far, NOW_MS, [], 500)).toBe(false);
-    expect(isOfWrongClock(far, NOW_MS, [501], 500)).toBe(false);
-    expect(isOfWrongClock(far, NOW_MS, [-500, 501], 500)).toBe(false);
-    expect(isOfWrongClock(far, NOW_MS, [-500, 501, 500], 500)).toBe(true);
+  test('beyond that the others tell whose clock is wrong', () => {
+    expect(judge({ eu: 501 })).toBe('right');
+    expect(judge({ eu: -500, sa: 501, us: 502 })).toBe('right');
+    expect(judge({ eu: -500, sa: 501, us: 500 })).toBe('wrong');
+  });
+
+  test('and where they do not, nobody can', () => {
+    expect(judge({})).toBe('unclear');
+    expect(judge({ eu: -500, sa: 501 })).toBe('unclear');
+  });
+
+  test('whose stamp it is has a say only once its clock agrees with ours', () => {
+    expect(judge({ ap: 501 })).toBe('unclear');
+    expect(judge({ ap: 501, eu: 0 })).toBe('wrong');
+    expect(judge({ ap: 500 })).toBe('wrong');
+    expect(judge({ ap: 0, eu: 501 })).toBe('unclear');
   });
 });
 

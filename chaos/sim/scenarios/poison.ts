@@ -17,6 +17,7 @@ import {
   textOf,
   write,
 } from './steps.ts';
+import type { Simulation } from '../simulate.ts';
 import { quiet, type Scenario } from './scenario.ts';
 
 const YEAR_MS = 365 * 86_400_000;
@@ -142,6 +143,71 @@ export const poisonScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'one-peer-and-its-clock-is-wrong',
+    says: 'of two regions one starts again while the clock of the other is a year ahead: nobody can tell whose is wrong, so it waits until they agree, and begins today',
+    plan: quiet({ regions: 2 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      await write(sim, 'ap', 'register-lww', 'k0', put('before'));
+      await inStep(sim);
+      isolate(sim, 'ap');
+      crash(sim, 'eu');
+      await sim.run(3000);
+      cluster.region('ap').clock.step(YEAR_MS);
+      await sim.run(1000);
+      // Its log says what it has promised.
+      crash(sim, 'ap');
+      restart(sim, 'ap');
+      await sim.run(3000);
+      isolate(sim, 'ap', false);
+      restart(sim, 'eu');
+      await sim.until('eu is in doubt', 5000, () => isInDoubt(sim, 'eu'));
+      await sim.run(10_000);
+      expect(isInDoubt(sim, 'eu'), () => `eu is ${status(sim, 'eu').state}: ${status(sim, 'eu').stateReason}`);
+      // Its disk stays: what it says of eu is still of that year, but its clock is no longer.
+      cluster.region('ap').clock.set(0, 0);
+      await ready(sim, 'eu');
+      const { stamp } = await write(sim, 'eu', 'register-lww', 'k0', put('from today'));
+      expect(
+        msOfStamp(stamp) < cluster.region('eu').clock.nowMs() + YEAR_MS / 2,
+        () => 'eu writes in the year that ap believed it was',
+      );
+      cluster.wipe(crash(sim, 'ap'), false);
+      restart(sim, 'ap');
+      await sim.settle();
+    },
+  },
+  {
+    name: 'old-copy-and-its-own-clock-is-wrong',
+    says: 'of two regions one starts with an old copy of its disk and a clock that is far behind: its whole log begins nothing below what it has promised',
+    plan: quiet({ regions: 2 }),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const region = cluster.region('ap');
+      await write(sim, 'ap', 'register-lww', 'k0', put('in the copy'));
+      await inStep(sim);
+      cluster.takeBackup(region);
+      await sim.run(5000);
+      const { stamp: lost } = await write(sim, 'ap', 'register-lww', 'k0', put('not in the copy'));
+      await inStep(sim);
+      crash(sim, 'ap', 'none', true);
+      cluster.restoreBackup(region);
+      region.clock.step(-3_600_000);
+      restart(sim, 'ap');
+      await sim.until('ap is in doubt', 5000, () => isInDoubt(sim, 'ap'));
+      await sim.run(3000);
+      expect(isInDoubt(sim, 'ap'), () => `ap is ${status(sim, 'ap').state}: ${status(sim, 'ap').stateReason}`);
+      expect(textOf(read(sim, 'eu', 'register-lww', 'k0')) === 'not in the copy', () => 'eu does not answer');
+      region.clock.set(0, 0);
+      await ready(sim, 'ap');
+      const { stamp } = await write(sim, 'ap', 'register-lww', 'k0', put('after the copy'));
+      expect(stamp > lost, () => 'ap writes below what it had written');
+      await sim.settle();
+    },
+  },
+  {
     name: 'last-words-of-a-lost-disk',
     says: 'what a region promised while its clock ran ahead, and what arrives only after it has begun anew on an empty disk, counts nowhere',
     plan: quiet(),
@@ -189,8 +255,14 @@ export const poisonScenarios: readonly Scenario[] = [
   },
 ];
 
+/** The region waits, because nobody can tell whose clock is wrong. */
+function isInDoubt(sim: Simulation, region: string): boolean {
+  const { state, stateReason } = status(sim, region);
+  return state === 'asking-members' && stateReason.includes('no third clock tells');
+}
+
 /** What one region has written is in the other. */
-async function inStepOf(sim: Parameters<typeof status>[0], from: string, to: string): Promise<void> {
+async function inStepOf(sim: Simulation, from: string, to: string): Promise<void> {
   const { cluster } = sim;
   await sim.until(`${to} has what ${from} wrote`, 5000, () => {
     cluster.catchUp();

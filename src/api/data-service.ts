@@ -12,7 +12,7 @@ import { WireWriter } from '../proto/wire.ts';
 import { KEY_BYTES_MAX, SYSTEM_NAMESPACE } from '../record/ids.ts';
 import { LIMITS } from '../merge/types.ts';
 import { viewBytes } from '../merge/view-bytes.ts';
-import type { Consistency, FeedStart, ReadResult, ScanResult } from '../region/region.ts';
+import type { Consistency, FeedStart, ReadResult, Region, ScanResult } from '../region/region.ts';
 import { authorize, regionFor, type ServiceEnv } from './env.ts';
 import { FeedStream, type FeedCall } from './feed-stream.ts';
 import { checkKey, checkName, effectiveDeadlineMs, MAX_STALE_MS_MAX, tooLarge, type ApiLimits } from './limits.ts';
@@ -141,9 +141,10 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
   // All or none: one op that cannot be taken is a request that cannot.
   const [invalid] = request.invalid.values();
   if (atomic && invalid !== undefined) throw invalid;
+  let elsewhere = false;
   const answer = (results: Parameters<typeof encodeWriteResponse>[2]): void => {
     const out = new WireWriter(256);
-    encodeWriteResponse(out, request, results, env);
+    encodeWriteResponse(out, request, results, elsewhere, env);
     callback(null, out.view());
   };
   if (request.ops.length === 0) {
@@ -163,6 +164,9 @@ function write(env: ServiceEnv, call: Unary<Buffer>, bytes: Buffer, atomic: bool
       seenStamp: request.seenStamp,
       atomic,
       valueBytesMax: request.wantValues ? env.limits.writeValueBytesMax : undefined,
+      passedOn: () => {
+        elsewhere = true;
+      },
     },
     (results) => {
       env.load.release(bytes.length);
@@ -196,6 +200,7 @@ function read(
   const refusal = env.load.refusal(0);
   if (refusal !== undefined) throw refusal;
 
+  let elsewhere = false;
   regionFor(env, call).read(
     {
       namespace,
@@ -203,6 +208,9 @@ function read(
       keys,
       consistency: consistencyOf(env, request),
       deadlineMs: effectiveDeadlineMs(request.deadlineMs, callDeadlineMs(env, call)),
+      passedOn: () => {
+        elsewhere = true;
+      },
     },
     (result) => {
       if (result instanceof CausewayError) {
@@ -210,7 +218,7 @@ function read(
         return;
       }
       try {
-        callback(null, encodeReadResponse(env, result));
+        callback(null, encodeReadResponse(env, result, elsewhere));
       } catch (error) {
         callback(toStatus(toCausewayError(error)));
       }
@@ -307,7 +315,7 @@ function consistencyOf(env: ServiceEnv, request: Freshness): Consistency {
   }
 }
 
-function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
+function encodeReadResponse(env: ServiceEnv, result: ReadResult, elsewhere: boolean): Buffer {
   const { responseBytesMax } = env.limits;
   const bytes = result.views.reduce((sum, view) => sum + viewBytes(view), 0);
   if (bytes > responseBytesMax) {
@@ -320,6 +328,7 @@ function encodeReadResponse(env: ServiceEnv, result: ReadResult): Buffer {
     stale: result.stale,
     asOfStamp: result.asOfStamp ?? 0,
     unchangedSinceStamp: result.unchangedSince ?? 0,
+    elsewhere,
   };
   return type.encode(message as object as never).finish() as Buffer;
 }
@@ -397,6 +406,27 @@ function startOf(env: ServiceEnv, request: SubscribeRequest__Output): FeedStart 
 /** Of `_system`, whose keys lie with what they are about. */
 const EVERY_PLACEMENT = { placementId: 0, shards: 0 };
 
+interface NamespaceMessage {
+  readonly name: string;
+  readonly placementId: number;
+  readonly shards: number;
+  readonly collections: unknown[];
+  readonly owners: readonly number[];
+}
+
+/** Per shard of the namespace, 1 + the place of its owner in `nodes`, which grows; 0: nobody. Empty where one node has them all. */
+function ownerNumbers(
+  region: Region,
+  namespace: string,
+  nodes: Map<string, { name: string; address: string }>,
+): number[] {
+  return region.shardOwners(namespace).map((owner) => {
+    if (owner === undefined) return 0;
+    if (!nodes.has(owner.node)) nodes.set(owner.node, { name: owner.node, address: owner.address });
+    return [...nodes.keys()].indexOf(owner.node) + 1;
+  });
+}
+
 function topology(
   env: ServiceEnv,
   call: Unary<GetTopologyRequest__Output>,
@@ -410,7 +440,8 @@ function topology(
     if (unknown !== undefined) throw unknown;
   }
   const status = region.status();
-  const namespaces = new Map<string, { name: string; placementId: number; shards: number; collections: unknown[] }>();
+  const namespaces = new Map<string, NamespaceMessage>();
+  const nodes = new Map<string, { name: string; address: string }>();
   const system =
     request.namespace === SYSTEM_NAMESPACE ? region.collection(SYSTEM_NAMESPACE, 'collections') : undefined;
   for (const collection of system === undefined ? status.collections : [system]) {
@@ -420,7 +451,12 @@ function topology(
     if (entry === undefined) {
       const placement = collection === system ? EVERY_PLACEMENT : region.placementOf(name);
       if (placement === undefined) continue;
-      entry = { name, ...placement, collections: [] };
+      entry = {
+        name,
+        ...placement,
+        collections: [],
+        owners: collection === system ? [] : ownerNumbers(region, name, nodes),
+      };
       namespaces.set(name, entry);
     }
     entry.collections.push(collectionMessage(collection));
@@ -443,6 +479,7 @@ function topology(
     },
     peers: status.peers.map((peer) => peer.region),
     nowMs: env.system.clock.nowMs(),
+    nodes: [...nodes.values()],
   };
   const type = messageType('causeway.v1.GetTopologyResponse');
   callback(null, type.encode(message as object as never).finish() as Buffer);

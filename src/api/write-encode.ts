@@ -25,15 +25,17 @@ const OP_SEQ = wireTag(10, WIRE_LEN);
 const OP_STAMP = wireTag(11, WIRE_LEN);
 const VALUED = wireTag(12, WIRE_LEN);
 const VALUES = wireTag(13, WIRE_LEN);
+const ELSEWHERE = wireTag(14, WIRE_VARINT);
 
 /** Lengths of the packed arrays and of a session: up to 2 MiB. 10,000 stamps are 80 KiB. */
 const WIDTH = 3;
 
-/** `results` are those of `request.ops`. */
+/** `results` are those of `request.ops`; `elsewhere`: some of them are another node's. */
 export function encodeWriteResponse(
   into: WireWriter,
   request: DecodedWrite,
   results: readonly WriteResult[],
+  elsewhere: boolean,
   { clusterId, signals }: Pick<ServiceEnv, 'clusterId' | 'signals'>,
 ): void {
   const failed: number[] = [];
@@ -74,6 +76,7 @@ export function encodeWriteResponse(
   if (reached.size > 0) encodeSession(into, reached, clusterId);
   if (request.wantVersions) encodeVersions(into, request, results);
   if (request.wantValues) encodeValues(into, request, results);
+  into.bool(ELSEWHERE, elsewhere);
 }
 
 function encodeValues(into: WireWriter, request: DecodedWrite, results: readonly WriteResult[]): void {

@@ -136,11 +136,12 @@ export class WriteStream implements Drainable {
 
   #write(write: DecodedWrite, requestId: number, epoch: number, bytes: number, beganMs: number): void {
     if (write.ops.length === 0) {
-      this.#answer(write, [], requestId, epoch, bytes, beganMs);
+      this.#answer(write, [], false, requestId, epoch, bytes, beganMs);
       return;
     }
     const { tracing } = this.#env;
     const spans = tracing?.ingest(write.ops, INGEST, INGEST_ATTRIBUTES, beganMs);
+    let elsewhere = false;
     this.#region.write(
       {
         ops: write.ops,
@@ -155,11 +156,14 @@ export class WriteStream implements Drainable {
         },
         // What may be retried must stay ahead of what came after it.
         failed: (error) => this.#refuseFrom(epoch, error),
+        passedOn: () => {
+          elsewhere = true;
+        },
         valueBytesMax: write.wantValues ? this.#env.limits.writeValueBytesMax : undefined,
       },
       (results) => {
         spans?.answered(results);
-        this.#answer(write, results, requestId, epoch, bytes, beganMs);
+        this.#answer(write, results, elsewhere, requestId, epoch, bytes, beganMs);
       },
     );
   }
@@ -167,6 +171,7 @@ export class WriteStream implements Drainable {
   #answer(
     write: DecodedWrite,
     results: readonly WriteResult[],
+    elsewhere: boolean,
     requestId: number,
     epoch: number,
     bytes: number,
@@ -181,7 +186,7 @@ export class WriteStream implements Drainable {
     const begun = out.begin(RESULTS, WIDTH);
     out.uint(REQUEST_ID, requestId);
     const body = out.begin(WRITE, WIDTH);
-    encodeWriteResponse(out, write, results, this.#env);
+    encodeWriteResponse(out, write, results, elsewhere, this.#env);
     out.end(body, WIDTH);
     out.end(begun, WIDTH);
     this.#signals.ended(undefined, this.#env.system.clock.monotonicMs() - beganMs);

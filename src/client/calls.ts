@@ -13,6 +13,7 @@ import type { System } from '../system/system.ts';
 import { wireMethodOnce, type CallLimits, type Endpoint, type EndpointSource } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import { READ_RETRIES } from './service-config.ts';
+import type { ShardMap } from './shard-map.ts';
 import type { Session } from './session.ts';
 import { endSend, sendSpan, type ClientTracer } from './tracer.ts';
 import { shardIndexes } from './shards.ts';
@@ -96,11 +97,20 @@ export class Calls {
   readonly #system: System;
   readonly #session: Session;
   readonly #defaults: CallDefaults;
+  readonly #shardMap: ShardMap | undefined;
   /** Makes retries of unary writes recognisable. */
   readonly #producer: number;
   #seq = 0;
 
-  constructor(endpoints: EndpointSource, system: System, session: Session, defaults: CallDefaults) {
+  /** `shardMap`: who is asked is the owner of the first key, when that is known. */
+  constructor(
+    endpoints: EndpointSource,
+    system: System,
+    session: Session,
+    defaults: CallDefaults,
+    shardMap?: ShardMap,
+  ) {
+    this.#shardMap = shardMap;
     this.#endpoints = endpoints;
     this.#system = system;
     this.#session = session;
@@ -186,7 +196,9 @@ export class Calls {
       const near = pending.find((one) => one.near !== undefined)?.near;
       let endpoint: Endpoint;
       try {
-        endpoint = await this.#endpoints.acquire({ ...limits, forWrites: true, near });
+        const { collection, key } = pending[0]!.op;
+        const prefer = this.#shardMap?.ownerOfKey(collection, key);
+        endpoint = await this.#endpoints.acquire({ ...limits, forWrites: true, near, prefer });
       } catch (error) {
         settleAll(pending, results, toCausewayError(error));
         break;
@@ -208,6 +220,7 @@ export class Calls {
       try {
         const response = decodeWriteResponse(await endpoint.unary(method(), bytes, limits));
         this.#session.merge(response.session);
+        if (response.elsewhere) this.#shardMap?.look(endpoint);
         const failures = failuresOf(response);
         pending.forEach((one, i) => {
           const error = failures.get(i);
@@ -233,7 +246,9 @@ export class Calls {
   }
 
   async read(collection: string, keys: readonly string[], options: ReadOptions = {}): Promise<ReadAnswer> {
-    const response = await this.#query(READ_METHOD, options, { collection, keys });
+    const prefer = (): Endpoint | undefined =>
+      keys[0] === undefined ? undefined : this.#shardMap?.ownerOfKey(collection, keys[0]);
+    const response = await this.#query(READ_METHOD, options, { collection, keys }, prefer);
     return {
       views: response.views.map((view) => viewOf(view as unknown as DecodedView)),
       stale: response.stale,
@@ -264,10 +279,11 @@ export class Calls {
   }
 
   /** A call that changes nothing: tried again, here or in another region, until its deadline. */
-  async #query<Answer extends { readonly session: SessionToken__Output | null }>(
+  async #query<Answer extends { readonly session: SessionToken__Output | null; readonly elsewhere?: boolean }>(
     method: () => WireMethod<object, Answer>,
     options: ReadOptions,
     what: object,
+    prefer: () => Endpoint | undefined = () => undefined,
   ): Promise<Answer> {
     const limits = this.#limits(options);
     const consistency = options.consistency ?? this.#defaults.consistency;
@@ -275,7 +291,7 @@ export class Calls {
     let last: Endpoint | undefined;
     let here = 0;
     for (let attempt = 1; ; attempt++) {
-      const endpoint = await this.#endpoints.acquire({ ...limits, forWrites: false });
+      const endpoint = await this.#endpoints.acquire({ ...limits, forWrites: false, prefer: prefer() });
       here = endpoint === last ? here + 1 : 1;
       last = endpoint;
       try {
@@ -290,6 +306,7 @@ export class Calls {
         };
         const response = await endpoint.unary(method(), request, limits);
         this.#session.merge(response.session);
+        if (response.elsewhere === true) this.#shardMap?.look(endpoint);
         return response;
       } catch (thrown) {
         const error = toCausewayError(thrown);

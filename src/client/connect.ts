@@ -13,6 +13,7 @@ import { Counter, MapHandle, MultiRegister, Register, SetHandle } from './handle
 import type { ProducerOptions } from './producer/options.ts';
 import { Producer } from './producer/producer.ts';
 import { Session } from './session.ts';
+import { ShardMap } from './shard-map.ts';
 import { Subscription, type SubscribeOptions } from './subscribe.ts';
 import { openTls, type TlsOptions } from './tls.ts';
 import type { ClientTracer } from './tracer.ts';
@@ -66,6 +67,7 @@ export class Causeway {
   readonly #endpoints: Endpoints;
   readonly #system: System;
   readonly #session = new Session();
+  readonly #shardMap: ShardMap;
   readonly #calls: Calls;
   readonly #defaults: CallDefaults;
   /** Producers, subscriptions and consumers, which end with the client. */
@@ -95,7 +97,8 @@ export class Causeway {
       tls?.close();
       throw error;
     }
-    this.#calls = new Calls(this.#endpoints, this.#system, this.#session, this.#defaults);
+    this.#shardMap = new ShardMap(this.#endpoints, this.#system, namespace);
+    this.#calls = new Calls(this.#endpoints, this.#system, this.#session, this.#defaults, this.#shardMap);
   }
 
   /** register-lww. Values are JSON unless a codec says otherwise. */
@@ -157,7 +160,13 @@ export class Causeway {
   /** For very many writes: batches, many in flight, in order. */
   producer(options: ProducerOptions = {}): Producer {
     const producer: Producer = new Producer(
-      { endpoints: this.#endpoints, system: this.#system, session: this.#session, defaults: this.#defaults },
+      {
+        endpoints: this.#endpoints,
+        system: this.#system,
+        session: this.#session,
+        shardMap: this.#shardMap,
+        defaults: this.#defaults,
+      },
       options,
       () => this.#owned.delete(producer),
     );
@@ -219,6 +228,7 @@ export class Causeway {
     const error = new CausewayError('CANCELLED', 'the client was closed');
     for (const one of [...this.#owned]) one.abort(error);
     this.#owned.clear();
+    this.#shardMap.close();
     this.#endpoints.close();
   }
 }

@@ -26,6 +26,8 @@ const PROBE_TIMEOUT_MS = 1000;
 /** For a call that is only to say why there is no connection. */
 const WHY_NOT_MS = 1000;
 const HEALTH_PATH = '/grpc.health.v1.Health/Check';
+/** Nodes of regions that are gone to without being one of the client's endpoints. */
+const TOLD_MAX = 256;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;
 /** The answer should come from the node, so the wire's deadline is later than the one that the node is told. */
@@ -94,6 +96,8 @@ export class Endpoint {
   probe: TimerHandle | undefined;
   /** Once learnt. */
   region: string | undefined;
+  /** Name of the node that answered there last. */
+  node: string | undefined;
   /** The node's clock minus ours. */
   clockOffsetMs = 0;
   #learning: Promise<void> | undefined;
@@ -215,6 +219,7 @@ export class Endpoint {
     const sentMs = clock.nowMs();
     const topology = await this.unary(TOPOLOGY_METHOD(), { namespace }, limits);
     this.region = topology.region;
+    this.node = topology.node;
     if (topology.nowMs > 0) this.clockOffsetMs = Math.round(topology.nowMs - (sentMs + clock.nowMs()) / 2);
     return topology;
   }
@@ -244,6 +249,8 @@ export interface AcquireOptions extends CallLimits {
   readonly forWrites: boolean;
   /** Only endpoints of this one's region. */
   readonly near?: Endpoint | undefined;
+  /** This one, where one of its region would be used. */
+  readonly prefer?: Endpoint | undefined;
   /** This one and no other. */
   readonly only?: Endpoint | undefined;
 }
@@ -254,6 +261,8 @@ export class Endpoints {
   readonly #connectTimeoutMs: number;
   readonly #tls: ClientTls | undefined;
   readonly #listeners = new Set<() => void>();
+  /** Nodes of which others told us, by their address. */
+  readonly #told = new Map<string, Endpoint>();
   #closed = false;
 
   constructor(addresses: readonly string[], system: System, connectTimeoutMs: number, tls?: ClientTls) {
@@ -263,18 +272,40 @@ export class Endpoints {
     this.#tls = tls;
     this.#connectTimeoutMs = connectTimeoutMs;
     this.all = addresses.map((address, index) => {
-      if (!/^.+:[0-9]{1,5}$/.test(address)) {
+      if (!isAddress(address)) {
         throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${address}'`);
       }
       return new Endpoint(address, index, system, tls);
     });
   }
 
-  /** The first that is usable now. */
-  best(forWrites: boolean, near?: Endpoint): Endpoint | undefined {
-    return this.all.find(
+  /** The first that is usable now; or `prefer`, when it is of the same region and usable. */
+  best(forWrites: boolean, near?: Endpoint, prefer?: Endpoint): Endpoint | undefined {
+    const first = this.all.find(
       (endpoint) => this.isUsable(endpoint, forWrites) && (near === undefined || endpoint.sameRegionAs(near)),
     );
+    const other = prefer !== undefined && first !== undefined && prefer.sameRegionAs(first);
+    return other && this.isUsable(prefer, forWrites) ? prefer : first;
+  }
+
+  /** Where a node is reached: at its own address, or at an endpoint that has answered by its name; undefined: at neither. */
+  async ofNode(region: string, node: string, address: string, timeoutMs: number): Promise<Endpoint | undefined> {
+    const isNode = (endpoint: Endpoint): boolean => endpoint.node === node && endpoint.region === region;
+    const direct = this.all.find((endpoint) => endpoint.address === address) ?? this.#toldOf(address);
+    if (direct !== undefined && !isNode(direct)) {
+      // A name that leads elsewhere from here is answered by somebody else.
+      await direct.topology('', { endMs: this.#system.clock.monotonicMs() + timeoutMs }).catch(() => undefined);
+    }
+    if (direct !== undefined && isNode(direct)) return direct;
+    return this.all.find(isNode);
+  }
+
+  #toldOf(address: string): Endpoint | undefined {
+    const told = this.#told.get(address);
+    if (told !== undefined || this.#closed || !isAddress(address) || this.#told.size >= TOLD_MAX) return told;
+    const endpoint = new Endpoint(address, this.all.length, this.#system, this.#tls);
+    this.#told.set(address, endpoint);
+    return endpoint;
   }
 
   isUsable({ state }: Endpoint, forWrites: boolean): boolean {
@@ -324,8 +355,8 @@ export class Endpoints {
     }
   }
 
-  #choose({ forWrites, near, only }: AcquireOptions): Endpoint | undefined {
-    if (only === undefined) return this.best(forWrites, near);
+  #choose({ forWrites, near, only, prefer }: AcquireOptions): Endpoint | undefined {
+    if (only === undefined) return this.best(forWrites, near, prefer);
     return this.isUsable(only, forWrites) ? only : undefined;
   }
 
@@ -423,7 +454,7 @@ export class Endpoints {
 
   close(): void {
     this.#closed = true;
-    for (const endpoint of this.all) endpoint.close();
+    for (const endpoint of [...this.all, ...this.#told.values()]) endpoint.close();
     this.#tls?.close();
     this.#changedNow();
   }
@@ -459,6 +490,10 @@ export class PinnedEndpoint implements EndpointSource {
   onChange(listener: () => void): () => void {
     return this.#endpoints.onChange(listener);
   }
+}
+
+function isAddress(text: string): boolean {
+  return /^.+:[0-9]{1,5}$/.test(text);
 }
 
 export function closedError(): CausewayError {

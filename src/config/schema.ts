@@ -520,7 +520,7 @@ export const configSchema = z
       cost: 'distributed: two kinds of servers to run, and each write crosses the network twice before it is acknowledged.',
     }).default('embedded'),
     advertise: address(1, '').optional().register(optionFacts, {
-      is: 'Where the other nodes of the region reach the listener for clients of this one (engine distributed).',
+      is: 'Where the other nodes of the region, and clients that can, reach the listener for clients of this one (engine distributed).',
       expected: ADDRESS_EXPECTED,
       defaultText: 'listeners.clients.address',
     }),

@@ -39,8 +39,13 @@ export function shardOf(
   placementId: number,
   shards: number,
 ): ShardId {
+  return shardId(placementId, placeOf(namespace, collection, key, shards));
+}
+
+/** The index of the shard of `shardOf`. */
+export function placeOf(namespace: string, collection: string, key: string, shards: number): number {
   const hash = xx.h64(partitionText(namespace, collection, key));
-  return shardId(placementId, Number(hash % BigInt(shards)));
+  return Number(hash % BigInt(shards));
 }
 
 /** Two independent 32-bit hashes of a text: seeds for `seededLanes`. */

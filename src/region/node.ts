@@ -1796,6 +1796,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     );
   }
 
+  shardOwners(): readonly undefined[] {
+    return [];
+  }
+
   overview(done: (overview: RegionOverview) => void): void {
     done({ others: [], owners: [] });
   }

@@ -66,6 +66,8 @@ export interface WriteRequest {
   readonly failed?: ((error: CausewayError) => void) | undefined;
   /** Whose order is to be kept, where shards belong to several nodes: what comes of one stream with one epoch, as of WriteStreamRequest. */
   readonly sender?: { readonly stream: object; readonly epoch: number } | undefined;
+  /** Called when some of the ops go to another node of the region, whose shards they are of. */
+  readonly passedOn?: (() => void) | undefined;
   /** Ops are stamped above it, and not refused for it: too far ahead, it is passed over. */
   readonly seenStamp?: number | undefined;
   /** All ops or none, in one batch; their keys share a partition key. See atomic.ts. */
@@ -102,6 +104,8 @@ export interface ReadRequest {
   readonly keys: readonly string[];
   readonly consistency: Consistency;
   readonly deadlineMs: number;
+  /** As of a write. */
+  readonly passedOn?: (() => void) | undefined;
 }
 
 export interface ReadResult {
@@ -283,10 +287,16 @@ export interface OtherNode {
   readonly problem: string;
 }
 
+/** A node, and where the others reach it. */
+export interface NodeAddress {
+  readonly node: string;
+  readonly address: string;
+}
+
 export interface ShardOwner {
   readonly shard: ShardId;
   /** undefined: nobody, just now. */
-  readonly owner: { readonly node: string; readonly address: string } | undefined;
+  readonly owner: NodeAddress | undefined;
   /** The node that an operator has moved it to. */
   readonly pinned: string | undefined;
 }
@@ -406,6 +416,8 @@ export interface Region {
   status(): RegionStatus;
   /** Of the others, and who owns what. Never fails: who does not answer is marked. */
   overview(done: (overview: RegionOverview) => void): void;
+  /** Of the namespace's shards, in their order, as far as this node knows; undefined: nobody has it, just now. Empty where one node has them all. */
+  shardOwners(namespace: string): readonly (NodeAddress | undefined)[];
   /** A page of the conflict journal: of the verdicts about losers of this region. */
   conflicts(query: ConflictQuery, done: (page: ConflictPage | CausewayError) => void): void;
   /** All entries of one loser. */

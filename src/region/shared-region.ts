@@ -34,6 +34,7 @@ import type {
   HistoryRequest,
   KeyHistory,
   MovedShard,
+  NodeAddress,
   OtherNode,
   ReadRequest,
   ReadResult,
@@ -188,6 +189,7 @@ export class SharedRegion implements Region {
       if (part === undefined) parts.set(owner, [i]);
       else part.push(i);
     }
+    if (parts.size > (parts.has(HERE) ? 1 : 0)) request.passedOn?.();
     const [only] = parts.keys();
     if (parts.size <= 1) {
       if (only === undefined || only === HERE) this.#node.read(request, done);
@@ -382,6 +384,10 @@ export class SharedRegion implements Region {
       },
       (digests) => digests.map(({ shard }) => shard),
     );
+  }
+
+  shardOwners(namespace: string): readonly (NodeAddress | undefined)[] {
+    return this.#node.shardsOf(namespace).map((shard) => this.#ownership.ownerOf(shard));
   }
 
   overview(done: (overview: RegionOverview) => void): void {

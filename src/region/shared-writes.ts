@@ -205,6 +205,7 @@ class Sender {
       this.#began(unit, owner);
       if (owner === HERE) here.push(unit);
       else {
+        unit.call.request.passedOn?.();
         insert(this.#laneOf(owner).waiting, unit);
         lanes.add(owner);
       }

@@ -3,6 +3,7 @@
 // Its merging is a sketch: what the merge types do is tested elsewhere.
 
 import { CausewayError } from '../../src/errors/errors.ts';
+import { shardOf as placedAt } from '../../src/record/hash.ts';
 import type { Intent, OpDescription, View } from '../../src/merge/types.ts';
 import {
   originId,
@@ -38,6 +39,7 @@ import type {
   ReadResult,
   Region,
   MovedShard,
+  NodeAddress,
   RegionOverview,
   RegionStatus,
   RestoreRequest,
@@ -173,6 +175,18 @@ export class FakeRegion implements Region {
     this.#feed();
   }
 
+  /** Its nodes, by shard; empty: it has one. */
+  owners: readonly (NodeAddress | undefined)[] = [];
+
+  shardOwners(): readonly (NodeAddress | undefined)[] {
+    return this.owners;
+  }
+
+  #passesOn({ namespace, collection, key }: WriteOp): boolean {
+    const { index } = shardParts(placedAt(namespace, collection, key, 1, SHARDS));
+    return this.owners.length > 0 && this.owners[index]?.node !== this.status().node;
+  }
+
   placementOf(namespace: string): { placementId: number; shards: number } | undefined {
     return namespace === this.#namespace ? { placementId: 1, shards: SHARDS } : undefined;
   }
@@ -246,6 +260,7 @@ export class FakeRegion implements Region {
       return { ...result, after: { view: this.#entries.get(`${op.collection}/${op.key}`)?.view } };
     });
     if (refusal !== undefined) request.failed?.(refusal);
+    if (request.ops.some((op) => this.#passesOn(op))) request.passedOn?.();
     if (this.#stalling && request.session !== undefined) request.waits?.();
     this.#answer(() => done(results));
     this.#feed();

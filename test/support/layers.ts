@@ -82,6 +82,8 @@ export const RULES: LayerRules = {
     // Certificates for both ends of a connection; of the configuration only the node's half knows.
     client: [
       'proto',
+      // Which shard a key is of is the record format's.
+      'record/hash.ts',
       'errors',
       'system',
       'security/reloading.ts',

@@ -68,6 +68,7 @@ export interface LaneEvents {
 
 export class Lane {
   readonly #index: number;
+  readonly #prefer: Endpoint | undefined;
   readonly #parts: ClientParts;
   readonly #settings: ProducerSettings;
   readonly #events: LaneEvents;
@@ -115,9 +116,16 @@ export class Lane {
   readonly #spare: WireWriter[] = [];
   #closed: CausewayError | undefined;
 
-  /** `index`: lanes have connections of their own by it. */
-  constructor(index: number, parts: ClientParts, settings: ProducerSettings, events: LaneEvents) {
+  /** `index`: lanes have connections of their own by it. `prefer`: owner of what is sent over it, when its region is in use. */
+  constructor(
+    index: number,
+    prefer: Endpoint | undefined,
+    parts: ClientParts,
+    settings: ProducerSettings,
+    events: LaneEvents,
+  ) {
     this.#index = index;
+    this.#prefer = prefer;
     this.#parts = parts;
     this.#settings = settings;
     this.#events = events;
@@ -143,8 +151,13 @@ export class Lane {
     return this.#stream?.endpoint;
   }
 
-  /** Takes the op; returns its bytes. Throws CausewayError when no node can take it. */
-  add(op: Op, onResult: OnResult | undefined): number {
+  /** Everything has its result. */
+  get isIdle(): boolean {
+    return this.#pendingOps === 0;
+  }
+
+  /** Takes the op; returns its bytes. Throws CausewayError when no node can take it. `sinceMs`: when it was sent, if that was before. */
+  add(op: Op, onResult: OnResult | undefined, sinceMs?: number): number {
     const collection = this.#collectionIndex(op.collection);
     let batch = (this.#current ??= this.#newBatch());
     const seq = ++this.#seq;
@@ -164,7 +177,7 @@ export class Lane {
         encodeOp(batch.writer, op, collection, seq);
       }
     }
-    if (batch.count === 0) batch.createdMs = this.#parts.system.clock.monotonicMs();
+    if (batch.count === 0) batch.createdMs = sinceMs ?? this.#parts.system.clock.monotonicMs();
     if (this.#expiry === undefined) this.#watchExpiry();
     batch.added(offset, onResult);
     this.#pendingOps += 1;
@@ -381,6 +394,7 @@ export class Lane {
             forWrites: true,
             endMs: system.clock.monotonicMs() + ACQUIRE_MS,
             near,
+            prefer: this.#prefer,
           });
           if (this.#closed === undefined) this.#start(endpoint);
         } catch (error) {
@@ -400,10 +414,10 @@ export class Lane {
   #target(): { endpoint: Endpoint; near: Endpoint | undefined } | undefined {
     const { endpoints } = this.#parts;
     for (const { near } of [...this.#retry, ...this.#held]) {
-      const bound = near === undefined ? undefined : endpoints.best(true, near);
+      const bound = near === undefined ? undefined : endpoints.best(true, near, this.#prefer);
       if (bound !== undefined) return { endpoint: bound, near };
     }
-    const best = endpoints.best(true);
+    const best = endpoints.best(true, undefined, this.#prefer);
     return best === undefined ? undefined : { endpoint: best, near: undefined };
   }
 
@@ -448,6 +462,7 @@ export class Lane {
 
   #answered(stream: Stream, batch: Batch, response: WriteResponse__Output): void {
     this.#parts.session.merge(response.session);
+    if (response.elsewhere) this.#parts.shardMap.look(stream.endpoint);
     if (response.failed.length === 0) {
       this.#failuresInRow = 0;
       this.#acknowledge(batch, response, undefined);

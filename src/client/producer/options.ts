@@ -5,6 +5,7 @@ import type { System } from '../../system/system.ts';
 import type { CallDefaults } from '../calls.ts';
 import type { Endpoints } from '../endpoints.ts';
 import type { Session } from '../session.ts';
+import type { ShardMap } from '../shard-map.ts';
 import type { Durability } from '../types.ts';
 import { checkDurability } from '../write-request.ts';
 
@@ -20,7 +21,8 @@ export interface ProducerOptions {
   /** Messages of a stream that are not answered; what is sent meanwhile waits and travels together. Default 4. */
   readonly maxInFlightMessages?: number;
   /**
-   * Streams, each over a connection of its own; a key's ops all travel over one of them, so their order stays. Default 1, at most 16.
+   * Streams, each over a connection of its own; a key's ops all travel over one of them, so their order stays. Default 1, at most 16. In a region of several
+   * nodes so many to each of them that owns something.
    * One stream carries at most maxInFlightMessages batches per round trip, and one connection what the node lets it have under way
    * (1 MiB): for a region in another city raise these, or have several.
    */
@@ -42,6 +44,7 @@ export interface ClientParts {
   readonly endpoints: Endpoints;
   readonly system: System;
   readonly session: Session;
+  readonly shardMap: ShardMap;
   readonly defaults: CallDefaults;
 }
 

@@ -1,6 +1,5 @@
-// The producer: very many writes, over one WriteStream or several (lane.ts has all of the delivery).
-// Owns: the bounds, which lane an op takes, and failures that nobody was told of.
-// Order: ops of one key take effect in the order of send(), because they share a lane.
+// The producer: very many writes, over one WriteStream or several (routes.ts chooses among them, lane.ts has all of the delivery).
+// Owns: the bounds, and failures that nobody was told of.
 // Bounds (I12): maxInFlightBytes and maxInFlightOps, sent or waiting, of all lanes; at them send() returns a promise to wait for, and at
 // twice that it throws OVERLOADED.
 
@@ -9,8 +8,8 @@ import { orGiveUp } from '../give-up.ts';
 import { endSend, sendSpan, type ClientSpan } from '../tracer.ts';
 import type { CallOptions, Op, WriteAck } from '../types.ts';
 import { tell, type OnResult } from './batch.ts';
-import { Lane, type LaneEvents } from './lane.ts';
 import { producerSettings, type ClientParts, type ProducerOptions, type ProducerSettings } from './options.ts';
+import { Routes } from './routes.ts';
 
 export type { OnResult } from './batch.ts';
 
@@ -32,7 +31,7 @@ export class Producer {
   readonly #settings: ProducerSettings;
   readonly #onError: ((error: CausewayError) => void) | undefined;
   readonly #onClosed: () => void;
-  readonly #lanes: readonly Lane[];
+  readonly #routes: Routes;
 
   #pendingOps = 0;
   #pendingBytes = 0;
@@ -50,23 +49,24 @@ export class Producer {
     this.#settings = producerSettings(options, parts.defaults);
     this.#onError = options.onError;
     this.#onClosed = onClosed;
-    const events: LaneEvents = {
+    this.#routes = new Routes(parts, this.#settings, {
       failed: (error, callback) => this.#failed(error, callback),
       settled: (ops, bytes) => this.#settled(ops, bytes),
-    };
-    this.#lanes = Array.from({ length: this.#settings.streams }, (_, i) => new Lane(i, parts, this.#settings, events));
+      grown: (bytes) => {
+        this.#pendingBytes += bytes;
+      },
+    });
   }
 
   get stats(): ProducerStats {
-    const sum = (of: (lane: Lane) => number): number => this.#lanes.reduce((all, lane) => all + of(lane), 0);
-    const endpoint = this.#lanes.find((lane) => lane.endpoint !== undefined)?.endpoint;
+    const { acknowledgedOps, retriedOps, messages, endpoint } = this.#routes.stats;
     return {
       pendingOps: this.#pendingOps,
       pendingBytes: this.#pendingBytes,
-      acknowledgedOps: sum((lane) => lane.acknowledgedOps),
+      acknowledgedOps,
       failedOps: this.#failedOps,
-      retriedOps: sum((lane) => lane.retriedOps),
-      messages: sum((lane) => lane.messages),
+      retriedOps,
+      messages,
       address: endpoint?.address,
       region: endpoint?.region,
     };
@@ -89,7 +89,7 @@ export class Producer {
     }
     const { tracer, namespace } = this.#parts.defaults;
     const span = tracer === undefined ? undefined : sendSpan(tracer, namespace, op);
-    const bytes = span === undefined ? this.#laneOf(op.key).add(op, onResult) : this.#addRecorded(op, onResult, span);
+    const bytes = span === undefined ? this.#routes.add(op, onResult) : this.#addRecorded(op, onResult, span);
     this.#pendingBytes += bytes;
     this.#pendingOps += 1;
     if (this.#pendingBytes < maxInFlightBytes && this.#pendingOps < maxInFlightOps) return undefined;
@@ -117,7 +117,7 @@ export class Producer {
   }
 
   async #flush(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.flush()));
+    await this.#routes.flush();
     this.#throwUnreported();
   }
 
@@ -140,7 +140,7 @@ export class Producer {
   #end(error: CausewayError, now: boolean): void {
     if (this.#closed !== undefined) return;
     this.#closed = error;
-    for (const lane of this.#lanes) lane.end(error, now);
+    this.#routes.end(error, now);
     this.#onClosed();
   }
 
@@ -151,20 +151,11 @@ export class Producer {
       else if (error !== undefined) this.#unheard(error);
     };
     try {
-      return this.#laneOf(op.key).add({ ...op, trace: span.context }, told);
+      return this.#routes.add({ ...op, trace: span.context }, told);
     } catch (error) {
       endSend(span, toCausewayError(error));
       throw error;
     }
-  }
-
-  #laneOf(key: string): Lane {
-    const { length } = this.#lanes;
-    if (length === 1) return this.#lanes[0]!;
-    // FNV-1a, and its high bits folded in: the low ones alone hardly differ for keys that differ at their beginning.
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-    return this.#lanes[((hash ^ (hash >>> 16)) >>> 0) % length]!;
   }
 
   #waitForRoom(): Promise<void> {

@@ -7,6 +7,7 @@ export interface NamespaceInfo {
   'placementId'?: (number);
   'shards'?: (number);
   'collections'?: (_causeway_v1_CollectionInfo)[];
+  'owners'?: (number)[];
 }
 
 export interface NamespaceInfo__Output {
@@ -14,4 +15,5 @@ export interface NamespaceInfo__Output {
   'placementId': (number);
   'shards': (number);
   'collections': (_causeway_v1_CollectionInfo__Output)[];
+  'owners': (number)[];
 }

@@ -10,6 +10,7 @@ export interface ReadResponse {
   'stale'?: (boolean);
   'asOfStamp'?: (number | string | Long);
   'unchangedSinceStamp'?: (number | string | Long);
+  'elsewhere'?: (boolean);
 }
 
 export interface ReadResponse__Output {
@@ -18,4 +19,5 @@ export interface ReadResponse__Output {
   'stale': (boolean);
   'asOfStamp': (number);
   'unchangedSinceStamp': (number);
+  'elsewhere': (boolean);
 }

@@ -19,6 +19,7 @@ export interface WriteResponse {
   'opStamp'?: (number | string | Long)[];
   'valued'?: (number)[];
   'values'?: (_causeway_v1_View)[];
+  'elsewhere'?: (boolean);
 }
 
 export interface WriteResponse__Output {
@@ -35,4 +36,5 @@ export interface WriteResponse__Output {
   'opStamp': (number)[];
   'valued': (number)[];
   'values': (_causeway_v1_View__Output)[];
+  'elsewhere': (boolean);
 }

@@ -54,7 +54,7 @@ export class ShardMap {
     return this.shards === 0 ? undefined : this.ownerOf(this.shardOf(collection, key, this.shards));
   }
 
-  /** Called when owners have changed, or can be reached now. Returns what ends it. */
+  /** Called when the owners have been told, also when they are the same. Returns what ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -102,7 +102,7 @@ export class ShardMap {
     );
     const answer = JSON.stringify([region, owners, found.map((endpoint) => endpoint?.address)]);
     this.#pauseMs = answer === this.#answer ? Math.min(ASK_MS_MAX, this.#pauseMs * 2) : ASK_MS_MIN;
-    if (answer === this.#answer || this.#closed) return;
+    if (this.#closed) return;
     this.#answer = answer;
     this.#nodes = found;
     this.#owners = owners;

@@ -203,6 +203,34 @@ describe('a producer', () => {
     expect(nodes[0]!.elsewhere).toBeGreaterThan(0);
   }, 20_000);
 
+  test('does not wait with everything for one op whose region is away', async () => {
+    const home = await serve({ name: 'us-east' });
+    let lost = false;
+    home.region.loseAnswer = (op) => {
+      if (op.key !== 'open' || lost) return undefined;
+      lost = true;
+      home.region.setReady(false);
+      return new CausewayError('FENCED', 'a test');
+    };
+    const { region, nodes } = await regionOf(
+      () => 0,
+      () => 0,
+    );
+    const producer = client([home.address, nodes[0]!.served.address]).producer({ maxBatchOps: 10 });
+    const open = producer.sendAndWait(put('open', 0));
+    await until(() => lost, 'it was applied at home');
+    // So that they are asked whose shards they are while the op is held.
+    for (let i = 1; i <= 20; i++) {
+      await Promise.all(KEYS.map((key) => producer.sendAndWait(put(key, i))));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(nodes[0]!.elsewhere).toBeGreaterThan(0);
+    expect(region.applied).toHaveLength(20 * KEYS.length);
+    home.region.setReady(true);
+    expect(await open).toMatchObject({ duplicate: true });
+    await producer.close();
+  }, 15_000);
+
   test('what waits while its shard moves fails when the producer is closed at once', async () => {
     let delayMs = 0;
     const { region, nodes } = await regionOf(

@@ -55,7 +55,9 @@ interface Stream {
 
 interface FlushWaiter {
   readonly upTo: number;
-  readonly done: () => void;
+  /** Not while something is held: that may take until its deadline. */
+  readonly unlessHeld: boolean;
+  readonly done: (flushed: boolean) => void;
 }
 
 /** What a lane tells its producer. */
@@ -194,11 +196,22 @@ export class Lane {
 
   /** Resolves when everything that was added before has its result. */
   async flush(): Promise<void> {
-    if (this.#closed !== undefined) return;
+    await this.#flush(false);
+  }
+
+  /** The same; false as soon as an op is bound to a region that is away, which may last until its deadline. */
+  drain(): Promise<boolean> {
+    return this.#flush(true);
+  }
+
+  #flush(unlessHeld: boolean): Promise<boolean> {
+    if (this.#closed !== undefined) return Promise.resolve(true);
     const upTo = this.#order;
     this.#seal();
     this.#pump();
-    if (this.#hasUpTo(upTo)) await new Promise<void>((done) => this.#flushes.push({ upTo, done }));
+    if (unlessHeld && this.#held.length > 0) return Promise.resolve(false);
+    if (!this.#hasUpTo(upTo)) return Promise.resolve(true);
+    return new Promise((done) => this.#flushes.push({ upTo, unlessHeld, done }));
   }
 
   /** Ends the stream; `now`: without waiting for what is on its way. What has no result fails with `error`. */
@@ -368,6 +381,7 @@ export class Lane {
 
   #hold(batch: Batch): void {
     this.#held.push(batch);
+    this.#endFlushes(({ unlessHeld }) => unlessHeld, false);
     for (let i = 0; i < batch.count; i++) this.#heldKeys.add(batch.keyOf(i));
   }
 
@@ -649,10 +663,13 @@ export class Lane {
 
   #checkFlushes(): void {
     this.#flushCheckDue = false;
-    for (const waiter of [...this.#flushes]) {
-      if (this.#hasUpTo(waiter.upTo)) continue;
+    this.#endFlushes(({ upTo }) => !this.#hasUpTo(upTo), true);
+  }
+
+  #endFlushes(isOver: (waiter: FlushWaiter) => boolean, flushed: boolean): void {
+    for (const waiter of this.#flushes.filter(isOver)) {
       this.#flushes.splice(this.#flushes.indexOf(waiter), 1);
-      waiter.done();
+      waiter.done(flushed);
     }
   }
 

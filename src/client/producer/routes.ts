@@ -152,12 +152,15 @@ export class Routes {
     this.#endUnused();
   }
 
-  /** When all that was sent of these shards is answered, they are where they are wanted then. */
+  /** When all that was sent of these shards is answered, they are where they are wanted then. Where they are, if that may take long: whoever is told of the map
+   *  next tries again. */
   async #leave(group: Group, leaving: readonly number[]): Promise<void> {
-    await Promise.all([group.draining, ...group.lanes.map((lane) => lane.flush())]);
+    await group.draining;
+    const drained = (await Promise.all(group.lanes.map((lane) => lane.drain()))).every(Boolean);
     if (this.#closed) return;
     for (const shard of leaving) {
-      const to = (this.#groupOf[shard] = this.#wanted(shard));
+      const to = drained ? this.#wanted(shard) : group;
+      this.#groupOf[shard] = to;
       const waiting = this.#moving.get(shard)!;
       this.#moving.delete(shard);
       for (const one of waiting) this.#send(to, one);

@@ -88,7 +88,7 @@ export class Routes {
   /** Resolves when everything that was added before has its result. */
   async flush(): Promise<void> {
     // What waits is with a lane when what it waits for has its result.
-    await Promise.all([...this.#groups.values()].map((group) => group.draining));
+    for (const { draining } of [...this.#groups.values()]) await draining;
     await Promise.all([...this.#lanes()].map((lane) => lane.flush()));
   }
 

@@ -2,6 +2,8 @@
 // answers later; with all keys in memory nothing waits (shard-runner.ts).
 // Owns: that nothing overtakes what came before it. What an item has asked for stays in memory until it has run.
 //
+// While the store is away (late-store.ts) only batches of peers wait here.
+//
 // Bound: whoever puts something in looks at `bytes` first: writes are refused beyond inFlightBytesMax, batches are dropped and asked for again.
 
 import type { KeyOf, StateCache } from './state-cache.ts';

@@ -91,7 +91,7 @@ describe('failover', () => {
     expect(db.endpoint()?.address).toBe(address);
   });
 
-  test.each<ErrorCode>(['NOT_READY', 'DRAINING', 'READ_ONLY', 'CLOCK_UNSYNCED'])(
+  test.each<ErrorCode>(['NOT_READY', 'STORE_AWAY', 'DRAINING', 'READ_ONLY', 'CLOCK_UNSYNCED'])(
     'writes leave a node that says %s',
     async (code) => {
       const home = await serve({ name: 'us-west' });

@@ -16,7 +16,7 @@ export type StoreOfShard = StoreReads & Pick<Store, 'refresh' | 'reset'>;
 /** Silent for so long, a store is away. Redis answers within a millisecond, a large step or a slow fsync holds it up for some hundred; a fail-over takes
  *  longer, and a client that waits as long could have been served elsewhere. */
 const AWAY_AFTER_MS = 1000;
-/** Asked so often when nobody else asks: an idle region hears of it too. */
+/** Asked after so long without an answer: an idle region hears of it too. */
 const PROBE_EVERY_MS = 500;
 /** A process that stood still, or was busy, has not read what the store has answered meanwhile: no more of that counts. */
 const TICK_MS_MAX = 200;
@@ -31,6 +31,7 @@ export class LateStore implements StoreOfShard {
   /** Since the last answer, with questions open; … with none open. */
   #silentMs = 0;
   #unaskedMs = 0;
+  #probing = false;
 
   constructor(store: StoreOfShard) {
     this.#store = store;
@@ -45,16 +46,21 @@ export class LateStore implements StoreOfShard {
     return this.#silentMs >= AWAY_AFTER_MS;
   }
 
-  /** Time passes. True: nobody has asked for a while, and somebody should. */
+  /** Time passes. True: it is time for probe(). */
   tick(monotonicMs: number): boolean {
     const passedMs = Math.min(monotonicMs - (this.#tickedAtMs ?? monotonicMs), TICK_MS_MAX);
     this.#tickedAtMs = monotonicMs;
-    if (this.#owed.size > 0) {
-      this.#silentMs += passedMs;
-      return false;
-    }
-    this.#unaskedMs += passedMs;
-    return this.#unaskedMs >= PROBE_EVERY_MS;
+    if (this.#owed.size > 0) this.#silentMs += passedMs;
+    else this.#unaskedMs += passedMs;
+    return !this.#probing && Math.max(this.#silentMs, this.#unaskedMs) >= PROBE_EVERY_MS;
+  }
+
+  /** Asks for any row, to see whether it is answered: nobody else may be asking, and what was asked before a refresh() is never answered. */
+  probe(shard: ShardId, rowKey: string): void {
+    this.#probing = true;
+    this.getMany(shard, [rowKey], () => {
+      this.#probing = false;
+    });
   }
 
   getMany(

@@ -934,8 +934,8 @@ export class ShardRunner {
 
   #askStore(): void {
     const due = this.#late?.tick(this.#ports.system.clock.monotonicMs()) === true;
+    if (due && this.#recovered) this.#late!.probe(this.shard, META_ROW);
     if (this.storeAway) this.#keys!.refuse();
-    else if (due && this.#recovered) this.#reads.getMany(this.shard, [META_ROW], () => undefined);
   }
 
   /** Something that others hold has not come for a while, and nothing else has either: it was lost on the way. */
@@ -1014,7 +1014,8 @@ export class ShardRunner {
 
   /** For status: due rows that wait. A page at a time, with room for others in between; of many the count is good for a while. */
   countTombstones(): void {
-    if (this.#stopped || this.#ports.system.clock.monotonicMs() < this.#countAgainAtMs) return;
+    // A store that is asked before refresh() is done never answers.
+    if (!this.#recovered || this.#stopped || this.#ports.system.clock.monotonicMs() < this.#countAgainAtMs) return;
     this.#countAgainAtMs = Infinity;
     this.#countFrom(DUE_ROW, 0);
   }

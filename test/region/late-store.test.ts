@@ -309,6 +309,43 @@ describe('a store that is away', () => {
     expect([outcome(write), eu.notices.filter((notice) => notice.includes('does not answer'))]).toEqual(['ok', []]);
   });
 
+  test('a question that it will never answer is none that it is away for', async () => {
+    const cluster = await TestCluster.started({ lateStore: true });
+    const eu = cluster.region('eu');
+    eu.write(put('hot', '1'));
+    await cluster.run(2000);
+    const { store } = eu;
+    const getMany = store.getMany.bind(store);
+    // As one that is asked while it looks for what it has lost.
+    store.getMany = () => undefined;
+    const read = eu.read('register-lww', 'cold');
+    store.getMany = getMany;
+    await cluster.run(5000);
+    expect([read.answers, eu.node.status().alarms]).toEqual([[], []]);
+    expect(eu.node.figures().storeSilentMs).toBeLessThan(1000);
+  });
+
+  test('a status that is asked for while a shard begins leaves no question behind', async () => {
+    const cluster = await TestCluster.started({ lateStore: true });
+    const eu = cluster.region('eu');
+    eu.write(put('k', '1'));
+    await cluster.run(2000);
+    const { store } = eu;
+    const scan = store.scan.bind(store);
+    let scans = 0;
+    store.scan = (...args) => {
+      if (!eu.node.ready()) scans++;
+      scan(...args);
+    };
+    eu.heldStore = [];
+    eu.node.storeLost(cluster.shards[0]!, 'a test');
+    await cluster.run(500);
+    eu.node.status();
+    expect([scans, eu.node.ready()]).toEqual([0, false]);
+    eu.releaseStore();
+    await cluster.until(() => eu.node.ready());
+  });
+
   test('a shard that begins while it is away says so', async () => {
     const { cluster, eu } = await stoodStill();
     eu.node.storeLost(cluster.shards[0]!, 'a test');

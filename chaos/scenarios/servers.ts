@@ -33,7 +33,7 @@ export const serverScenarios: readonly Scenario[] = [
     name: 'redis-loss',
     says: 'Redis is flushed, dies, stands still, fails over to a replica that is behind: noticed, nothing stale is called fresh, and made anew from the log',
     servers: (regions) => ({ redisWithReplica: [regions[2]!] }),
-    // Longer than the limit: while Redis is away its region's clients go elsewhere.
+    // Redis is away for longer: its region's clients go elsewhere.
     limits: (regions) => ({ unavailableMsMax: forAll(regions, 5000) }),
     script: async (play) => {
       const { stage, durationMs } = play;

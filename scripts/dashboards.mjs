@@ -547,6 +547,12 @@ export const DASHBOARDS = [
           queries: [q(`causeway_store_bytes{${HERE}}`, '{{node}}')],
         },
         {
+          title: 'Silence of the store',
+          says: 'A store on a server that has answered nothing of what it was asked. From a second on it is away, and what is not in memory is refused.',
+          unit: 's',
+          queries: [q(`causeway_store_silent_seconds{${HERE}}`, '{{node}}')],
+        },
+        {
           title: 'Keys that the store lacks',
           says: 'They are answered from memory; beyond the bound writes are refused.',
           unit: 'short',

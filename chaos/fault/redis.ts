@@ -5,10 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { redisCommand, shardsWithRows } from '../cluster/redis.ts';
 import type { Stage } from '../cluster/stage.ts';
 import { waysOf, withServers, type Fault, type Witness } from './fault.ts';
-import { expectSaid, serves } from './watch.ts';
+import { expectAlarm, expectSaid, serves } from './watch.ts';
 
 /** The goal: a loss is noticed. */
 const NOTICED_MS_MAX = 1000;
+/** A second of silence, half of one until somebody asks, and room for a busy machine. */
+const AWAY_MS_MAX = 3000;
 /** Of a restart or a fail-over: until there is a server again, and it is asked. */
 const FOUND_MS_MAX = 15_000;
 const REBUILT_MS_MAX = 15_000;
@@ -49,9 +51,13 @@ export function killRedis(stage: Stage, region: string): Fault {
       const { redis } = stage.servers(region);
       const shards = await shardsWithRows(redis);
       await redis.kill();
-      return async () => {
+      const restart = async (): Promise<void> => {
         await redis.restart();
         stage.cluster.watch(redis.pid);
+      };
+      await saidAway(witness, stage, region, restart);
+      return async () => {
+        await restart();
         await noticed(witness, stage, region, Date.now(), shards, FOUND_MS_MAX);
         await rebuilt(witness, stage, region, shards);
         await serves(stage, region);
@@ -68,15 +74,25 @@ export function pauseRedis(stage: Stage, region: string): Fault {
     hinders: waysOf(stage, region),
     stops: [region],
     available: withServers,
-    inject: async () => {
+    inject: async (_stage, witness) => {
       const { redis } = stage.servers(region);
       await redis.pause();
+      await saidAway(witness, stage, region, () => Promise.resolve(redis.resume()));
       return async () => {
         redis.resume();
         await serves(stage, region);
       };
     },
   };
+}
+
+async function saidAway(witness: Witness, stage: Stage, region: string, undo: () => Promise<void>): Promise<void> {
+  try {
+    await expectAlarm(witness, stage, region, 'store-away', AWAY_MS_MAX);
+  } catch (error) {
+    await undo();
+    throw error;
+  }
 }
 
 /** The replica is cut off, the master goes on for a while and dies: Sentinel promotes the replica, which lacks what the master took last. */

@@ -55,6 +55,7 @@ const REFUSALS = {
   PRECONDITION_FAILED: 'a condition does not hold',
   TOO_LARGE: 'the op, or what it would make of its key, is too large',
   READ_ONLY: 'no room on the disk',
+  STORE_AWAY: 'the store does not answer, and the key is not in memory',
   OVERLOADED: 'a bound of the node is reached',
   CLOCK_UNSYNCED: 'the clock here, or the one behind a session, is off',
   FENCED: 'another node of the region owns the shard',

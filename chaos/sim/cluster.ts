@@ -34,6 +34,8 @@ export const NAMESPACES = ['shop', 'narrow'] as const;
 export const TYPES = Object.keys(MERGE_TYPE_CODES) as MergeTypeName[];
 /** Keys that share a partition, for atomic writes; beside `k0`, `k1`, … of each collection. */
 export const TAGGED_KEYS = ['{t}0', '{t}1', '{u}0', '{u}1'] as const;
+/** How often a store that stands still looks whether it goes on. */
+const STANDING_MS = 20;
 const REGION_NAMES = ['ap', 'eu', 'sa', 'us', 'za'];
 
 /** One process of a region, over its lives. */
@@ -79,6 +81,8 @@ export class SimRegion {
   /** All its nodes' store, if that is a server. */
   readonly storeServer: MemoryStoreDisk | undefined;
   readonly shards: readonly ShardId[];
+  /** Until then the store answers nothing, by the scheduler's time. */
+  storeStandsUntilMs = 0;
   /** Counts disks: the store of another disk's log proves nothing. */
   generation = 0;
   diskMs: number;
@@ -274,13 +278,18 @@ export class Cluster {
       node.logOpen = true;
     };
     const { storeMs, lateStore } = this.plan;
+    const answerLater = (ms: number, fn: () => void): void => {
+      const answer = (): void => {
+        if (region.storeStandsUntilMs > scheduler.now) answerLater(STANDING_MS, fn);
+        else fn();
+      };
+      scheduler.after(ms, answer, life);
+    };
     const store = new TrackedStore(
       {
         disk: node.storeDisk,
         logIdentity: `${region.id} ${region.generation}`,
-        ...(storeMs === 0
-          ? {}
-          : { complete: (fn: () => void) => void scheduler.after(storeMs * random.float(), fn, life) }),
+        ...(storeMs === 0 ? {} : { complete: (fn: () => void) => answerLater(storeMs * random.float(), fn) }),
         ...(lateStore ? { onLost: (shard: ShardId, why: string) => node.node?.storeLost(shard, why) } : {}),
       },
       scheduler,

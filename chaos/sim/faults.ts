@@ -232,6 +232,9 @@ export class Faults {
         });
         break;
       }
+      case 'storeStands':
+        region.storeStandsUntilMs = scheduler.now + random.between(500, 4000);
+        break;
       case 'wipe':
         if (this.#othersWhole(region)) this.#whileDown(region, random, () => cluster.wipe(region, random.chance(0.5)));
         break;
@@ -383,6 +386,7 @@ export class Faults {
     this.#poisoned?.cure();
     for (const region of regions) {
       region.appendFault = undefined;
+      region.storeStandsUntilMs = 0;
       region.diskMs = Math.min(region.diskMs, this.#cluster.plan.diskMs);
       region.disk.setReadOnly(undefined);
       region.disk.landLate();

@@ -41,6 +41,7 @@ export const FAULTS = {
   storeCleared: 'the store is flushed while the node is down',
   storeFlushed: 'the store on a server is flushed while nodes run',
   storeBehind: 'the store on a server fails over to an older replica',
+  storeStands: 'the store on a server answers nothing for a while',
   wipe: 'the disk is lost; the region starts with nothing',
   damage: 'the end of the log cannot be read',
   backup: 'an older copy of the disk is put back',
@@ -159,7 +160,7 @@ function idempotencyLimits(random: SeededRandom): Partial<NodeLimits> {
 }
 
 /** Faults of a store that is a server. */
-const ON_SERVERS: ReadonlySet<FaultName> = new Set<FaultName>(['storeFlushed', 'storeBehind']);
+const ON_SERVERS: ReadonlySet<FaultName> = new Set<FaultName>(['storeFlushed', 'storeBehind', 'storeStands']);
 
 /** After these a region asks every other one before it goes on: not while one of them is out of reach. */
 const ASKS_ALL: readonly FaultName[] = ['wipe', 'damage', 'backup', 'poison'];
@@ -196,6 +197,7 @@ const RATES: Readonly<Record<FaultName, { readonly chance: number; readonly from
   storeCleared: { chance: 0.1, from: 0.3, to: 1 },
   storeFlushed: { chance: 0.5, from: 0.5, to: 3 },
   storeBehind: { chance: 0.4, from: 0.5, to: 3 },
+  storeStands: { chance: 0.4, from: 0.5, to: 2 },
   wipe: { chance: 0.12, from: 0.2, to: 0.6 },
   damage: { chance: 0.1, from: 0.2, to: 0.6 },
   backup: { chance: 0.1, from: 0.2, to: 0.6 },

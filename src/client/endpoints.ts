@@ -63,10 +63,14 @@ export type EndpointState = 'up' | 'no-writes' | 'down';
 const STATE_AFTER: Partial<Record<ErrorCode, EndpointState>> = {
   UNAVAILABLE: 'down',
   NOT_READY: 'down',
+  STORE_AWAY: 'down',
   DRAINING: 'down',
   READ_ONLY: 'no-writes',
   CLOCK_UNSYNCED: 'no-writes',
 };
+
+/** A node whose store is away says that it is ready, for the keys that it has in memory: who has somewhere else to go tries it again only then. */
+const RETURN_AFTER_MS: Partial<Record<ErrorCode, number>> = { STORE_AWAY: 1000 };
 
 export const TOPOLOGY_METHOD = wireMethodOnce('GetTopology', () =>
   wireMethod<GetTopologyRequest, GetTopologyResponse__Output>('causeway.v1.Data', 'GetTopology', {
@@ -405,7 +409,8 @@ export class Endpoints {
     endpoint.lastError = error;
     // Down is stronger: a node that cannot be reached serves no reads either.
     if (endpoint.state !== 'down') endpoint.state = state;
-    if (endpoint.probe === undefined) this.#probeLater(endpoint, error.retryAfterMs);
+    const returnAfterMs = this.best(true) === undefined ? 0 : RETURN_AFTER_MS[error.code];
+    if (endpoint.probe === undefined) this.#probeLater(endpoint, error.retryAfterMs ?? returnAfterMs);
     this.#changedNow();
     return true;
   }

@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'READ_ONLY'
   | 'CLOCK_UNSYNCED'
   | 'NOT_READY'
+  | 'STORE_AWAY'
   | 'DRAINING'
   | 'FENCED'
   // Time ran out, or the answer is not known.
@@ -186,6 +187,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorCodeFacts>> = {
     outcome: 'not-applied',
     exitCode: EXIT_CODES.unavailable,
     meaning: 'The node is still starting or recovering.',
+  },
+  STORE_AWAY: {
+    grpcStatus: GRPC_STATUS.UNAVAILABLE,
+    retriable: true,
+    outcome: 'not-applied',
+    exitCode: EXIT_CODES.unavailable,
+    meaning: 'The store does not answer, and what was asked for is not in memory. Other keys go on.',
   },
   DRAINING: {
     grpcStatus: GRPC_STATUS.UNAVAILABLE,

@@ -289,6 +289,11 @@ export const METRICS = {
   },
   causeway_log_sync_seconds: { type: 'histogram', labels: [], help: 'How long the fdatasync of a group commit took.' },
   causeway_store_bytes: { type: 'gauge', labels: [], help: 'Bytes of the store on disk.' },
+  causeway_store_silent_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'For how long a store on a server has answered nothing of what it was asked for a shard; 0 while it answers. From 1 on it is away (alarm store-away).',
+  },
   causeway_store_backlog_keys: {
     type: 'gauge',
     labels: [],

@@ -29,6 +29,8 @@ export interface NodeFigures {
   readonly inFlightBytesMax: number;
   readonly storeBacklogKeys: number;
   readonly storeBacklogKeysMax: number;
+  /** For how long a shard's store has answered nothing that it was asked. */
+  readonly storeSilentMs: number;
   readonly stateCacheBytes: number;
 }
 
@@ -94,6 +96,7 @@ export function figuresOf(from: FiguresSources): NodeFigures {
     inFlightBytesMax: limits.inFlightBytesMax,
     storeBacklogKeys: from.storeBacklogKeys,
     storeBacklogKeysMax: limits.storeBacklogMax,
+    storeSilentMs: runners.reduce((longest, runner) => Math.max(longest, runner.storeSilentMs), 0),
     stateCacheBytes: sum(({ cache }) => cache.bytes),
   };
 }

@@ -2,6 +2,8 @@
 // answers later; with all keys in memory nothing waits (shard-runner.ts).
 // Owns: that nothing overtakes what came before it. What an item has asked for stays in memory until it has run.
 //
+// While the store is away (late-store.ts) only batches of peers wait here.
+//
 // Bound: whoever puts something in looks at `bytes` first: writes are refused beyond inFlightBytesMax, batches are dropped and asked for again.
 
 import type { KeyOf, StateCache } from './state-cache.ts';
@@ -13,9 +15,12 @@ export interface Waiting {
   readonly deadlineAtMs?: number;
   /** Its keys are in memory until this returns, and everything before it has run. */
   run(): void;
-  /** It will not run: its time is up, or the runner has ended. */
-  over(why: 'expired' | 'stopped'): void;
+  /** It will not run. */
+  over(why: Over): void;
 }
+
+/** Its time is up, the store is away, or the runner has ended. */
+export type Over = 'expired' | 'away' | 'stopped';
 
 interface Item {
   readonly waiting: Waiting;
@@ -69,11 +74,18 @@ export class KeyQueue {
     this.#advance();
   }
 
+  /** The store does not answer: who has no time to wait is told so. All of them, those with their keys in memory too: they may stand behind one of their
+   *  own stream that is refused, and must not overtake it when that comes again. */
+  refuse(): void {
+    this.#end('away', ({ deadlineAtMs }) => deadlineAtMs !== undefined);
+    this.#advance();
+  }
+
   stop(): void {
     this.#end('stopped', () => true);
   }
 
-  #end(why: 'expired' | 'stopped', which: (waiting: Waiting) => boolean): void {
+  #end(why: Over, which: (waiting: Waiting) => boolean): void {
     const over = this.#items.filter(({ waiting }) => which(waiting));
     if (over.length === 0) return;
     this.#items = this.#items.filter((item) => !over.includes(item));

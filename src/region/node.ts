@@ -12,7 +12,7 @@ import type { CollectionRegistry } from '../collections/registry.ts';
 import { ConflictJournal } from '../conflicts/journal.ts';
 import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
 import type { ShardJournal } from '../conflicts/shard-journal.ts';
-import { CausewayError } from '../errors/errors.ts';
+import { CausewayError, isCausewayError } from '../errors/errors.ts';
 import { Feed, type FeedShard } from '../feed/feed.ts';
 import type { Log, LogRecovery } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
@@ -86,13 +86,16 @@ import type {
   WriteResult,
 } from './region.ts';
 import { readHistory } from './key-history.ts';
+import { storeAway } from './late-store.ts';
 import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
 import { scanPage, type KeyRange } from './scan.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { StableRead, type Cut } from './stable-read.ts';
+import type { KeyOf } from './state-cache.ts';
 import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
+import { StoreReaders } from './store-readers.ts';
 import { StoreWriter } from './store-writer.ts';
 import { Tallies } from './tallies.ts';
 import { refusalOfWriteTo } from './system-namespace.ts';
@@ -135,6 +138,8 @@ interface Reading<Result> {
     as: AnsweredAs,
     answered: (result: Result | CausewayError) => void,
   ) => void;
+  /** Not all of it is in memory. */
+  readonly needsStore: (runner: ShardRunner) => boolean;
   readonly cut: (runners: readonly ShardRunner[]) => Cut;
   readonly done: (result: Result | CausewayError) => void;
 }
@@ -174,6 +179,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #feed: Feed;
   readonly #writer: StoreWriter;
   readonly #reads = new WaitingCalls('reads');
+  readonly #storeReaders = new StoreReaders();
   /** Of sessions that have seen what is not here yet. */
   readonly #sessionWrites = new WaitingCalls('writes');
   /** Reads and scans of the level stable that wait. */
@@ -207,6 +213,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #behindPeers: { readonly sinceMs: number; readonly message: string } | undefined;
   /** Until the next start: what was set aside is for a person to look at. */
   #damaged: { readonly sinceMs: number; readonly message: string } | undefined;
+  #storeAway: { readonly sinceMs: number; readonly message: string } | undefined;
   #readOnly: { readonly sinceMs: number; readonly message: string } | undefined;
   #identityClash: { readonly sinceMs: number; readonly region: RegionId; readonly message: string } | undefined;
   #fatal: CausewayError | undefined;
@@ -635,6 +642,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       runner.tick(nowMs);
       if (runner.holdsPassed(nowMs)) this.#links.wantAgain(runner.shard);
     }
+    this.#judgeStore(nowMs);
     if ([...this.#runners.values()].some((runner) => runner.awaitsRegions)) this.#links.wantAcks();
     for (const [shard, check] of this.#asking) {
       for (const [from, bound] of check.doubts) this.#hearBound(from, bound, check);
@@ -662,6 +670,21 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const nowMs = this.#nowMs();
     for (const runner of this.#runners.values()) runner.collect(nowMs);
     this.#journal.expire(this.#agreedMs());
+  }
+
+  #judgeStore(nowMs: number): void {
+    const away = [...this.#runners.values()].filter((runner) => runner.storeAway);
+    if (away.length === 0) {
+      if (this.#storeAway !== undefined) this.#notice('info', 'the store answers again');
+      this.#storeAway = undefined;
+      return;
+    }
+    this.#storeReaders.check();
+    const { engine } = this.#ports.store;
+    const silentMs = Math.max(...away.map(({ storeSilentMs }) => storeSilentMs));
+    const message = `the store (${engine}) does not answer: reads and writes of keys that are not in memory are refused (STORE_AWAY) in ${away.length} of ${this.#runners.size} shards`;
+    if (this.#storeAway === undefined) this.#notice('error', message);
+    this.#storeAway = { sinceMs: this.#storeAway?.sinceMs ?? nowMs - silentMs, message };
   }
 
   #judgeClock(nowMs: number): void {
@@ -908,12 +931,22 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     let inFlight = 0;
     for (const runner of this.#runners.values()) inFlight += runner.inFlightBytes;
     if (inFlight > limits.inFlightBytesMax) {
-      return overloaded(`${inFlight} bytes wait for the log, above ${limits.inFlightBytesMax}`);
+      return (
+        this.#refusalOfStore() ?? overloaded(`${inFlight} bytes wait for the log, above ${limits.inFlightBytesMax}`)
+      );
     }
     if (this.#writer.backlog > limits.storeBacklogMax) {
-      return overloaded(`the store is more than ${limits.storeBacklogMax} keys behind the log`);
+      return (
+        this.#refusalOfStore() ?? overloaded(`the store is more than ${limits.storeBacklogMax} keys behind the log`)
+      );
     }
     return undefined;
+  }
+
+  /** What is behind a bound because of it is not load that is over in a moment. */
+  #refusalOfStore(): CausewayError | undefined {
+    const away = [...this.#runners.values()].find((runner) => runner.storeAway);
+    return away && storeAway(away.shard);
   }
 
   /** One that is so far ahead that waiting for the time to come would be in vain. */
@@ -1134,11 +1167,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       return;
     }
     this.#tallies.read.read(request, request.keys);
+    const keysOf = ({ shard }: ShardRunner): KeyOf[] =>
+      request.keys
+        .filter((key) => this.shardFor(request.namespace, request.collection, key) === shard)
+        .map((key) => ({ key: stateKey(collection, key), type: collection.type }));
     this.#answerReading({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
       runners: () => this.#runnersOfRead(request),
       answer: (runners, as, answered) => this.#readNow(runners, request, collection, as, answered),
+      needsStore: (runner) => !runner.cache.has(keysOf(runner)),
       cut: (runners) => {
         const keys = request.keys.map((key, i) => ({ key, stateKey: stateKey(collection, key), runner: runners[i]! }));
         return new StableRead(collection.type, keys, this.region);
@@ -1168,6 +1206,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       deadlineMs: request.deadlineMs,
       runners: () => this.#runnersOfScan(request),
       answer: (runners, as, answered) => this.#scanNow(runners, request, range, as, answered),
+      needsStore: () => true,
       cut: (runners) => new StableScan(range, runners, this.region),
       done,
     });
@@ -1184,7 +1223,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const deadlineAtMs = this.#monotonicMs() + Math.min(reading.deadlineMs, DEADLINE_MS_MAX);
     switch (consistency.kind) {
       case 'local':
-        reading.answer(runners, {}, reading.done);
+        this.#answer(reading, runners, {}, reading.done);
         return;
       case 'causal':
         this.#readCausal(reading, consistency, runners, deadlineAtMs);
@@ -1199,10 +1238,26 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   /** From the runners of this moment: while a read waited, its shard may have begun anew, or gone. */
-  #answerNow<Result>({ runners, answer, done }: Reading<Result>, as: AnsweredAs): void {
-    const found = runners();
-    if (found instanceof CausewayError) done(found);
-    else answer(found, as, done);
+  #answerNow<Result>(reading: Reading<Result>, as: AnsweredAs): void {
+    const found = reading.runners();
+    if (found instanceof CausewayError) reading.done(found);
+    else this.#answer(reading, found, as, reading.done);
+  }
+
+  #answer<Result>(
+    { answer, needsStore }: Reading<Result>,
+    runners: readonly ShardRunner[],
+    as: AnsweredAs,
+    done: (result: Result | CausewayError) => void,
+  ): void {
+    if (this.#ports.store.answersAtOnce) answer(runners, as, done);
+    else
+      this.#storeReaders.ask<Result | CausewayError>(
+        runners,
+        needsStore,
+        (answered) => answer(runners, as, answered),
+        done,
+      );
   }
 
   #readCausal<Result>(
@@ -1261,9 +1316,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         const reached = lowest(runners.map((runner) => promisedFront(runner, this.region)));
         if (!isYoung(reached)) return false;
         trying = true;
-        reading.answer(runners, { asOfStamp: Math.min(reached.stamp, stampOfMs(this.#nowMs())) }, (result) => {
+        this.#answer(reading, runners, { asOfStamp: Math.min(reached.stamp, stampOfMs(this.#nowMs())) }, (result) => {
           trying = false;
-          if (over || result instanceof CausewayError || !isYoung(reached)) return;
+          if (over || (!isStoreAway(result) && (result instanceof CausewayError || !isYoung(reached)))) return;
           over = true;
           done(result);
         });
@@ -1307,14 +1362,19 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const answered = (result: Result | CausewayError): void => {
         trying = false;
         // Something landed while the views were read: the next attempt begins from there.
-        if (over || cut.changes !== changes) return;
+        if (over || (cut.changes !== changes && !isStoreAway(result))) return;
         over = true;
         end(result);
       };
-      reading.answer(runners, { asOfStamp, unchangedSince: bound, viewAtMs: msOfStamp(asOfStamp) }, answered);
+      this.#answer(reading, runners, { asOfStamp, unchangedSince: bound, viewAtMs: msOfStamp(asOfStamp) }, answered);
       return over;
     };
-    cut.look(this.#nowMs(), () => {
+    const look = (looked: (nothing: undefined) => void): void => cut.look(this.#nowMs(), () => looked(undefined));
+    this.#storeReaders.ask(found, reading.needsStore, look, (away) => {
+      if (away !== undefined) {
+        end(away);
+        return;
+      }
       const error = this.#reads.wait({
         deadlineAtMs,
         attempt,
@@ -1526,14 +1586,17 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return;
       }
       const state = stateKey(collection, key);
-      cache.load([{ key: state, type: collection.type }], () => {
-        if (runner.stopped) {
-          done(this.#notReady());
-          return;
-        }
-        const view = mergeOf(collection.type).view(cache.get(state, collection.type), nowMs);
-        done({ ...page, shard, collection, view, logStart: log.start(shard), nowMs });
-      });
+      const keys = [{ key: state, type: collection.type }];
+      const read = (answered: (history: KeyHistory | CausewayError) => void): void =>
+        cache.load(keys, () => {
+          if (runner.stopped) {
+            answered(this.#notReady());
+            return;
+          }
+          const view = mergeOf(collection.type).view(cache.get(state, collection.type), nowMs);
+          answered({ ...page, shard, collection, view, logStart: log.start(shard), nowMs });
+        });
+      this.#storeReaders.ask<KeyHistory | CausewayError>([runner], () => !cache.has(keys), read, done);
     });
   }
 
@@ -1772,6 +1835,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
           { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
           { alarm: this.#damaged, code: 'log-damaged' },
           { alarm: this.#readOnly, code: 'read-only' },
+          { alarm: this.#storeAway, code: 'store-away' },
         ]),
         ...this.#changes.alarms(),
       ],
@@ -1972,6 +2036,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const level = state.kind === 'refused' && state.reason === 'not-ready' ? 'info' : 'error';
     if (state.kind === 'refused') this.#notice(level, `${peer} refuses us (${state.reason}): ${state.message}`);
   }
+}
+
+/** Waiting is in vain: it ends what would wait for something else. */
+function isStoreAway(result: unknown): boolean {
+  return isCausewayError(result, 'STORE_AWAY');
 }
 
 function overloaded(message: string): CausewayError {

@@ -226,6 +226,7 @@ export interface Alarm {
     | 'quarantine'
     | 'clock-unsynced'
     | 'read-only'
+    | 'store-away'
     | 'log-damaged'
     | 'identity-clash'
     | 'collection-clash'

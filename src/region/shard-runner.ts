@@ -2,7 +2,8 @@
 // Everything that is asynchronous about a shard is here; everything that is clever about it is in src/shard.
 //
 // A store that answers later (`ports.store.answersAtOnce` is false): the keys of writes, of peers' batches and of replayed entries are brought into memory
-// before the engine is asked, and what comes behind something that waits for its keys waits too (key-queue.ts).
+// before the engine is asked, and what comes behind something that waits for its keys waits too (key-queue.ts). While it is away (late-store.ts) no client
+// waits for it: what needs it is refused as not written, what has its keys in memory goes on, past batches of peers, which wait.
 //
 // The order that makes it true: what the engine hands out is appended in order; what the log calls durable is landed in order; only
 // then do states change, answers leave, and the feed and the links hear of it.
@@ -36,8 +37,8 @@ import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { ShardTraces } from '../tracing/shard-traces.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
-import { KeyQueue } from './key-queue.ts';
-import { LateStore, type StoreReads } from './late-store.ts';
+import { KeyQueue, type Over } from './key-queue.ts';
+import { LateStore, storeAway, type StoreOfShard } from './late-store.ts';
 import { isOfLog } from './store-proof.ts';
 import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
@@ -109,7 +110,7 @@ export class ShardRunner {
   readonly #ports: NodePorts;
   readonly #events: RunnerEvents;
   readonly #queue: AppendQueue;
-  readonly #reads: StoreReads;
+  readonly #reads: StoreOfShard;
   /** Of a store that answers later; both undefined with one that answers at once. */
   readonly #late: LateStore | undefined;
   readonly #keys: KeyQueue | undefined;
@@ -237,6 +238,16 @@ export class ShardRunner {
     return this.#inFlightBytes + this.engine.openBytes + (this.#keys?.bytes ?? 0);
   }
 
+  /** The store does not answer: what is not in memory can be neither read nor written. */
+  get storeAway(): boolean {
+    return this.#late?.away === true;
+  }
+
+  /** For how long it has answered nothing that it was asked. */
+  get storeSilentMs(): number {
+    return this.#late?.silentMs ?? 0;
+  }
+
   get unstoredBytes(): number {
     return this.#unstoredBytes;
   }
@@ -273,6 +284,7 @@ export class ShardRunner {
   /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read; it is called too when the runner ends meanwhile. */
   recover(told: (error?: CausewayError) => void): void {
     const { store, log } = this.#ports;
+    const reads = this.#reads;
     const done = (error?: CausewayError): void => {
       if (this.#recovering === undefined) return;
       this.#recovering = undefined;
@@ -292,19 +304,19 @@ export class ShardRunner {
         const meta = row === undefined ? undefined : decodeMeta(row);
         // A store ahead of the log, or without its meta, proves nothing: the log is the truth (I11).
         if (meta === undefined || meta.offset !== this.#storeCursor || this.#storeCursor > log.tail(this.shard)) {
-          store.reset(this.shard, begin);
+          reads.reset(this.shard, begin);
           return;
         }
         const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
         isOfLog(log, this.shard, meta.offset, seqs, (same) => {
           if (this.#stopped) return;
           if (same) this.#restore(meta, done, begin);
-          else store.reset(this.shard, begin);
+          else reads.reset(this.shard, begin);
         });
       });
     };
     // What another owner has left, if there was one.
-    store.refresh(this.shard, () => log.refresh(this.shard, begin));
+    reads.refresh(this.shard, () => log.refresh(this.shard, begin));
   }
 
   /** From a store that is proven; `anew` begins without it. */
@@ -313,7 +325,7 @@ export class ShardRunner {
       if (this.#stopped) return;
       if (error !== undefined) {
         this.journal.reset();
-        this.#ports.store.reset(this.shard, anew);
+        this.#reads.reset(this.shard, anew);
         return;
       }
       this.engine.restore(meta);
@@ -448,9 +460,16 @@ export class ShardRunner {
       refuseAll(call, indexes, new CausewayError('FENCED', `shard ${this.shard} has just moved to another owner`));
       return;
     }
-    if (this.#keys === undefined || this.#itsTurn || (this.#keys.length === 0 && this.cache.hasOps(ops))) {
+    const { storeAway: away } = this;
+    // While the store is away only batches of peers are in the queue, and a write of ours may go before them.
+    const free = this.#keys === undefined || this.#itsTurn || this.#keys.length === 0 || away;
+    if (this.#keys === undefined || this.#itsTurn || (free && this.cache.hasOps(ops))) {
       this.#writeNow(call, indexes, ops);
       sequenced?.();
+      return;
+    }
+    if (away) {
+      refuseAll(call, indexes, storeAway(this.shard));
       return;
     }
     this.#keys.push(keysOfOps(ops), {
@@ -460,12 +479,12 @@ export class ShardRunner {
         this.#writeNow(call, indexes, ops);
         sequenced?.();
       },
-      over: (why) => refuseAll(call, indexes, why === 'expired' ? storeSilent(this.shard) : movedBefore(this.shard)),
+      over: (why) => refuseAll(call, indexes, overError(this.shard, why)),
     });
   }
 
   /** Calls `decide` with these keys in memory, behind the writes that came before; what it writes is sequenced in the same turn. `gone`: the runner
-   *  has ended, or the time is up. */
+   *  has ended, the store is away, or the time is up. */
   decideOn(
     keys: readonly KeyOf[],
     deadlineAtMs: number,
@@ -480,19 +499,18 @@ export class ShardRunner {
       gone(movedBefore(this.shard));
       return;
     }
-    this.#keys.push(keys, {
-      bytes: 0,
-      deadlineAtMs,
-      run: () => {
-        this.#itsTurn = true;
-        try {
-          decide();
-        } finally {
-          this.#itsTurn = false;
-        }
-      },
-      over: (why) => gone(why === 'expired' ? storeSilent(this.shard) : movedBefore(this.shard)),
-    });
+    const run = (): void => {
+      this.#itsTurn = true;
+      try {
+        decide();
+      } finally {
+        this.#itsTurn = false;
+      }
+    };
+    if (!this.storeAway) {
+      this.#keys.push(keys, { bytes: 0, deadlineAtMs, run, over: (why) => gone(overError(this.shard, why)) });
+    } else if (this.cache.has(keys)) run();
+    else gone(storeAway(this.shard));
   }
 
   #writeNow(call: WriteCall, indexes: readonly number[], ops: readonly EngineOp[]): void {
@@ -893,7 +911,9 @@ export class ShardRunner {
   // ── Time ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   tick(nowMs: number): void {
-    if (this.#stopped || !this.#recovered) return;
+    if (this.#stopped) return;
+    this.#askStore();
+    if (!this.#recovered) return;
     if (this.#ports.log.state().kind === 'ready') {
       const { append, opened } = this.engine.tick(nowMs);
       if (append !== undefined) this.#append(append);
@@ -910,6 +930,12 @@ export class ShardRunner {
       return false;
     });
     this.#noticeBehind(monotonicMs);
+  }
+
+  #askStore(): void {
+    const due = this.#late?.tick(this.#ports.system.clock.monotonicMs()) === true;
+    if (due && this.#recovered) this.#late!.probe(this.shard, META_ROW);
+    if (this.storeAway) this.#keys!.refuse();
   }
 
   /** Something that others hold has not come for a while, and nothing else has either: it was lost on the way. */
@@ -988,7 +1014,8 @@ export class ShardRunner {
 
   /** For status: due rows that wait. A page at a time, with room for others in between; of many the count is good for a while. */
   countTombstones(): void {
-    if (this.#stopped || this.#ports.system.clock.monotonicMs() < this.#countAgainAtMs) return;
+    // A store that is asked before refresh() is done never answers.
+    if (!this.#recovered || this.#stopped || this.#ports.system.clock.monotonicMs() < this.#countAgainAtMs) return;
     this.#countAgainAtMs = Infinity;
     this.#countFrom(DUE_ROW, 0);
   }
@@ -1086,6 +1113,17 @@ function bytesOf({ key, intent }: EngineOp): number {
 
 function movedBefore(shard: ShardId): CausewayError {
   return new CausewayError('FENCED', `shard ${shard} has moved to another owner before the write was logged`);
+}
+
+function overError(shard: ShardId, why: Over): CausewayError {
+  switch (why) {
+    case 'expired':
+      return storeSilent(shard);
+    case 'away':
+      return storeAway(shard);
+    case 'stopped':
+      return movedBefore(shard);
+  }
 }
 
 function storeSilent(shard: ShardId): CausewayError {

@@ -245,6 +245,14 @@ export class StateCache implements KeyStates {
     };
   }
 
+  has(keys: readonly KeyOf[]): boolean {
+    return keys.every(({ key, type }) => {
+      if (type === 'register-lww') return this.registers.findStateKey(key) >= 0;
+      const { prefix, key: name } = splitStateKey(key);
+      return this.#collected.get(prefix)?.entries.has(name) === true;
+    });
+  }
+
   /** Is everything here that the engine will ask for? */
   hasOps(ops: readonly { readonly collection: CollectionRef; readonly key: string }[]): boolean {
     let of: CollectionRef | undefined;

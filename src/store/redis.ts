@@ -8,7 +8,7 @@
 // One connection, and Redis answers in the order in which it was asked: what was asked behind a step is answered behind it. When the connection
 // breaks everything that has no answer is sent again; a step that was made already knows itself by its name.
 //
-// While Redis is away reads and writes wait. Bounds: whoever writes has one write under way (region/store-writer.ts); reads are bounded by those who
+// While Redis is away reads and writes wait here; whoever asks sees that nothing is answered and asks no more (region/late-store.ts). Bounds: whoever writes has one write under way (region/store-writer.ts); reads are bounded by those who
 // read. A script works as long as its step is large, and Redis answers nobody meanwhile.
 // HAZARD: `maxmemory-policy` other than noeviction would make Redis forget rows in mid run. open() refuses it.
 

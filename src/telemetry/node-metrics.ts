@@ -22,6 +22,7 @@ const ALARMS: Readonly<Record<Alarm['code'], true>> = {
   quarantine: true,
   'clock-unsynced': true,
   'read-only': true,
+  'store-away': true,
   'log-damaged': true,
   'identity-clash': true,
   'collection-clash': true,
@@ -128,6 +129,7 @@ function exportEngines(into: MetricSink, figures: NodeFigures): void {
     into.value('causeway_log_state', Number(state === log.state.kind), { state });
   }
   into.value('causeway_store_bytes', store.bytes);
+  into.value('causeway_store_silent_seconds', figures.storeSilentMs / 1000);
   into.value('causeway_store_backlog_keys', figures.storeBacklogKeys);
   into.value('causeway_store_backlog_keys_max', figures.storeBacklogKeysMax);
   into.value('causeway_state_cache_bytes', figures.stateCacheBytes);

@@ -91,7 +91,7 @@ describe('failover', () => {
     expect(db.endpoint()?.address).toBe(address);
   });
 
-  test.each<ErrorCode>(['NOT_READY', 'DRAINING', 'READ_ONLY', 'CLOCK_UNSYNCED'])(
+  test.each<ErrorCode>(['NOT_READY', 'STORE_AWAY', 'DRAINING', 'READ_ONLY', 'CLOCK_UNSYNCED'])(
     'writes leave a node that says %s',
     async (code) => {
       const home = await serve({ name: 'us-west' });
@@ -113,6 +113,36 @@ describe('failover', () => {
     home.region.reads.length = 0;
     await db.register('profiles').get('k');
     expect(home.region.reads).toHaveLength(1);
+  });
+
+  test('a home whose store is away, which says that it is ready, is tried again a second later and no sooner', async () => {
+    const home = await serve({ name: 'us-west' });
+    const away = await serve({ name: 'us-east' });
+    const db = client([home.address, away.address]);
+    home.region.setReady(true);
+    let refused = 0;
+    home.region.refuse = () => {
+      refused++;
+      return new CausewayError('STORE_AWAY', 'a test');
+    };
+    const startMs = performance.now();
+    for (let i = 0; i < 50; i++) await db.register('profiles').set('k', i);
+    expect(away.region.applied).toHaveLength(50);
+    expect(refused).toBeLessThanOrEqual(1 + (performance.now() - startMs) / 1000);
+    home.region.refuse = () => undefined;
+    await until(() => db.endpoint()?.address === home.address, 'home is tried again');
+  });
+
+  test('without another endpoint it is tried again soon', async () => {
+    const home = await serve({ name: 'us-west' });
+    const db = client([home.address], { deadlineMs: 30_000 });
+    let left = 2;
+    home.region.refuse = () => (left-- > 0 ? new CausewayError('STORE_AWAY', 'a test') : undefined);
+    await db.register('profiles').set('k', 1);
+    expect(home.region.applied).toHaveLength(1);
+    const error = client([home.address], { deadlineMs: 300 });
+    home.region.refuse = () => new CausewayError('STORE_AWAY', 'a test');
+    await failure(error.register('profiles').set('k', 2), 'STORE_AWAY');
   });
 
   test('it comes home when home is ready again', async () => {

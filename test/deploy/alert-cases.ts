@@ -182,6 +182,15 @@ export const ALERT_CASES: readonly AlertCase[] = [
     summary: 'The log of eu-1 is read-only',
   },
   {
+    alert: 'CausewayStoreAway',
+    series: { [series('causeway_alarms', EU, { alarm: 'store-away' })]: '0x20 1x20 0x20' },
+    quietAt: '5m',
+    firesAt: '6m',
+    overAt: '11m',
+    labels: { ...EU, alarm: 'store-away' },
+    summary: 'The store of eu-1 does not answer',
+  },
+  {
     alert: 'CausewayRestartLoop',
     series: { [series('process_start_time_seconds', EU)]: '100x20 500x4 600x4 700x4 800x200' },
     quietAt: '6m',

@@ -40,6 +40,7 @@ describe('the table of codes', () => {
       'SESSION_AHEAD',
       'SESSION_BEHIND',
       'SESSION_LOST',
+      'STORE_AWAY',
       'TOO_LARGE',
       'UNAVAILABLE',
       'UNKNOWN_COLLECTION',

@@ -472,3 +472,63 @@ describe.skipIf(missing !== undefined)('three regions of two nodes, as processes
     await judge();
   });
 });
+
+describe.skipIf(missing !== undefined)('a region whose Redis stands still', () => {
+  test('says so, refuses what needs it so that clients go elsewhere, serves what it has in memory, and goes on afterwards', async () => {
+    const cluster = await DistributedCluster.start({
+      regions: ['eu', 'us'],
+      collections: COLLECTIONS,
+      shards: SHARDS,
+      // Who is away here is Redis, however busy the machine is.
+      ownerLeaseMs: 20_000,
+    });
+    onTestFinished(() => cluster.stop());
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    const addresses = ({ nodes }: DistributedRegion): string[] => nodes.map(({ clients }) => clients);
+    const admins = addresses(eu).map((address) => cluster.admin(address));
+    const alarms = async (): Promise<string[][]> =>
+      Promise.all(admins.map(async (admin) => (await admin.status()).alarms.map(({ code }) => code)));
+    const home = cluster.client(addresses(eu));
+    const roaming = cluster.client([...addresses(eu), ...addresses(us)]);
+    const keys = Array.from({ length: 12 }, (_, i) => `k${i}`);
+    for (const key of keys) await home.counter('likes').increment(key);
+    // Every shard has rows in Redis: one that has none yet needs nothing of it.
+    const command = new Redis({ host: eu.redis.host, port: eu.redis.port });
+    onTestFinished(() => command.disconnect());
+    await vi.waitFor(
+      async () => expect((await command.call('KEYS', '*:head')) as string[]).toHaveLength(SHARDS),
+      PATIENCE,
+    );
+    expect(await alarms()).toEqual([[], []]);
+    await eu.redis.pause();
+    try {
+      const pausedMs = performance.now();
+      await vi.waitFor(async () => expect(await alarms()).toEqual([['store-away'], ['store-away']]), PATIENCE);
+      console.log(`both nodes said so ${Math.round(performance.now() - pausedMs)} ms after Redis stood still`);
+      for (const key of keys) {
+        // Through either node, the owner or not.
+        expect(await home.counter('likes').increment(key)).toBeDefined();
+        expect(await home.counter('likes').get(key)).toBe(2n);
+      }
+      await expect(home.register('names').set('cold', 'here', { deadlineMs: 1000 })).rejects.toMatchObject({
+        code: 'STORE_AWAY',
+        outcome: 'not-applied',
+        retriable: true,
+      });
+      const begunMs = performance.now();
+      for (const key of keys) await roaming.register<string>('names').set(key, `elsewhere ${key}`);
+      console.log(`12 writes went to the other region in ${Math.round(performance.now() - begunMs)} ms`);
+    } finally {
+      eu.redis.resume();
+    }
+    await vi.waitFor(async () => expect(await alarms()).toEqual([[], []]), PATIENCE);
+    await home.register<string>('names').set('cold', 'here');
+    for (const key of keys) {
+      await vi.waitFor(
+        async () => expect((await home.register<string>('names').get(key))?.value).toBe(`elsewhere ${key}`),
+        PATIENCE,
+      );
+      expect(await home.counter('likes').get(key)).toBe(2n);
+    }
+  });
+});

@@ -91,7 +91,7 @@ class World {
         return { ok: false, error: new CausewayError('NOT_READY', 'it is not here', { outcome: 'not-applied' }) };
       if (full.has(shard) || this.random.chance(0.01)) {
         full.add(shard);
-        return { ok: false, error: new CausewayError('OVERLOADED', 'not now') };
+        return { ok: false, error: new CausewayError(this.random.pick(['OVERLOADED', 'STORE_AWAY']), 'not now') };
       }
       this.applied.push(n);
       return { ok: true, shard, version: VERSION, duplicate: false };

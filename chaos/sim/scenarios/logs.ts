@@ -5,8 +5,10 @@ import { originRegion } from '../../../src/record/ids.ts';
 import { DEFAULT_LIMITS } from '../../../src/region/options.ts';
 import {
   add,
+  attempt,
   begin,
   boot,
+  counterOf,
   crash,
   cut,
   DELETE,
@@ -430,6 +432,39 @@ export const logScenarios: readonly Scenario[] = [
       storeDisk.goBack(image);
       restart(sim, 'ap');
       await inStep(sim);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'store-stands-still',
+    says: 'a store on a server answers nothing for seconds: it is said, what needs it is refused as not written and goes elsewhere, keys in memory and the other regions go on, and nothing of it is lost or there twice',
+    plan: quiet({ lateStore: true, storeMs: 1 }),
+    script: async (sim) => {
+      await boot(sim);
+      const region = sim.cluster.region('eu');
+      const isAway = (): boolean => status(sim, 'eu').alarms.some(({ code }) => code === 'store-away');
+      await write(sim, 'eu', 'counter-pn', 'k0', increment(1));
+      await inStep(sim);
+      region.storeStandsUntilMs = sim.cluster.scheduler.now + 8000;
+      // It is sent before anybody knows, and the same op again afterwards.
+      const options: WriteOptions = { idempotency: { kind: 'key', key: 'once' }, deadlineMs: 20_000 };
+      const early = begin(sim, 'eu', 'counter-pn', 'k1', increment(1), options);
+      await sim.until('the store is away', 2000, isAway);
+      expect(early.result?.ok === false && early.result.error.code === 'STORE_AWAY', () =>
+        JSON.stringify(early.result),
+      );
+      for (let i = 0; i < 5; i++) {
+        const cold = begin(sim, 'eu', 'register-lww', 'k1', put(`cold ${i}`));
+        expect(cold.result?.ok === false && cold.result.error.code === 'STORE_AWAY', () => JSON.stringify(cold.result));
+        await write(sim, 'eu', 'counter-pn', 'k0', increment(1));
+        // Of a peer, and of keys that eu has to ask for.
+        await write(sim, 'ap', 'set-aw', 'k0', add(`e${i % 3}`));
+        await write(sim, 'ap', 'counter-pn', 'k0', increment(1));
+      }
+      await sim.until('the store answers again', 10_000, () => !isAway());
+      attempt(sim, 'eu', early.op, options, () => undefined);
+      await inStep(sim);
+      expect(counterOf(read(sim, 'eu', 'counter-pn', 'k0')) === 11n, () => 'not every increment is there once');
       await sim.settle();
     },
   },

@@ -21,6 +21,7 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   READ_ONLY: 503,
   CLOCK_UNSYNCED: 503,
   NOT_READY: 503,
+  STORE_AWAY: 503,
   DRAINING: 503,
   FENCED: 503,
   DEADLINE_EXCEEDED: 504,

@@ -38,6 +38,7 @@ import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
 import { KeyQueue } from './key-queue.ts';
 import { LateStore, type StoreReads } from './late-store.ts';
+import { continues, type ReadAhead } from './shard-follower.ts';
 import { isOfLog } from './store-proof.ts';
 import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
@@ -270,8 +271,9 @@ export class ShardRunner {
 
   // ── Start ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read; it is called too when the runner ends meanwhile. */
-  recover(told: (error?: CausewayError) => void): void {
+  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read; it is called too when the runner ends meanwhile. What of it was
+   *  read `ahead` is the runner's from now on. */
+  recover(told: (error?: CausewayError) => void, ahead?: ReadAhead): void {
     const { store, log } = this.#ports;
     const done = (error?: CausewayError): void => {
       if (this.#recovering === undefined) return;
@@ -298,7 +300,7 @@ export class ShardRunner {
         const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
         isOfLog(log, this.shard, meta.offset, seqs, (same) => {
           if (this.#stopped) return;
-          if (same) this.#restore(meta, done, begin);
+          if (same) this.#restore(meta, ahead, done, begin);
           else store.reset(this.shard, begin);
         });
       });
@@ -308,12 +310,22 @@ export class ShardRunner {
   }
 
   /** From a store that is proven; `anew` begins without it. */
-  #restore(meta: ShardMeta, done: (error?: CausewayError) => void, anew: () => void): void {
+  #restore(
+    meta: ShardMeta,
+    ahead: ReadAhead | undefined,
+    done: (error?: CausewayError) => void,
+    anew: () => void,
+  ): void {
     this.journal.load((error) => {
       if (this.#stopped) return;
       if (error !== undefined) {
         this.journal.reset();
         this.#ports.store.reset(this.shard, anew);
+        return;
+      }
+      if (ahead !== undefined && continues(ahead, meta)) {
+        this.engine.restore(meta, ahead.table);
+        this.#replayFrom(ahead.offset + 1, done);
         return;
       }
       this.engine.restore(meta);

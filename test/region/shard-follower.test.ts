@@ -1,0 +1,181 @@
+// The log of a shard that is read before the shard changes hands: little is left to read then, and retries are told what they would be told otherwise.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Life } from '../../chaos/sim/scheduler.ts';
+import type { NodeLimits } from '../../src/region/options.ts';
+import type { WriteResult } from '../../src/region/region.ts';
+import { Pending, put } from '../support/node-kit.ts';
+import { SharedCluster, type SharedNode } from '../support/shared-kit.ts';
+
+class OneShard {
+  readonly shared: SharedCluster;
+  /** When each op was tried first: op `i` has the key `op-<i>`. */
+  readonly issuedAtMs: number[] = [];
+
+  constructor(shared: SharedCluster) {
+    this.shared = shared;
+  }
+
+  static async owned(limits?: Partial<NodeLimits>): Promise<OneShard> {
+    return new OneShard(await SharedCluster.started(1, limits));
+  }
+
+  get shard(): SharedNode['node'] extends { shards(): readonly (infer S)[] } ? S : never {
+    return this.shared.cluster.shards[0]!;
+  }
+
+  node(name: string): SharedNode {
+    return this.shared.nodes.find((node) => node.name === name)!;
+  }
+
+  async #write(i: number): Promise<WriteResult> {
+    const pending = new Pending<readonly WriteResult[]>();
+    const op = put(`k${i % 7}`, `${i}`, {
+      idempotency: { kind: 'key', key: `op-${i}` },
+      issuedAtMs: this.issuedAtMs[i]!,
+    });
+    this.shared
+      .owner(this.shard)
+      .node.write({ ops: [op], durability: { kind: 'local' }, deadlineMs: 5000 }, (results) => pending.answer(results));
+    await this.shared.cluster.until(() => pending.answers.length > 0);
+    return pending.value![0]!;
+  }
+
+  /** Each in a batch of its own. */
+  async write(count: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const i = this.issuedAtMs.push(this.shared.eu.clock.nowMs()) - 1;
+      const result = await this.#write(i);
+      if (!result.ok) throw result.error;
+    }
+  }
+
+  /** What each op is told that is sent once more. */
+  async retried(): Promise<string[]> {
+    const told: string[] = [];
+    for (const i of this.issuedAtMs.keys()) {
+      const result = await this.#write(i);
+      told.push(result.ok ? `${result.version.origin}:${result.version.seq}` : result.error.code);
+    }
+    return told;
+  }
+
+  /** Resolves when the node has read what there is; the owner goes on meanwhile. */
+  follow(name: string): { readonly over: boolean } {
+    const following = { over: false };
+    const { scheduler } = this.shared.cluster;
+    void scheduler
+      .track(this.node(name).node.follow(this.shard), new Life('follow'))
+      .then(() => (following.over = true));
+    return following;
+  }
+
+  async followed(name: string): Promise<void> {
+    const following = this.follow(name);
+    await this.shared.cluster.until(() => following.over);
+  }
+
+  /** How many entries the next owner has read for it. */
+  async handOver(name: string): Promise<number> {
+    const { read, cluster } = this.shared;
+    const before = read.get(name) ?? 0;
+    let over = false;
+    void this.shared.handOver(this.shard, name).then(() => (over = true));
+    await cluster.until(() => over && this.node(name).node.status().shards.length > 0 && this.node(name).node.ready());
+    return (read.get(name) ?? 0) - before;
+  }
+}
+
+describe('a shard whose next owner has read its log', () => {
+  test('changes hands without its being read again', async () => {
+    const one = await OneShard.owned();
+    await one.write(400);
+    await one.followed('eu-1');
+    expect(one.shared.read.get('eu-1')).toBeGreaterThan(300);
+    await one.write(5);
+    expect(await one.handOver('eu-1')).toBeLessThan(100);
+    await one.write(5);
+    const cold = await one.handOver('eu-0');
+    expect(cold).toBeGreaterThan(400);
+  });
+
+  test('which is read while the owner takes writes, to its end', async () => {
+    const one = await OneShard.owned();
+    await one.write(600);
+    const following = one.follow('eu-1');
+    while (!following.over) await one.write(1);
+    expect(await one.handOver('eu-1')).toBeLessThan(100);
+    expect(await one.retried()).not.toContain('IDEMPOTENCY_WINDOW_PASSED');
+  });
+
+  test('takes it over in the middle of that, and goes on from there', async () => {
+    const one = await OneShard.owned();
+    await one.write(300);
+    const before = await one.retried();
+    const following = one.follow('eu-1');
+    // Its owner is dead: nobody waits until it is read.
+    one.shared.give(one.shard, 'eu-1');
+    await one.shared.cluster.until(() => following.over && one.node('eu-1').node.ready());
+    expect(await one.retried()).toEqual(before);
+  });
+
+  test('reads it anew after it was not to have it any more', async () => {
+    const one = await OneShard.owned();
+    await one.write(300);
+    await one.followed('eu-1');
+    one.node('eu-1').node.unfollow(one.shard);
+    expect(await one.handOver('eu-1')).toBeGreaterThan(300);
+  });
+
+  test('does not use what it has read after the store went back to before it', async () => {
+    const one = await OneShard.owned();
+    await one.write(100);
+    const { storeDisk } = one.shared.eu;
+    await one.shared.cluster.run(2000);
+    const image = storeDisk.image();
+    await one.write(200);
+    await one.shared.cluster.run(2000);
+    const before = await one.retried();
+    await one.followed('eu-1');
+    storeDisk.goBack(image);
+    expect(await one.handOver('eu-1')).toBeGreaterThan(200);
+    expect(await one.retried()).toEqual(before);
+  });
+
+  test('I2: retries are told what an owner tells them that has read the log behind its claim', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 16, max: 80 }),
+        fc.array(
+          fc.oneof(
+            fc.record({ kind: fc.constant('write' as const), n: fc.integer({ min: 1, max: 60 }) }),
+            fc.record({ kind: fc.constant('wait' as const), n: fc.integer({ min: 1, max: 900 }) }),
+            fc.constant({ kind: 'follow' as const, n: 0 }),
+            fc.constant({ kind: 'begin to follow' as const, n: 0 }),
+            fc.constant({ kind: 'unfollow' as const, n: 0 }),
+          ),
+          { minLength: 2, maxLength: 12 },
+        ),
+        async (idempotencyEntriesMax, steps) => {
+          const one = await OneShard.owned({ idempotencyEntriesMax });
+          one.shared.add('eu-2');
+          void one.shared.cluster.scheduler.track(one.node('eu-2').node.start(), new Life('test'));
+          await one.shared.cluster.run(1000);
+          for (const { kind, n } of steps) {
+            if (kind === 'write') await one.write(n);
+            else if (kind === 'wait') await one.shared.cluster.run(n);
+            else if (kind === 'follow') await one.followed('eu-1');
+            else if (kind === 'begin to follow') one.follow('eu-1');
+            else one.node('eu-1').node.unfollow(one.shard);
+          }
+          await one.handOver('eu-1');
+          const ahead = await one.retried();
+          await one.handOver('eu-2');
+          expect(ahead).toEqual(await one.retried());
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});

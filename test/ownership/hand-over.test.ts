@@ -33,8 +33,8 @@ describe('the holder of a shard that another node shall have', () => {
     expect(nextStep({ ...AT, wantedForMs: MINUTE_MS })).toBe('give-up');
     // Its process ends soon.
     expect(nextStep({ ...AT, leaves: true, wantedForMs: 5000 })).toBe('serve');
-    expect(nextStep({ ...AT, leaves: true, wantedForMs: 12_000 })).toBe('give-up');
-    expect(nextStep({ ...AT, wantedForMs: 12_000 })).toBe('serve');
+    expect(nextStep({ ...AT, leaves: true, wantedForMs: 8000 })).toBe('give-up');
+    expect(nextStep({ ...AT, wantedForMs: 8000 })).toBe('serve');
   });
 
   test('gives it up at once when it does not serve it, or nobody shall have it', () => {

@@ -5,7 +5,18 @@ import { Redis } from 'ioredis';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
 import { startRedis, startSentinel, type Server } from '../../scripts/servers.mjs';
 import type { RedisStore } from '../../src/store/redis.ts';
-import { getFrom, peekAt, refreshed, scanFrom, SHARD_A, SHARD_B, SHARDS, stepOf, writeTo, WRITTEN } from '../contract/store.ts';
+import {
+  getFrom,
+  peekAt,
+  refreshed,
+  scanFrom,
+  SHARD_A,
+  SHARD_B,
+  SHARDS,
+  stepOf,
+  writeTo,
+  WRITTEN,
+} from '../contract/store.ts';
 import { Pki } from '../support/pki.ts';
 import { redisFound, sharedServer } from '../support/servers.ts';
 import { redisBench, type RedisBench } from './redis-support.ts';

@@ -30,7 +30,7 @@ import {
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
 import { bringKeysNear } from '../shard/key-slot.ts';
-import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
+import { OPEN_BATCH_MS_MAX, type IdempotencyTable } from '../shard/idempotency.ts';
 import { decodeMeta, encodeMeta, type ShardMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { ShardTraces } from '../tracing/shard-traces.ts';
@@ -38,7 +38,7 @@ import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
 import { KeyQueue } from './key-queue.ts';
 import { LateStore, type StoreReads } from './late-store.ts';
-import { continues, type ReadAhead } from './shard-follower.ts';
+import type { ReadAhead } from './shard-follower.ts';
 import { isOfLog } from './store-proof.ts';
 import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
@@ -297,11 +297,18 @@ export class ShardRunner {
           store.reset(this.shard, begin);
           return;
         }
-        const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
-        isOfLog(log, this.shard, meta.offset, seqs, (same) => {
+        this.#completed(ahead, meta, (table) => {
           if (this.#stopped) return;
-          if (same) this.#restore(meta, ahead, done, begin);
-          else store.reset(this.shard, begin);
+          if (table !== undefined) {
+            this.#restore(meta, table, done, begin);
+            return;
+          }
+          const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
+          isOfLog(log, this.shard, meta.offset, seqs, (same) => {
+            if (this.#stopped) return;
+            if (same) this.#restore(meta, undefined, done, begin);
+            else store.reset(this.shard, begin);
+          });
         });
       });
     };
@@ -309,10 +316,15 @@ export class ShardRunner {
     store.refresh(this.shard, () => log.refresh(this.shard, begin));
   }
 
-  /** From a store that is proven; `anew` begins without it. */
+  #completed(ahead: ReadAhead | undefined, meta: ShardMeta, done: (table: IdempotencyTable | undefined) => void): void {
+    if (ahead === undefined) done(undefined);
+    else ahead.complete(meta, done);
+  }
+
+  /** From a store that is proven; `anew` begins without it. `remembered`: the ops up to there. */
   #restore(
     meta: ShardMeta,
-    ahead: ReadAhead | undefined,
+    remembered: IdempotencyTable | undefined,
     done: (error?: CausewayError) => void,
     anew: () => void,
   ): void {
@@ -323,13 +335,9 @@ export class ShardRunner {
         this.#ports.store.reset(this.shard, anew);
         return;
       }
-      if (ahead !== undefined && continues(ahead, meta)) {
-        this.engine.restore(meta, ahead.table);
-        this.#replayFrom(ahead.offset + 1, done);
-        return;
-      }
-      this.engine.restore(meta);
-      this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+      this.engine.restore(meta, remembered);
+      const behind = meta.offset + 1;
+      this.#replayFrom(remembered === undefined ? Math.max(1, Math.min(meta.idempotencyFrom, behind)) : behind, done);
     });
   }
 

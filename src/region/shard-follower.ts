@@ -138,11 +138,12 @@ class ShardFollower implements ReadAhead {
 
   #pass(turn: number, nth: number): void {
     const { log, store } = this.#ports;
-    log.refresh(this.#shard, () => {
+    store.peek(this.#shard, META_ROW, (row) => {
       if (turn !== this.#turn) return;
-      store.peek(this.#shard, META_ROW, (row) => {
+      const meta = row === undefined ? undefined : decodeMeta(row);
+      // The store first: its owner goes on, and what it says must not be ahead of the log that is known here.
+      log.refresh(this.#shard, () => {
         if (turn !== this.#turn) return;
-        const meta = row === undefined ? undefined : decodeMeta(row);
         // Without a store that is of this log nothing can be read ahead: the owner is about to write it, or it is made anew from the whole log.
         if (meta === undefined || meta.offset > log.tail(this.#shard)) this.#end();
         else this.#begin(turn, meta, (read) => this.#readOn(turn, nth, read, meta.offset));

@@ -9,7 +9,7 @@
 /** While the holder goes on serving. Far longer than a log that is remembered takes to read. */
 const BID_MS_MAX = 30_000;
 /** While the holder is on its way out. Of nats-kv.ts's LEAVE_MS_MAX. */
-const LEAVING_BID_MS_MAX = 4000;
+const LEAVING_BID_MS_MAX = 8000;
 
 /** Who may have it has read its log, as it was under this claim or later. */
 export interface Bid {

@@ -27,7 +27,7 @@ const LEASE_MS = 2000;
 /** Beats of a lease: one may be lost, and one late. */
 const BEATS = 4;
 /** For the others to read what they take, and to take it. Of the 15 s that a process drains (cli/run.ts). */
-const LEAVE_MS_MAX = 7000;
+const LEAVE_MS_MAX = 11_000;
 const LEAVE_LOOK_MS = 10;
 /** For the bucket to be there: a cluster that has just started chooses its leaders first. */
 const OPEN_MS_MAX = 30_000;

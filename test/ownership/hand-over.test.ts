@@ -32,9 +32,9 @@ describe('the holder of a shard that another node shall have', () => {
   test('does not wait for ever: a node of an earlier version never bids', () => {
     expect(nextStep({ ...AT, wantedForMs: MINUTE_MS })).toBe('give-up');
     // Its process ends soon.
-    expect(nextStep({ ...AT, leaves: true, wantedForMs: 3000 })).toBe('serve');
-    expect(nextStep({ ...AT, leaves: true, wantedForMs: 8000 })).toBe('give-up');
-    expect(nextStep({ ...AT, wantedForMs: 8000 })).toBe('serve');
+    expect(nextStep({ ...AT, leaves: true, wantedForMs: 7000 })).toBe('serve');
+    expect(nextStep({ ...AT, leaves: true, wantedForMs: 9000 })).toBe('give-up');
+    expect(nextStep({ ...AT, wantedForMs: 9000 })).toBe('serve');
   });
 
   test('gives it up at once when it does not serve it, or nobody shall have it', () => {

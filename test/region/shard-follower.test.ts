@@ -3,8 +3,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Life } from '../../chaos/sim/scheduler.ts';
+import type { Log } from '../../src/log/log.ts';
 import type { NodeLimits } from '../../src/region/options.ts';
 import type { WriteResult } from '../../src/region/region.ts';
+import { ShardFollowers } from '../../src/region/shard-follower.ts';
+import { META_ROW } from '../../src/region/state-cache.ts';
+import type { IdempotencyTable } from '../../src/shard/idempotency.ts';
+import { decodeMeta } from '../../src/shard/meta.ts';
+import type { Store } from '../../src/store/store.ts';
+import type { Timers } from '../../src/system/system.ts';
 import { Pending, put } from '../support/node-kit.ts';
 import { SharedCluster, type SharedNode } from '../support/shared-kit.ts';
 
@@ -141,6 +148,47 @@ describe('a shard whose next owner has read its log', () => {
     storeDisk.goBack(image);
     expect(await one.handOver('eu-1')).toBeGreaterThan(200);
     expect(await one.retried()).toEqual(before);
+  });
+
+  test('and whose owner writes on in every moment: what the store says is never ahead of the log that was looked at', async () => {
+    const one = await OneShard.owned();
+    await one.write(200);
+    await one.shared.cluster.run(1000);
+    const { log } = one.node('eu-1').node;
+    const { storeDisk } = one.shared.eu;
+    // As JetStream's: the end is known as of the last refresh.
+    let tail = 0;
+    const later = (fn: () => void): void => {
+      void one
+        .write(3)
+        .then(() => one.shared.cluster.run(1000))
+        .then(fn);
+    };
+    const stale: Pick<Log, 'refresh' | 'tail' | 'read' | 'find' | 'origins'> = {
+      refresh: (shard, done) =>
+        later(() => {
+          tail = log.tail(shard);
+          done();
+        }),
+      tail: () => tail,
+      read: (...args) => log.read(...args),
+      find: (...args) => log.find(...args),
+      origins: (shard) => log.origins(shard),
+    };
+    const store: Pick<Store, 'peek'> = {
+      peek: (shard, rowKey, done) => later(() => done(storeDisk.shard(shard).rows.get(rowKey))),
+    };
+    const followers = new ShardFollowers(
+      { log: stale as Log, store: store as Store, timers: { soon: queueMicrotask } as Timers },
+      1000,
+    );
+    await followers.follow(one.shard);
+    tail = log.tail(one.shard);
+    const meta = decodeMeta(storeDisk.shard(one.shard).rows.get(META_ROW)!)!;
+    const table = await new Promise<IdempotencyTable | undefined>((resolve) =>
+      followers.take(one.shard)!.complete(meta, resolve),
+    );
+    expect(table?.size).toBe(one.issuedAtMs.length);
   });
 
   test('I2: retries are told what an owner tells them that has read the log behind its claim', async () => {

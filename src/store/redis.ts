@@ -308,14 +308,14 @@ export class RedisStore implements Store {
     );
   }
 
-  peek(shard: ShardId, rowKey: string, done: (value: Uint8Array | undefined) => void): void {
+  peek(shard: ShardId, rowKey: string, answer: (value: Uint8Array | undefined) => void): void {
     const redis = this.#redis;
     if (redis === undefined) return;
     // Another node's steps go on: which one this row is of does not matter, as long as it is of our log.
     (redis.callBuffer('HMGET', this.#place(shard).keys[1], '', rowKey) as Promise<(Buffer | null)[]>).then(
-      ([mark, value]) => done(this.#parse((mark ?? '').toString()) === undefined ? undefined : (value ?? undefined)),
+      ([mark, value]) => answer(this.#parse((mark ?? '').toString()) === undefined ? undefined : (value ?? undefined)),
       () => {
-        this.#system.timers.after(AGAIN_MS, () => this.peek(shard, rowKey, done));
+        this.#system.timers.after(AGAIN_MS, () => this.peek(shard, rowKey, answer));
       },
     );
   }

@@ -34,6 +34,8 @@ const OPEN_MS_MAX = 30_000;
 const AGAIN_MS = 200;
 /** No leader, or none that answers yet. */
 const PASSES: ReadonlySet<string> = new Set([ErrorCode.NoResponders, ErrorCode.Timeout]);
+/** Of no claim. */
+const NO_REVISION = 0;
 const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface NatsKvOptions {
@@ -67,6 +69,12 @@ interface Seen {
   atMs: number;
 }
 
+interface Followed {
+  /** Of the claim under which it is read. */
+  readonly revision: number;
+  bids: boolean;
+}
+
 interface Claim {
   readonly holder: string;
   readonly revision: number;
@@ -86,8 +94,8 @@ export class NatsKvOwnership implements Ownership {
   readonly #bids = new Map<ShardId, Bid>();
   /** Held here, and to be another node's: whose, and since when. */
   readonly #departing = new Map<ShardId, { readonly to: string; readonly sinceMs: number }>();
-  /** Held by another node, and to be ours: the revision of the claim under which its log is, or was, read. */
-  readonly #followed = new Map<ShardId, number>();
+  /** Held by another node, and to be ours: its log is, or was, read. */
+  readonly #followed = new Map<ShardId, Followed>();
   /** Nodes that are on their way out. */
   readonly #leaving = new Set<string>();
   readonly #owned = new Set<ShardId>();
@@ -350,25 +358,29 @@ export class NatsKvOwnership implements Ownership {
 
   /** Reads its log, and says so. Once for each claim. */
   async #follow(shard: ShardId, { revision }: Claim): Promise<void> {
-    if (this.#followed.get(shard) === revision) return;
-    this.#followed.set(shard, revision);
+    if (this.#followed.get(shard)?.revision === revision) return;
+    const followed: Followed = { revision, bids: false };
+    this.#followed.set(shard, followed);
     const { node, follow } = this.#options;
     // Read or not: without this node's bid the shard would come later, and nothing else would be different.
     await follow?.(shard).catch(() => undefined);
-    if (this.#followed.get(shard) !== revision || this.#stopping) return;
+    if (this.#followed.get(shard) !== followed || this.#stopping) return;
+    followed.bids = true;
     try {
       await this.#kv!.put(`bid.${partOf(shard)}`, encodeBid({ node, revision }));
     } catch {
       // Not known to be said: with the next beat it is read on, and said again.
-      if (this.#followed.get(shard) === revision) this.#followed.delete(shard);
+      if (this.#followed.get(shard) === followed) this.#followed.set(shard, { revision: NO_REVISION, bids: true });
     }
   }
 
   #stopFollowing(shard: ShardId): void {
-    if (!this.#followed.delete(shard)) return;
+    const followed = this.#followed.get(shard);
+    if (followed === undefined) return;
+    this.#followed.delete(shard);
     this.#options.unfollow?.(shard);
     // Else it would still count if the shard is to be ours again some day, under the same claim.
-    void this.#kv?.delete(`bid.${partOf(shard)}`).catch(() => undefined);
+    if (followed.bids) void this.#kv?.delete(`bid.${partOf(shard)}`).catch(() => undefined);
   }
 
   #isFree(claim: Claim | undefined, living: readonly string[]): boolean {

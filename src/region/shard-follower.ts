@@ -218,7 +218,7 @@ class ShardFollower implements ReadAhead {
   }
 }
 
-/** Whether an engine that starts from the store can go on with it. */
+/** Whether to read on is right, and cheaper than to begin anew where the store says. */
 function continues({ offset, provenFrom }: Read, meta: ShardMeta): boolean {
   return Math.max(offset, provenFrom) <= meta.offset && offset + 1 >= meta.idempotencyFrom;
 }

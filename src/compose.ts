@@ -102,6 +102,8 @@ export async function composeNode(config: Config, system: System = realSystem())
       onFatal: fail,
       onLost: (shard, why) => node.storeLost(shard, why),
       release: (shard) => node.release(shard),
+      follow: (shard) => node.follow(shard),
+      unfollow: (shard) => node.unfollow(shard),
       address: () => reachedAt,
     });
     const transport = new GrpcTransport({

@@ -7,6 +7,8 @@ import { expectTakeover, mainOwner, serves } from './watch.ts';
 
 /** The goal: a dead node's shards take writes again. */
 const TAKEOVER_MS_MAX = 5000;
+/** A process drains for 15 s at most. */
+const STOP_MS_MAX = 20_000;
 /** So long NATS stands still, so that what the owner publishes is under way and nothing of it answered. */
 const HELD_MS = 200;
 
@@ -73,7 +75,7 @@ export function restartNode(stage: Stage, region: string, index: number): Fault 
     stops: [],
     available: withServers,
     inject: async () => {
-      const how = await node.stop();
+      const how = await node.stop(STOP_MS_MAX);
       if (how !== 'exit code 0') throw new Error(`${node.name} was told to end (SIGTERM), and ended with ${how}`);
       return async () => {
         node.spawn();

@@ -49,6 +49,12 @@ const APPENDS: Readonly<Record<Exclude<AppendOutcome['kind'], 'refused'> | 'read
   failed: 'the log has failed',
 };
 
+/** How an owner may begin whose store is of its log. */
+const BEGINNINGS = {
+  'read ahead': 'it had read the log before it owned the shard',
+  'read behind': 'it reads the log now',
+} as const;
+
 /** What a client may be refused with, by whichever part of the node. */
 const REFUSALS = {
   NOT_READY: 'the shard has no owner here, or it is still reading its log',
@@ -75,6 +81,7 @@ const GROUPS = {
   op: ADMISSIONS,
   atomic: ATOMICS,
   append: APPENDS,
+  begin: BEGINNINGS,
   refused: REFUSALS,
   fault: FAULTS,
 };
@@ -110,7 +117,11 @@ function watchEngine(): void {
   if (watched) return;
   watched = true;
   const engine = ShardEngine.prototype;
-  const { inspect, admit, admitAll } = engine;
+  const { restore, inspect, admit, admitAll } = engine;
+  engine.restore = function watchedRestore(...args): void {
+    restore.apply(this, args);
+    count(`begin ${args[1] === undefined ? 'read behind' : 'read ahead'}`);
+  };
   engine.inspect = function watchedInspect(...args): Inspection {
     const inspection = inspect.apply(this, args);
     const { kind } = inspection;

@@ -386,6 +386,18 @@ export class Cluster {
     this.touched(node.region);
   }
 
+  /** The other node of the region reads the logs, and owns everything `readMs` later, whether it has read them or not. */
+  moveOwnerAhead(region: SimRegion, to: number, readMs: number, lateMs: number): void {
+    const node = region.nodes[to]!;
+    const { life } = node;
+    if (!life.alive || node.node === undefined) return;
+    this.trace.add('follow', region.id, to);
+    for (const shard of region.shards) void this.scheduler.track(node.node.follow(shard), life);
+    this.scheduler.after(readMs, () => {
+      if (node.life === life) this.moveOwner(region, to, lateMs);
+    });
+  }
+
   /** The other node of the region owns everything from now on; the old one hears of it `lateMs` later. */
   moveOwner(region: SimRegion, to: number, lateMs: number): void {
     const before = region.owner;

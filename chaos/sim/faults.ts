@@ -253,7 +253,12 @@ export class Faults {
         }
         break;
       case 'ownerMove':
-        if (region.nodes.length > 1) cluster.moveOwner(region, 1 - region.owner, random.pick([0, 1, 50, 1000]));
+        if (region.nodes.length > 1) {
+          const to = 1 - region.owner;
+          const lateMs = random.pick([0, 1, 50, 1000]);
+          if (random.chance(0.5)) cluster.moveOwner(region, to, lateMs);
+          else cluster.moveOwnerAhead(region, to, random.pick([0, 1, 10, 200, 2000]), lateMs);
+        }
         break;
     }
   }

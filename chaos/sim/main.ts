@@ -298,6 +298,7 @@ function printReport(report: BulkReport, seconds: number, args: Args, missed: re
     ['op', "clients' ops"],
     ['atomic', 'atomic writes'],
     ['append', 'appends'],
+    ['begin', 'owners that begin'],
     ['refused', 'refusals'],
     ['fault', 'faults'],
   ] as const)

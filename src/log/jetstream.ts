@@ -507,20 +507,28 @@ export class JetStreamLog implements Log {
       }
     }
     while (track.lastSequence < last) {
-      const sequence = track.lastSequence + 1;
-      const message = await this.#fetch(opened, track, sequence);
-      if (message === undefined) return false;
-      if (typeof message === 'string' || message[0]!.offset !== track.tail + 1) {
-        this.#fail(
-          `message ${sequence} of stream ${track.stream.name}: ${typeof message === 'string' ? message : `expected entry ${track.tail + 1}, found ${message[0]!.offset}`}`,
-        );
-        return false;
-      }
-      const index = indexOf(message, this.#peeker);
-      const bytes = message.reduce((sum, entry) => sum + entryBytes(entry), 0);
-      track.add(sequence, index, bytes);
-      this.#cache.add(track, message, bytes);
+      const from = track.lastSequence + 1;
+      const count = Math.min(READ_AHEAD, last - track.lastSequence);
+      const fetches = Array.from({ length: count }, (_, i) => this.#fetch(opened, track, from + i));
+      for (const message of await Promise.all(fetches)) if (!this.#caughtUpWith(track, message)) return false;
     }
+    return true;
+  }
+
+  /** The message behind the last one that is known. False: it cannot be told now, or is not what it must be. */
+  #caughtUpWith(track: JetStreamTrack, message: readonly StoredEntry[] | string | undefined): boolean {
+    if (message === undefined) return false;
+    const sequence = track.lastSequence + 1;
+    if (typeof message === 'string' || message[0]!.offset !== track.tail + 1) {
+      this.#fail(
+        `message ${sequence} of stream ${track.stream.name}: ${typeof message === 'string' ? message : `expected entry ${track.tail + 1}, found ${message[0]!.offset}`}`,
+      );
+      return false;
+    }
+    const index = indexOf(message, this.#peeker);
+    const bytes = message.reduce((sum, entry) => sum + entryBytes(entry), 0);
+    track.add(sequence, index, bytes);
+    this.#cache.add(track, message, bytes);
     return true;
   }
 

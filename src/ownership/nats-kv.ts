@@ -4,33 +4,38 @@
 //   shard.<placement>.<i>   who holds the shard. Claimed and given up by compare-and-set, so that two nodes never follow each other in one step.
 //   leaving.<id>            the node goes in order: it lives, and gives its shards up one by one while the others take them.
 //   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
+//   bid.<placement>.<i>     who shall have it and has read its log, while another node holds it (hand-over.ts).
 //
-// What each living node's share is, sharing.ts says. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
-// it. A node whose own beats are not acknowledged for leaseMs holds nothing any more, by its own word.
+// What each living node's share is, sharing.ts says. A shard that shall move is drained and given up by its holder, once the next one has read its log; that of a dead node is taken
+// from it. A node whose own beats are not acknowledged for leaseMs holds nothing any more, by its own word.
 //
 // None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
 // wrong costs a refused append.
 //
-// I12 Bounds: two keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
+// I12 Bounds: three keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
 import { ErrorCode, type KV, type KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
 import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
+import { decodeBid, encodeBid, nextStep, type Bid } from './hand-over.ts';
 import type { Ownership } from './ownership.ts';
 import { Sharing } from './sharing.ts';
 
 const LEASE_MS = 2000;
 /** Beats of a lease: one may be lost, and one late. */
 const BEATS = 4;
-const LEAVE_MS_MAX = 5000;
+/** For the others to read what they take, and to take it. Of the 15 s that a process drains (cli/run.ts). */
+const LEAVE_MS_MAX = 11_000;
 const LEAVE_LOOK_MS = 10;
 /** For the bucket to be there: a cluster that has just started chooses its leaders first. */
 const OPEN_MS_MAX = 30_000;
 const AGAIN_MS = 200;
 /** No leader, or none that answers yet. */
 const PASSES: ReadonlySet<string> = new Set([ErrorCode.NoResponders, ErrorCode.Timeout]);
+/** Of no claim. */
+const NO_REVISION = 0;
 const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface NatsKvOptions {
@@ -50,6 +55,11 @@ export interface NatsKvOptions {
   readonly openMsMax?: number;
   /** Called when the shard shall move, before it is given up: what is under way is finished. */
   readonly drain?: (shard: ShardId) => Promise<void>;
+  /** Called when another node holds a shard that this one shall have: its log is read, so that little is left to read when it changes hands. May be called again for one that was
+   *  read already. A failure is none. */
+  readonly follow?: (shard: ShardId) => Promise<void>;
+  /** Called when a shard that was followed, or still is, shall not be this node's any more. */
+  readonly unfollow?: (shard: ShardId) => void;
   readonly system: System;
 }
 
@@ -57,6 +67,12 @@ interface Seen {
   readonly address: string;
   /** By our monotonic clock. */
   atMs: number;
+}
+
+interface Followed {
+  /** Of the claim under which it is read. */
+  readonly revision: number;
+  bids: boolean;
 }
 
 interface Claim {
@@ -75,6 +91,11 @@ export class NatsKvOwnership implements Ownership {
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
   readonly #pins = new Map<ShardId, string>();
+  readonly #bids = new Map<ShardId, Bid>();
+  /** Held here, and to be another node's: whose, and since when. */
+  readonly #departing = new Map<ShardId, { readonly to: string; readonly sinceMs: number }>();
+  /** Held by another node, and to be ours: its log is, or was, read. */
+  readonly #followed = new Map<ShardId, Followed>();
   /** Nodes that are on their way out. */
   readonly #leaving = new Set<string>();
   readonly #owned = new Set<ShardId>();
@@ -258,7 +279,11 @@ export class NatsKvOwnership implements Ownership {
     }
     const shard = this.#byKey.get(name);
     if (shard === undefined) return;
-    if (kind === 'pin') {
+    if (kind === 'bid') {
+      const bid = gone ? undefined : decodeBid(entry.string());
+      if (bid === undefined) this.#bids.delete(shard);
+      else this.#bids.set(shard, bid);
+    } else if (kind === 'pin') {
       if (gone) this.#pins.delete(shard);
       else this.#pins.set(shard, entry.string());
     } else if (kind === 'shard') {
@@ -288,11 +313,74 @@ export class NatsKvOwnership implements Ownership {
       if (this.#owned.has(shard) && !(leased && mine)) this.#set(shard, false);
       if (!leased || this.#busy.has(shard)) continue;
       const wanted = wantedOwners.get(shard);
-      if (mine) {
-        if (wanted === node) this.#set(shard, true);
-        else void this.#release(shard, claim);
-      } else if (wanted === node && this.#isFree(claim, living)) void this.#claim(shard, claim);
+      const step = nextStep({
+        node,
+        wanted,
+        claim,
+        isFree: this.#isFree(claim, living),
+        serves: this.#owned.has(shard),
+        leaves: this.#leaving.has(node),
+        bid: this.#bids.get(shard),
+        wantedForMs: this.#departingForMs(shard, mine ? wanted : node),
+      });
+      switch (step) {
+        case 'serve':
+          this.#followed.delete(shard);
+          this.#set(shard, true);
+          break;
+        case 'give-up':
+          void this.#release(shard, claim!);
+          break;
+        case 'claim':
+          void this.#claim(shard, claim);
+          break;
+        case 'follow':
+          void this.#follow(shard, claim!);
+          break;
+        case 'wait':
+          this.#stopFollowing(shard);
+      }
     }
+  }
+
+  /** How long a shard of ours was to be `to`'s. */
+  #departingForMs(shard: ShardId, to: string | undefined): number {
+    if (to === undefined || to === this.#options.node) {
+      this.#departing.delete(shard);
+      return 0;
+    }
+    const nowMs = this.#nowMs();
+    const known = this.#departing.get(shard);
+    if (known?.to === to) return nowMs - known.sinceMs;
+    this.#departing.set(shard, { to, sinceMs: nowMs });
+    return 0;
+  }
+
+  /** Reads its log, and says so. Once for each claim. */
+  async #follow(shard: ShardId, { revision }: Claim): Promise<void> {
+    if (this.#followed.get(shard)?.revision === revision) return;
+    const followed: Followed = { revision, bids: false };
+    this.#followed.set(shard, followed);
+    const { node, follow } = this.#options;
+    // Read or not: without this node's bid the shard would come later, and nothing else would be different.
+    await follow?.(shard).catch(() => undefined);
+    if (this.#followed.get(shard) !== followed || this.#stopping) return;
+    followed.bids = true;
+    try {
+      await this.#kv!.put(`bid.${partOf(shard)}`, encodeBid({ node, revision }));
+    } catch {
+      // Not known to be said: with the next beat it is read on, and said again.
+      if (this.#followed.get(shard) === followed) this.#followed.set(shard, { revision: NO_REVISION, bids: true });
+    }
+  }
+
+  #stopFollowing(shard: ShardId): void {
+    const followed = this.#followed.get(shard);
+    if (followed === undefined) return;
+    this.#followed.delete(shard);
+    this.#options.unfollow?.(shard);
+    // Else it would still count if the shard is to be ours again some day, under the same claim.
+    if (followed.bids) void this.#kv?.delete(`bid.${partOf(shard)}`).catch(() => undefined);
   }
 
   #isFree(claim: Claim | undefined, living: readonly string[]): boolean {

@@ -11,7 +11,7 @@ const ASK_ALL_MS = 5000;
 /** Whoever has not answered by then is asked again: a member whose shard was changing its owner lets a question go by. */
 const ASK_AGAIN_MS = 500;
 /** A whole log needs nobody. It waits so long all the same: only a peer can tell that it is an old copy put back. */
-const ASK_WHOLE_MS = 500;
+export const ASK_WHOLE_MS = 500;
 
 export class MembershipCheck {
   readonly shard: ShardId;

@@ -47,7 +47,7 @@ import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { Canaries } from './canary.ts';
 import { CollectionChanges } from './collection-changes.ts';
 import { figuresOf, type NodeFigures } from './figures.ts';
-import { MembershipCheck } from './membership-check.ts';
+import { ASK_WHOLE_MS, MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
   AlterSpec,
@@ -89,6 +89,7 @@ import { readHistory } from './key-history.ts';
 import { storeAway } from './late-store.ts';
 import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
 import { scanPage, type KeyRange } from './scan.ts';
+import { ShardFollowers, type ReadAhead } from './shard-follower.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { StableRead, type Cut } from './stable-read.ts';
 import type { KeyOf } from './state-cache.ts';
@@ -171,6 +172,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #runners = new Map<ShardId, ShardRunner>();
   /** Shards that are given up in order: no writes, and then nothing at all. */
   readonly #leaving = new Map<ShardId, 'writes' | 'all'>();
+  /** Of shards that other nodes own, and this one is to have. */
+  readonly #followers: ShardFollowers;
   readonly #rounds: SealRounds;
   readonly #asking = new Map<ShardId, MembershipCheck>();
   /** Shards whose log tail is proven, by itself or by the members. */
@@ -279,6 +282,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       () => this.#runners.values(),
       (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
     );
+    const { log, store, system } = ports;
+    this.#followers = new ShardFollowers({ log, store, timers: system.timers }, settings.limits.idempotencyEntriesMax);
     this.#rounds = new SealRounds(ports.system, ports.log);
     if (ports.tracing !== undefined && (settings.canaryMs ?? 0) > 0) {
       this.#canaries = new Canaries({
@@ -409,6 +414,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#feed.fail(over);
     this.#journal.fail(over);
     this.#writer.stop();
+    this.#followers.stop();
     for (const runner of this.#runners.values()) runner.stop();
     this.#checkReady();
     await this.#ports.log.close();
@@ -424,16 +430,18 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = new ShardRunner(shard, members, this.clock, this.settings, this.#ports, this.#events);
     if (before !== undefined) runner.inherit(before);
     this.#runners.set(shard, runner);
-    this.#writer.afterStepOf(shard, () => this.#recover(shard, members, runner, done));
+    const ahead = this.#followers.take(shard);
+    this.#writer.afterStepOf(shard, () => this.#recover(shard, members, runner, ahead, done));
   }
 
   #recover(
     shard: ShardId,
     members: readonly RegionId[],
     runner: ShardRunner,
+    ahead: ReadAhead | undefined,
     done?: (error?: CausewayError) => void,
   ): void {
-    runner.recover((error) => {
+    const recovered = (error?: CausewayError): void => {
       if (error !== undefined) {
         this.#fatal ??= error;
         this.#notice('error', error.message);
@@ -452,6 +460,36 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       // Subscriptions may have stood still for it, and causal reads.
       this.#feed.landed();
       this.#journal.grown(this.#agreedMs());
+    };
+    runner.recover(recovered, ahead);
+  }
+
+  /**
+   * Before this node asks for a shard that another one serves: reads its log to about the end, and waits for its peers. Resolves when that is done, when it cannot be done, and when the
+   * shard has become this node's meanwhile.
+   */
+  async follow(shard: ShardId): Promise<void> {
+    if (this.#phase !== 'running' || !this.#members.has(shard) || this.#runners.has(shard)) return;
+    await this.#followers.follow(shard);
+    await this.#untilWelcomed(shard);
+  }
+
+  /** It is not to be this node's any more. */
+  unfollow(shard: ShardId): void {
+    this.#followers.take(shard);
+  }
+
+  /** A node that has just started is not linked to its peers yet, and would wait for them with the shard in its hands (membership-check.ts). */
+  #untilWelcomed(shard: ShardId): Promise<void> {
+    const members = this.#members.get(shard)!.filter((member) => member !== this.region);
+    const untilMs = this.#monotonicMs() + ASK_WHOLE_MS;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const waits = members.some((member) => this.#welcomes.get(member)?.has(shard) !== true);
+        if (!waits || this.#isStopped() || this.#monotonicMs() >= untilMs) resolve();
+        else this.#ports.system.timers.after(DRAIN_POLL_MS, look);
+      };
+      look();
     });
   }
 

@@ -114,6 +114,8 @@ export interface NodeLifecycle {
   start(): Promise<void>;
   drain(): Promise<void>;
   stop(): Promise<void>;
+  /** Of a shard that another node of the region serves, and this one is about to have: reads its log to about the end. */
+  follow(shard: ShardId): Promise<void>;
   /** What the store's onLost is connected to. */
   storeLost(shard: ShardId, why: string): void;
 }

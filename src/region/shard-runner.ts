@@ -31,7 +31,7 @@ import {
 } from '../shard/engine.ts';
 import { GUARDS } from '../shard/guards.ts';
 import { bringKeysNear } from '../shard/key-slot.ts';
-import { OPEN_BATCH_MS_MAX } from '../shard/idempotency.ts';
+import { OPEN_BATCH_MS_MAX, type IdempotencyTable } from '../shard/idempotency.ts';
 import { decodeMeta, encodeMeta, type ShardMeta } from '../shard/meta.ts';
 import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { ShardTraces } from '../tracing/shard-traces.ts';
@@ -39,6 +39,7 @@ import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
 import { KeyQueue, type Over } from './key-queue.ts';
 import { LateStore, storeAway, type StoreOfShard } from './late-store.ts';
+import type { ReadAhead } from './shard-follower.ts';
 import { isOfLog } from './store-proof.ts';
 import { withTheOthers } from './atomic.ts';
 import type { NodePorts, NodeSettings } from './options.ts';
@@ -281,8 +282,9 @@ export class ShardRunner {
 
   // ── Start ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read; it is called too when the runner ends meanwhile. */
-  recover(told: (error?: CausewayError) => void): void {
+  /** Reads the store's proof and the log behind it. `done` gets an error when the log cannot be read; it is called too when the runner ends meanwhile. What of it was
+   *  read `ahead` is the runner's from now on. */
+  recover(told: (error?: CausewayError) => void, ahead?: ReadAhead): void {
     const { store, log } = this.#ports;
     const reads = this.#reads;
     const done = (error?: CausewayError): void => {
@@ -307,11 +309,18 @@ export class ShardRunner {
           reads.reset(this.shard, begin);
           return;
         }
-        const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
-        isOfLog(log, this.shard, meta.offset, seqs, (same) => {
+        this.#completed(ahead, meta, (table) => {
           if (this.#stopped) return;
-          if (same) this.#restore(meta, done, begin);
-          else reads.reset(this.shard, begin);
+          if (table !== undefined) {
+            this.#restore(meta, table, done, begin);
+            return;
+          }
+          const seqs = new Map(meta.origins.map(({ id, seq }) => [id, seq]));
+          isOfLog(log, this.shard, meta.offset, seqs, (same) => {
+            if (this.#stopped) return;
+            if (same) this.#restore(meta, undefined, done, begin);
+            else reads.reset(this.shard, begin);
+          });
         });
       });
     };
@@ -319,8 +328,18 @@ export class ShardRunner {
     reads.refresh(this.shard, () => log.refresh(this.shard, begin));
   }
 
-  /** From a store that is proven; `anew` begins without it. */
-  #restore(meta: ShardMeta, done: (error?: CausewayError) => void, anew: () => void): void {
+  #completed(ahead: ReadAhead | undefined, meta: ShardMeta, done: (table: IdempotencyTable | undefined) => void): void {
+    if (ahead === undefined) done(undefined);
+    else ahead.complete(meta, done);
+  }
+
+  /** From a store that is proven; `anew` begins without it. `remembered`: the ops up to there. */
+  #restore(
+    meta: ShardMeta,
+    remembered: IdempotencyTable | undefined,
+    done: (error?: CausewayError) => void,
+    anew: () => void,
+  ): void {
     this.journal.load((error) => {
       if (this.#stopped) return;
       if (error !== undefined) {
@@ -328,8 +347,9 @@ export class ShardRunner {
         this.#reads.reset(this.shard, anew);
         return;
       }
-      this.engine.restore(meta);
-      this.#replayFrom(Math.max(1, Math.min(meta.idempotencyFrom, meta.offset + 1)), done);
+      this.engine.restore(meta, remembered);
+      const behind = meta.offset + 1;
+      this.#replayFrom(remembered === undefined ? Math.max(1, Math.min(meta.idempotencyFrom, behind)) : behind, done);
     });
   }
 

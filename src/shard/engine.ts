@@ -20,7 +20,6 @@ import type { Displaced, Intent, LivePart, OpContext, View } from '../merge/type
 import { prepareHead, PUT } from '../merge/register-lww.ts';
 import {
   decodeBatch,
-  findOps,
   NewerFormat,
   OrderedDeps,
   readBatchHeader,
@@ -292,8 +291,8 @@ export class ShardEngine {
 
   // ── Recovery: the log's own entries, in order, before anything else ─────────────────────────────────────────────
 
-  /** Starts from what the store proved. Entries up to meta.offset are then only scanned for idempotency. */
-  restore(meta: ShardMeta): void {
+  /** Starts from what the store proved. Entries up to meta.offset are then only scanned for idempotency, those that `remembered` does not have yet. */
+  restore(meta: ShardMeta, remembered?: IdempotencyTable): void {
     for (const origin of meta.origins) this.origins.restore(origin);
     this.#digest = Digest.restore(meta.digest);
     this.#keys = meta.keys;
@@ -302,14 +301,13 @@ export class ShardEngine {
     this.#bound = meta.origins.reduce((bound, origin) => Math.max(bound, origin.takenStamp), meta.bound);
     this.#takenOffset = meta.offset;
     this.#offset = meta.offset;
-    this.#idempotency = new IdempotencyTable(this.settings.idempotencyEntriesMax, meta.idempotencyHorizon);
+    this.#idempotency =
+      remembered ?? new IdempotencyTable(this.settings.idempotencyEntriesMax, meta.idempotencyHorizon);
   }
 
   /** An entry at or below the store's cursor: its states are in the store, its keys must be known again. */
   rememberEntry(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array): void {
-    if (kind !== 'batch') return;
-    const header = readBatchHeader(bytes);
-    this.#remember(header, findOps(bytes, header), offset);
+    this.#idempotency.rememberEntry(offset, kind, bytes);
   }
 
   /** An entry above the store's cursor: applied as it was the first time. Throws MalformedBytes: the log is not what this version wrote. */
@@ -698,7 +696,7 @@ export class ShardEngine {
     // I5: what we stamp from now on beats what we have seen.
     this.clock.advanceTo(batch.lastStamp);
     const append = this.#appendOf([{ kind: 'batch', bytes }], item);
-    this.#remember(batch, batch.located, append.expectOffset);
+    this.#idempotency.rememberBatch(batch, batch.located, append.expectOffset);
     return append;
   }
 
@@ -706,7 +704,7 @@ export class ShardEngine {
     const item = this.#applyBatch(batch, states);
     this.origins.take(batch, batch.deps);
     this.#appendOf([{ kind: 'batch', bytes: NO_BYTES }], { ...item, own });
-    this.#remember(batch, batch.located, this.#takenOffset);
+    this.#idempotency.rememberBatch(batch, batch.located, this.#takenOffset);
   }
 
   #applyBatch(batch: Batch, states: KeyStates): TakenBatch {
@@ -799,25 +797,6 @@ export class ShardEngine {
         winner.kind === 'delete' ||
         (winner.kind === 'map-update' && field !== undefined && winner.remove.includes(field)),
     });
-  }
-
-  #remember(header: BatchHeader, ops: LocatedOps, offset: number): void {
-    const { origin, firstSeq, firstStamp } = header;
-    for (let i = 0; i < ops.count; i++) {
-      if (ops.hasProducer(i)) {
-        this.#idempotency.recordProducer(
-          ops.producer(i),
-          ops.producerSeq(i),
-          origin,
-          firstSeq + i,
-          firstStamp + i,
-          offset,
-        );
-      } else if (ops.hasCallersKey(i)) {
-        const version = { origin, seq: firstSeq + i, stamp: firstStamp + i };
-        this.#idempotency.record(ops.op(i).idempotency!, version, offset);
-      }
-    }
   }
 
   /** `stamp`: the first of the op's batch. */

@@ -6,7 +6,9 @@
 // it is refused (IDEMPOTENCY_WINDOW_PASSED) rather than applied a second time, because nobody can tell any more.
 
 import { msOfStamp } from '../clock/hlc.ts';
+import { findOps, readBatchHeader, type BatchHeader } from '../record/batch.ts';
 import type { OriginId, Version } from '../record/ids.ts';
+import type { LocatedOps } from '../record/located-ops.ts';
 import type { Idempotency } from '../record/op.ts';
 import { SeqRun } from './seq-run.ts';
 
@@ -116,6 +118,24 @@ export class IdempotencyTable {
 
   #number(place: number, which: number): number {
     return this.#blocks[place >>> BLOCK_BITS]![(place & BLOCK_MASK) * NUMBERS + which]!;
+  }
+
+  /** An entry of the shard's log. Throws MalformedBytes. */
+  rememberEntry(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array): void {
+    if (kind !== 'batch') return;
+    const header = readBatchHeader(bytes);
+    this.rememberBatch(header, findOps(bytes, header), offset);
+  }
+
+  rememberBatch({ origin, firstSeq, firstStamp }: BatchHeader, ops: LocatedOps, offset: number): void {
+    for (let i = 0; i < ops.count; i++) {
+      if (ops.hasProducer(i)) {
+        this.recordProducer(ops.producer(i), ops.producerSeq(i), origin, firstSeq + i, firstStamp + i, offset);
+      } else if (ops.hasCallersKey(i)) {
+        const version = { origin, seq: firstSeq + i, stamp: firstStamp + i };
+        this.record(ops.op(i).idempotency!, version, offset);
+      }
+    }
   }
 
   record(idempotency: Idempotency, version: Version, offset: number): void {

@@ -160,6 +160,10 @@ export class LmdbStore implements Store {
     done(this.#reading(() => rowKeys.map((rowKey) => rows.get(keyOf(rowKey), at))));
   }
 
+  peek(shard: ShardId, rowKey: string, done: (value: Uint8Array | undefined) => void): void {
+    this.getMany(shard, [rowKey], ([value]) => done(value));
+  }
+
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
     const rows = this.#rows(shard);
     if (limit <= 0 || to === '') return done([]);

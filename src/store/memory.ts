@@ -242,6 +242,10 @@ export class MemoryStore implements Store {
     });
   }
 
+  peek(shard: ShardId, rowKey: string, done: (value: Uint8Array | undefined) => void): void {
+    this.#inTurn(() => done(this.#disk.shard(shard).rows.get(rowKey)));
+  }
+
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
     this.#inTurn(() => {
       if (this.#isOurs(shard)) done(this.#disk.shard(shard).scan(from, to, limit));

@@ -308,6 +308,18 @@ export class RedisStore implements Store {
     );
   }
 
+  peek(shard: ShardId, rowKey: string, answer: (value: Uint8Array | undefined) => void): void {
+    const redis = this.#redis;
+    if (redis === undefined) return;
+    // Another node's steps go on: which one this row is of does not matter, as long as it is of our log.
+    (redis.callBuffer('HMGET', this.#place(shard).keys[1], '', rowKey) as Promise<(Buffer | null)[]>).then(
+      ([mark, value]) => answer(this.#parse((mark ?? '').toString()) === undefined ? undefined : (value ?? undefined)),
+      () => {
+        this.#system.timers.after(AGAIN_MS, () => this.peek(shard, rowKey, answer));
+      },
+    );
+  }
+
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void {
     const place = this.#place(shard);
     this.#read(

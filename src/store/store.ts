@@ -50,6 +50,9 @@ export interface Store {
     rowKeys: readonly string[],
     done: (values: readonly (Uint8Array | undefined)[]) => void,
   ): void;
+  /** One row as whoever owns the shard has written it last, for a node that does not own it; undefined: there is none, or none of this log. Takes part in no
+   *  order, and of a store that is closed nobody is answered. */
+  peek(shard: ShardId, rowKey: string, done: (value: Uint8Array | undefined) => void): void;
   /** Rows with from ≤ row key < to, in order, at most `limit`. */
   scan(shard: ShardId, from: string, to: string, limit: number, done: (rows: readonly StoreRow[]) => void): void;
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void;

@@ -74,6 +74,12 @@ async function keysOf(store: Store, shard: ShardId, from = '', to = '\u{10ffff}'
   return (await scanFrom(store, shard, from, to, limit)).map(({ rowKey }) => rowKey);
 }
 
+export function peekAt(store: Store, shard: ShardId, rowKey: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    store.peek(shard, rowKey, (value) => resolve(value === undefined ? undefined : Buffer.from(value).toString()));
+  });
+}
+
 function resetOf(store: Store, shard: ShardId): Promise<void> {
   return new Promise((resolve) => store.reset(shard, resolve));
 }
@@ -156,6 +162,17 @@ export function runStoreContract(name: string, makeHarness: () => Promise<StoreH
       expect([store.cursor(SHARD_A), store.cursor(SHARD_B)]).toEqual([5, 0]);
       expect(await getFrom(store, SHARD_A, 'a')).toEqual(['1']);
       expect(await writeTo(store, stepOf(SHARD_A, 5, 6, { a: '2' }))).toEqual([WRITTEN]);
+    });
+
+    test('peek: one row, as it was written last', async () => {
+      const { store } = await start();
+      expect(await peekAt(store, SHARD_A, 'a')).toBeUndefined();
+      await writeTo(store, stepOf(SHARD_A, 0, 5, { a: '1' }));
+      expect(await peekAt(store, SHARD_A, 'a')).toBe('1');
+      expect(await peekAt(store, SHARD_A, 'b')).toBeUndefined();
+      expect(await peekAt(store, SHARD_B, 'a')).toBeUndefined();
+      await resetOf(store, SHARD_A);
+      expect(await peekAt(store, SHARD_A, 'a')).toBeUndefined();
     });
 
     test('answers as it says it does: at once, or later', async () => {

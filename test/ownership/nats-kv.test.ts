@@ -8,6 +8,7 @@ import { regionId, type ShardId } from '../../src/record/ids.ts';
 import { realSystem } from '../../src/system/real.ts';
 import {
   OWNED_SHARDS,
+  ownersOf,
   runOwnershipContract,
   settled,
   type OwnershipHarness,
@@ -109,6 +110,83 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     expect(drained.map((each) => each.replace(/ true$/, ' true,false')).sort()).toEqual(
       moved.map((shard) => `${shard} true,false`).sort(),
     );
+  });
+
+  test('a node that comes reads the logs of its share first; their owner serves them meanwhile', async () => {
+    const { start } = begin();
+    const a = await start('a');
+    await settled([a]);
+    const reading = new Map<ShardId, () => void>();
+    const follow = (shard: ShardId): Promise<void> => new Promise((resolve) => reading.set(shard, resolve));
+    const b = await start('b', { follow });
+    await vi.waitFor(() => expect(reading.size).toBe(12), PATIENCE);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(ownersOf([a, b])).toEqual(OWNED_SHARDS.map(() => 'a'));
+    const [first] = reading.keys();
+    reading.get(first!)!();
+    await vi.waitFor(() => expect(b.ownership.owns(first!)).toBe(true), PATIENCE);
+    expect(OWNED_SHARDS.filter((shard) => b.ownership.owns(shard))).toEqual([first]);
+    for (const read of reading.values()) read();
+    await settled([a, b]);
+    // Once each, also while others went.
+    expect(reading.size).toBe(12);
+  });
+
+  test('what nobody serves is claimed at once, read or not', async () => {
+    const { start } = begin();
+    const a = await start('a');
+    await settled([a]);
+    const reading = new Set<ShardId>();
+    const follow = (shard: ShardId): Promise<void> => {
+      reading.add(shard);
+      return new Promise(() => undefined);
+    };
+    const b = await start('b', { follow });
+    await vi.waitFor(() => expect(reading.size).toBe(12), PATIENCE);
+    a.cut();
+    const cutMs = performance.now();
+    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => b.ownership.owns(shard))).toBe(true), PATIENCE);
+    // Its lease, and a beat.
+    expect(performance.now() - cutMs).toBeLessThan(5000);
+  });
+
+  test('a node that leaves waits until the others have read its shards', async () => {
+    const { start } = begin();
+    const reading = new Map<ShardId, () => void>();
+    const follow = (shard: ShardId): Promise<void> => new Promise((resolve) => reading.set(shard, resolve));
+    const a = await start('a', { follow });
+    const b = await start('b');
+    const owners = await settled([a, b]);
+    reading.clear();
+    let left = false;
+    const leaving = b.ownership.leave().then(() => (left = true));
+    await vi.waitFor(() => expect(reading.size).toBe(12), PATIENCE);
+    expect(ownersOf([a, b])).toEqual(owners);
+    expect(left).toBe(false);
+    for (const read of reading.values()) read();
+    await leaving;
+    expect(OWNED_SHARDS.every((shard) => a.ownership.owns(shard))).toBe(true);
+  });
+
+  test('one that was to have a shard, and is not any more, forgets what it has read', async () => {
+    const { start } = begin();
+    const forgotten: ShardId[] = [];
+    const [a, b] = [await start('a'), await start('b', { unfollow: (shard) => forgotten.push(shard) })];
+    const owners = await settled([a, b]);
+    const shard = OWNED_SHARDS[owners.indexOf('a')]!;
+    let reading: ShardId | undefined;
+    const c = await start('c', {
+      follow: (each) => {
+        if (each === shard) reading = each;
+        return each === shard ? new Promise(() => undefined) : Promise.resolve();
+      },
+      unfollow: (each) => forgotten.push(each),
+    });
+    await c.ownership.move(shard, 'c');
+    await vi.waitFor(() => expect(reading).toBe(shard), PATIENCE);
+    await c.ownership.move(shard, 'b');
+    await vi.waitFor(() => expect(forgotten).toContain(shard), PATIENCE);
+    await vi.waitFor(() => expect(b.ownership.owns(shard)).toBe(true), PATIENCE);
   });
 
   test('one shard is moved by hand, and back', async () => {

@@ -5,7 +5,18 @@ import { Redis } from 'ioredis';
 import { TcpProxy } from '../../chaos/cluster/tcp-proxy.ts';
 import { startRedis, startSentinel, type Server } from '../../scripts/servers.mjs';
 import type { RedisStore } from '../../src/store/redis.ts';
-import { getFrom, refreshed, scanFrom, SHARD_A, SHARD_B, SHARDS, stepOf, writeTo, WRITTEN } from '../contract/store.ts';
+import {
+  getFrom,
+  peekAt,
+  refreshed,
+  scanFrom,
+  SHARD_A,
+  SHARD_B,
+  SHARDS,
+  stepOf,
+  writeTo,
+  WRITTEN,
+} from '../contract/store.ts';
 import { Pki } from '../support/pki.ts';
 import { redisFound, sharedServer } from '../support/servers.ts';
 import { redisBench, type RedisBench } from './redis-support.ts';
@@ -177,6 +188,20 @@ describe.skipIf(typeof redisFound === 'string')('the Redis store', () => {
       expect(await getFrom(successor, SHARD_A, 'a', 'b')).toEqual(['1', '2']);
       expect(await writeTo(successor, stepOf(SHARD_A, 5, 7, { a: 'successor' }))).toEqual([WRITTEN]);
       expect(await writeTo(former, stepOf(SHARD_A, 5, 8, { a: 'former' }))).toEqual([{ kind: 'moved', cursor: 7 }]);
+    });
+
+    test('a node that does not own the shard looks at a row while its owner writes on; of another log it sees none', async () => {
+      const made = bench();
+      const [bystander, stranger] = [await opened(made.make()), await opened(made.make({ logIdentity: 'log/2' }))];
+      const owner = await filled(made);
+      expect(await peekAt(bystander, SHARD_A, 'a')).toBe('1');
+      expect(await writeTo(owner, stepOf(SHARD_A, 5, 7, { a: 'later' }))).toEqual([WRITTEN]);
+      expect(await peekAt(bystander, SHARD_A, 'a')).toBe('later');
+      expect(await peekAt(stranger, SHARD_A, 'a')).toBeUndefined();
+      // Longer than the look at shards that nobody asks about takes to come.
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      expect(made.lost).toEqual([]);
+      expect(await writeTo(owner, stepOf(SHARD_A, 7, 8, { a: 'last' }))).toEqual([WRITTEN]);
     });
 
     test('nor does it drop what its successor wrote', async () => {

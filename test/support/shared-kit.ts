@@ -9,6 +9,7 @@ import { MemoryLog } from '../../src/log/memory.ts';
 import { MemoryOwnership } from '../../src/ownership/memory.ts';
 import type { ShardId } from '../../src/record/ids.ts';
 import { RegionNode } from '../../src/region/node.ts';
+import type { NodeLimits } from '../../src/region/options.ts';
 import { SharedRegion } from '../../src/region/shared-region.ts';
 import type { WriteRequest, WriteResult } from '../../src/region/region.ts';
 import type { SharedOwnership, Siblings } from '../../src/region/siblings.ts';
@@ -63,6 +64,23 @@ class SharedMemoryOwnership extends MemoryOwnership implements SharedOwnership {
   }
 }
 
+/** How much is read of it. */
+class CountingLog extends MemoryLog {
+  readonly #count: (entries: number) => void;
+
+  constructor(options: ConstructorParameters<typeof MemoryLog>[0], count: (entries: number) => void) {
+    super(options);
+    this.#count = count;
+  }
+
+  override read(...[shard, from, bytesMax, done]: Parameters<MemoryLog['read']>): void {
+    super.read(shard, from, bytesMax, (result) => {
+      if (result.kind === 'entries') this.#count(result.entries.length);
+      done(result);
+    });
+  }
+}
+
 export class SharedNode {
   readonly name: string;
   readonly node: RegionNode;
@@ -85,17 +103,19 @@ export class SharedCluster {
   readonly away = new Set<string>();
   /** From one node to another. */
   wayMs = 1;
+  /** By node: entries of logs that were read. */
+  readonly read = new Map<string, number>();
   /** What nodes have asked each other: `method name`. */
   readonly asked: string[] = [];
 
-  constructor(shards: number) {
-    this.cluster = new TestCluster({ shards });
+  constructor(shards: number, limits: Partial<NodeLimits> = {}) {
+    this.cluster = new TestCluster({ shards, limits });
     this.eu = this.cluster.region('eu');
   }
 
   /** `eu-0` has the shards of even index, `eu-1` the others. */
-  static async started(shards = 4): Promise<SharedCluster> {
-    const shared = new SharedCluster(shards);
+  static async started(shards = 4, limits: Partial<NodeLimits> = {}): Promise<SharedCluster> {
+    const shared = new SharedCluster(shards, limits);
     shared.add('eu-0');
     shared.add('eu-1');
     shared.cluster.shards.forEach((shard, i) => shared.give(shard, `eu-${i % 2}`));
@@ -103,6 +123,10 @@ export class SharedCluster {
     for (const { region } of shared.nodes) region.start();
     await shared.cluster.run(2000);
     return shared;
+  }
+
+  #count(name: string, entries: number): void {
+    this.read.set(name, (this.read.get(name) ?? 0) + entries);
   }
 
   add(name: string): SharedNode {
@@ -116,7 +140,7 @@ export class SharedCluster {
     const node: RegionNode = new RegionNode(
       { ...cluster.settingsOf(eu.id), node: name },
       {
-        log: new MemoryLog({ disk: eu.disk, complete }),
+        log: new CountingLog({ disk: eu.disk, complete }, (entries) => this.#count(name, entries)),
         store: new MemoryStore({
           disk: eu.storeDisk,
           complete,

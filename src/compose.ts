@@ -102,6 +102,7 @@ export async function composeNode(config: Config, system: System = realSystem())
       onFatal: fail,
       onLost: (shard, why) => node.storeLost(shard, why),
       release: (shard) => node.release(shard),
+      opsOf: (shard) => node.opsLanded(shard),
       address: () => reachedAt,
     });
     const transport = new GrpcTransport({

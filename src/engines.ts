@@ -26,6 +26,8 @@ export interface EngineHooks {
   readonly onLost: (shard: ShardId, why: string) => void;
   /** A shard shall move: what is under way is finished before it is given up. */
   readonly release: (shard: ShardId) => Promise<void>;
+  /** Ops of the shard since the node started: what shares are measured by. */
+  readonly opsOf: (shard: ShardId) => number;
   /** Where the other nodes of the region reach this one; asked once it listens. */
   readonly address: () => string;
 }
@@ -66,7 +68,8 @@ function embedded(config: Config, system: System, { onFatal }: EngineHooks): Eng
   return { log, store, segments: log, lock, ownership: new SingleOwnership(), shared: undefined };
 }
 
-function distributed(config: Config, system: System, { onFatal, onLost, release, address }: EngineHooks): Engines {
+function distributed(config: Config, system: System, hooks: EngineHooks): Engines {
+  const { onFatal, onLost, release, opsOf, address } = hooks;
   const { clusterId, node, dataDir } = config;
   const region = regionId(config.region);
   const nats = natsOptions(config);
@@ -110,6 +113,7 @@ function distributed(config: Config, system: System, { onFatal, onLost, release,
     shards,
     leaseMs: ownerLeaseMs,
     drain: release,
+    opsOf,
     system,
   });
   return {

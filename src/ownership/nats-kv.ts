@@ -4,6 +4,7 @@
 //   shard.<placement>.<i>   who holds the shard. Claimed and given up by compare-and-set, so that two nodes never follow each other in one step.
 //   leaving.<id>            the node goes in order: it lives, and gives its shards up one by one while the others take them.
 //   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
+//   load.<…>, places        how much there is to do, and where shards were placed for it (balancer.ts).
 //
 // What each living node's share is, sharing.ts says. A shard that shall move is drained and given up by its holder first; that of a dead node is taken from
 // it. A node whose own beats are not acknowledged for leaseMs holds nothing any more, by its own word.
@@ -11,13 +12,15 @@
 // None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
 // wrong costs a refused append.
 //
-// I12 Bounds: two keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
+// I12 Bounds: three keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
 import { ErrorCode, type KV, type KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
-import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
+import type { RegionId, ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
+import { Balancer, type BalancingTimes } from './balancer.ts';
+import { partOf } from './keys.ts';
 import type { Ownership } from './ownership.ts';
 import { Sharing } from './sharing.ts';
 
@@ -50,6 +53,10 @@ export interface NatsKvOptions {
   readonly openMsMax?: number;
   /** Called when the shard shall move, before it is given up: what is under way is finished. */
   readonly drain?: (shard: ShardId) => Promise<void>;
+  /** Ops of the shard that this node has put into the log so far, of which its load is made. Without it nothing moves for its load. */
+  readonly opsOf?: (shard: ShardId) => number;
+  /** Default: balancer.ts's. */
+  readonly balancing?: Partial<BalancingTimes>;
   readonly system: System;
 }
 
@@ -72,6 +79,7 @@ export class NatsKvOwnership implements Ownership {
   readonly #movedListeners: ((shard: ShardId) => void)[] = [];
   readonly #byKey: ReadonlyMap<string, ShardId>;
   readonly #sharing: Sharing;
+  readonly #balancer: Balancer;
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
   readonly #pins = new Map<ShardId, string>();
@@ -99,6 +107,8 @@ export class NatsKvOwnership implements Ownership {
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
     this.#byKey = new Map(options.shards.map((shard) => [partOf(shard), shard]));
     this.#sharing = new Sharing(options.shards);
+    const { node, shards, opsOf, balancing } = options;
+    this.#balancer = new Balancer({ node, shards, opsOf, times: balancing });
   }
 
   /** Resolves when this node is known to the others. Throws CausewayError: CONFIG_INVALID, UNAVAILABLE. */
@@ -124,6 +134,7 @@ export class NatsKvOwnership implements Ownership {
     this.#beating = this.#system.timers.every(this.#leaseMs / BEATS, () => {
       void this.#beat().catch(() => undefined);
       this.#settle();
+      this.#balance();
     });
   }
 
@@ -182,6 +193,11 @@ export class NatsKvOwnership implements Ownership {
     return this.#pins.get(shard);
   }
 
+  /** Ops/s, as its owner has last said; undefined: nobody has. */
+  loadOf(shard: ShardId): number | undefined {
+    return this.#balancer.loadOf(shard);
+  }
+
   /** Nodes that are not silent. */
   living(): readonly string[] {
     const since = this.#nowMs() - this.#leaseMs;
@@ -196,9 +212,28 @@ export class NatsKvOwnership implements Ownership {
 
   #wantedOwners(): ReadonlyMap<ShardId, string> {
     return this.#sharing.wanted({
-      able: this.living().filter((node) => !this.#leaving.has(node)),
+      able: this.#able(),
       holderOf: (shard) => this.#claims.get(shard)?.holder,
       pinnedTo: (shard) => this.#pins.get(shard),
+      placedAt: (shard) => this.#balancer.placedAt(shard),
+    });
+  }
+
+  #able(): readonly string[] {
+    return this.living().filter((node) => !this.#leaving.has(node));
+  }
+
+  #balance(): void {
+    if (!this.#leased) return;
+    this.#balancer.beat(this.#kv!, this.#nowMs(), [...this.#owned], () => {
+      const able = this.#able();
+      return {
+        able,
+        leaving: able.length < this.living().length,
+        holderOf: (shard) => this.#claims.get(shard)?.holder,
+        wanted: this.#wantedOwners(),
+        isPinned: (shard) => able.includes(this.#pins.get(shard) ?? ''),
+      };
     });
   }
 
@@ -207,8 +242,10 @@ export class NatsKvOwnership implements Ownership {
     const key = `pin.${partOf(shard)}`;
     try {
       if (this.#kv === undefined) throw new Error('this node has not joined the others yet');
-      if (node === undefined) await this.#kv.delete(key);
-      else await this.#kv.put(key, node);
+      if (node === undefined) {
+        await this.#balancer.forget(this.#kv, shard);
+        await this.#kv.delete(key);
+      } else await this.#kv.put(key, node);
     } catch (cause) {
       throw new CausewayError(
         'UNAVAILABLE',
@@ -257,6 +294,7 @@ export class NatsKvOwnership implements Ownership {
       return;
     }
     const shard = this.#byKey.get(name);
+    this.#balancer.heard(kind!, shard, entry);
     if (shard === undefined) return;
     if (kind === 'pin') {
       if (gone) this.#pins.delete(shard);
@@ -382,9 +420,4 @@ export class NatsKvOwnership implements Ownership {
     for (const shard of this.#owned) this.#set(shard, false);
     await connection.close();
   }
-}
-
-function partOf(shard: ShardId): string {
-  const { placementId, index } = shardParts(shard);
-  return `${placementId}.${index}`;
 }

@@ -8,11 +8,24 @@
 //
 // Nothing here is needed for a shard to have an owner: what is not said or not written is tried again.
 
-import type { KV, KvEntry } from 'nats';
 import type { ShardId } from '../record/ids.ts';
 import { planMoves, type Balance } from './balancing.ts';
 import { partOf } from './keys.ts';
 import { ShardLoads, type LoadTimes } from './shard-loads.ts';
+
+/** Of the bucket what is needed here; `entry.operation` is PUT while the key is there. Rejects when it is not known to be written, or somebody else wrote in between. */
+export interface Bucket {
+  put(key: string, text: string): Promise<number>;
+  create(key: string, text: string): Promise<number>;
+  update(key: string, text: string, revision: number): Promise<number>;
+  get(key: string): Promise<BucketEntry | null>;
+}
+
+export interface BucketEntry {
+  readonly operation: string;
+  readonly revision: number;
+  string(): string;
+}
 
 export interface BalancingTimes extends LoadTimes {
   /** Between two looks of a node at the whole, and for how long it must have measured all its shards. */
@@ -58,7 +71,7 @@ export class Balancer {
   }
 
   /** An entry of the bucket; `shard`: the one that its key names. */
-  heard(kind: string, shard: ShardId | undefined, entry: KvEntry): void {
+  heard(kind: string, shard: ShardId | undefined, entry: BucketEntry): void {
     const text = entry.operation === 'PUT' ? entry.string() : undefined;
     if (kind === 'load' && shard !== undefined) this.#loads.heard(shard, text);
     else if (kind === PLACES) this.#hold(text ?? '', entry.revision);
@@ -76,12 +89,12 @@ export class Balancer {
   }
 
   /** Measures, says and plans, each when it is time. To be called often, while this node may own anything. */
-  beat(kv: KV, nowMs: number, owned: readonly ShardId[], look: () => Seen): void {
+  beat(bucket: Bucket, nowMs: number, owned: readonly ShardId[], look: () => Seen): void {
     const { node, shards, opsOf } = this.#options;
     if (opsOf === undefined) return;
     this.#loads.look(owned, opsOf, nowMs);
     for (const [shard, load] of this.#loads.due(nowMs)) {
-      void kv.put(`load.${partOf(shard)}`, String(load)).catch(() => undefined);
+      void bucket.put(`load.${partOf(shard)}`, String(load)).catch(() => undefined);
     }
     const { planMs } = this.#times;
     if (nowMs - this.#plannedAtMs < planMs) return;
@@ -91,17 +104,17 @@ export class Balancer {
     const plan = planMoves({ ...seen, shards, loadOf: (shard) => this.#loads.of(shard) });
     if (plan?.busiest !== node) return;
     const stillTrue = [...this.#places].filter(([shard, place]) => seen.holderOf(shard) === place);
-    void this.#write(kv, new Map([...stillTrue, ...plan.moves])).catch(() => undefined);
+    void this.#write(bucket, new Map([...stillTrue, ...plan.moves])).catch(() => undefined);
   }
 
   /** By hand: the shard is shared like the others again. Rejects when that could not be written. */
-  async forget(kv: KV, shard: ShardId): Promise<void> {
+  async forget(bucket: Bucket, shard: ShardId): Promise<void> {
     while (this.#places.has(shard)) {
       const revision = this.#revision;
       try {
-        await this.#write(kv, new Map([...this.#places].filter(([each]) => each !== shard)));
+        await this.#write(bucket, new Map([...this.#places].filter(([each]) => each !== shard)));
       } catch (error) {
-        const entry = await kv.get(PLACES);
+        const entry = await bucket.get(PLACES);
         if (entry !== null) this.heard(PLACES, undefined, entry);
         // Else somebody was faster, which happens once in a plan.
         if (this.#revision === revision) throw error;
@@ -109,9 +122,9 @@ export class Balancer {
     }
   }
 
-  async #write(kv: KV, places: ReadonlyMap<ShardId, string>): Promise<void> {
+  async #write(bucket: Bucket, places: ReadonlyMap<ShardId, string>): Promise<void> {
     const text = [...places].map(([shard, place]) => `${shard}=${place}`).join(' ');
     const known = this.#revision;
-    this.#hold(text, await (known === 0 ? kv.create(PLACES, text) : kv.update(PLACES, text, known)));
+    this.#hold(text, await (known === 0 ? bucket.create(PLACES, text) : bucket.update(PLACES, text, known)));
   }
 }

@@ -2,8 +2,8 @@
 //
 // - One move at a time: two shards change places, or one goes to a node that has one less. So counts stay as even as sharing.ts makes them.
 // - Only while everything is where it is wanted and nobody is on its way out, so a plan never meets another one that is under way.
-// - Of the busiest node alone, and only when it stands out. Each move takes the higher load of its two nodes down by a good part of the mean: the sum of the squares of
-//   all nodes' loads falls by at least 2 × WORTH × (WORTH of the mean squared), so moves come to an end whatever the loads are.
+// - Of the busiest node alone, and only when it stands out. Each move takes at least WORTH of the mean off the higher load of its two nodes, so the sum of the squares of
+//   all nodes' loads falls by at least 2 (WORTH × mean)², and moves come to an end whatever the loads are.
 // - Loads are as published: ops landed in a second, smoothed over minutes (shard-loads.ts). Not known of one shard, nothing moves.
 //
 // Pure.

@@ -4,8 +4,8 @@
 //   Ravishankar, 1998), as long as that node is not full (bounded loads: Mirrokni, Thorup and Zadimoghaddam, 2018).
 // - Who holds a shard keeps it unless the holder has too many: a node that goes moves its own shards, and one that comes gets its share from those that have too many. Nothing moves
 //   between two nodes that stay.
-// - A shard that was placed by load (balancing.ts) is taken for one that its place holds, whoever holds it: so what all want is the same before, while and after it moves. A place that
-//   has too many is none for those that are too many.
+// - A shard that was placed by load (balancing.ts) is taken for one that its place holds, whoever holds it: so what all want is the same while it moves and after. It counts like any
+//   other: what is too many where it was placed is elsewhere.
 // - A shard that an operator has pinned counts for nobody.
 //
 // Pure: nodes that know the same decide the same. While they do not, the log's fence decides.
@@ -44,13 +44,11 @@ export class Sharing {
       return false;
     });
     const first = this.#firstChoices(shards, nodes);
-    const seats = new Map(
-      shards.map((shard) => {
-        const place = placedAt(shard);
-        return [shard, place !== undefined && nodes.includes(place) ? place : holderOf(shard)] as const;
-      }),
-    );
-    const shares = new Map(nodes.map((node) => [node, shards.filter((shard) => seats.get(shard) === node)]));
+    const seatOf = (shard: ShardId): string | undefined => {
+      const place = placedAt(shard);
+      return place !== undefined && nodes.includes(place) ? place : holderOf(shard);
+    };
+    const shares = new Map(nodes.map((node) => [node, shards.filter((shard) => seatOf(shard) === node)]));
     const quotas = quotasOf(shares, shards.length);
     const homeless = new Set(shards);
     for (const [node, share] of shares) {
@@ -64,20 +62,12 @@ export class Sharing {
         wanted.set(shard, node);
       }
     }
-    const hasRoom = (node: string): boolean => shares.get(node)!.length < quotas.get(node)!;
-    const give = (shard: ShardId, node: string): void => {
-      homeless.delete(shard);
+    for (const shard of homeless) {
+      const hasRoom = (node: string): boolean => shares.get(node)!.length < quotas.get(node)!;
+      const choice = first.get(shard)!;
+      const node = hasRoom(choice) ? choice : this.#byWeight(shard, nodes).find(hasRoom)!;
       shares.get(node)!.push(shard);
       wanted.set(shard, node);
-    };
-    // For whom there was no room where they were placed: they stay where they are.
-    for (const shard of homeless) {
-      const holder = holderOf(shard);
-      if (holder !== undefined && shares.has(holder) && hasRoom(holder)) give(shard, holder);
-    }
-    for (const shard of homeless) {
-      const choice = first.get(shard)!;
-      give(shard, hasRoom(choice) ? choice : this.#byWeight(shard, nodes).find(hasRoom)!);
     }
     return wanted;
   }

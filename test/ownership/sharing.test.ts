@@ -204,16 +204,30 @@ describe('shards that were placed by load', () => {
     );
   });
 
-  test('stay when a node comes for whom none was placed: what moves goes there', () => {
+  test('stay when a node comes, as long as they are no more than a share: all that moves goes there', () => {
     fc.assert(
-      fc.property(shardCount, fc.subarray(NAMES, { minLength: 2 }), anywhere, orders, (count, able, places, order) => {
-        const [come, ...there] = able;
-        const region = placed(count, places);
-        for (const [shard, place] of region.places) if (place === come) region.places.delete(shard);
-        region.settle(there, order);
-        const moved = region.settle(able, order);
-        for (const shard of moved.keys()) expect(region.holders.get(shard)).toBe(come);
-      }),
+      fc.property(
+        shardCount,
+        fc.array(nodes, { maxLength: 3 }),
+        fc.subarray(NAMES, { minLength: 2 }),
+        anywhere,
+        orders,
+        (count, earlier, able, places, order) => {
+          const [come, ...there] = able;
+          const region = placed(count, places);
+          for (const node of NAMES) {
+            const here = region.shards.filter((shard) => region.places.get(shard) === node);
+            const share = node === come ? 0 : Math.floor(count / able.length);
+            for (const shard of here.slice(share)) region.places.delete(shard);
+          }
+          for (const each of [...earlier, there]) region.settle(each, order);
+          const moved = region.settle(able, order);
+          for (const [shard, from] of moved) {
+            expect(region.holders.get(shard)).toBe(come);
+            expect(region.places.get(shard)).not.toBe(from);
+          }
+        },
+      ),
     );
   });
 

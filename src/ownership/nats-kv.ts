@@ -12,7 +12,7 @@
 // None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
 // wrong costs a refused append.
 //
-// I12 Bounds: three keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
+// I12 Bounds: three keys for each shard, one for all places, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
 import { ErrorCode, type KV, type KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';

@@ -29,6 +29,8 @@ export interface EngineHooks {
   /** A shard of another node shall come here: its log is read meanwhile. */
   readonly follow: (shard: ShardId) => Promise<void>;
   readonly unfollow: (shard: ShardId) => void;
+  /** Ops of the shard since the node started: what shares are measured by. */
+  readonly opsOf: (shard: ShardId) => number;
   /** Where the other nodes of the region reach this one; asked once it listens. */
   readonly address: () => string;
 }
@@ -70,7 +72,7 @@ function embedded(config: Config, system: System, { onFatal }: EngineHooks): Eng
 }
 
 function distributed(config: Config, system: System, hooks: EngineHooks): Engines {
-  const { onFatal, onLost, release, follow, unfollow, address } = hooks;
+  const { onFatal, onLost, release, follow, unfollow, opsOf, address } = hooks;
   const { clusterId, node, dataDir } = config;
   const region = regionId(config.region);
   const nats = natsOptions(config);
@@ -116,6 +118,7 @@ function distributed(config: Config, system: System, hooks: EngineHooks): Engine
     drain: release,
     follow,
     unfollow,
+    opsOf,
     system,
   });
   return {

@@ -343,8 +343,8 @@ function statusMessage(status: RegionStatus): object {
   };
 }
 
-function ownerMessage({ shard, owner, pinned = '' }: ShardOwner): object {
-  return { shard, node: owner?.node ?? '', address: owner?.address ?? '', pinned };
+function ownerMessage({ shard, owner, pinned = '', loadPerS }: ShardOwner): object {
+  return { shard, node: owner?.node ?? '', address: owner?.address ?? '', pinned, loadPerS };
 }
 
 /** The watermark of a closed origin is infinite (DESIGN 7), which no integer on the wire is. */

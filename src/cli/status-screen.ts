@@ -189,11 +189,12 @@ function shards(status: NodeStatus, paint: Paint, all: boolean): string[] {
   const shown = all ? status.shards : status.shards.filter((shard) => troubles(shard).length > 0);
   if (all && shown.length > 0) {
     const nodeOf = new Map(status.owners.map(({ shard, node }) => [shard, node]));
+    const loadOf = new Map(status.owners.map(({ shard, loadPerS }) => [shard, loadPerS]));
     const head = ['  shard', 'writes as', 'origins', 'ops', 'waiting', 'tombstones'].map(paint.bold);
-    if (nodeOf.size > 0) head.splice(1, 0, paint.bold('node'));
+    if (nodeOf.size > 0) head.splice(1, 0, paint.bold('node'), paint.bold('ops/s'));
     const rows = shown.map((shard) => [
       `  ${shard.shard}`,
-      ...(nodeOf.size > 0 ? [nodeOf.get(shard.shard) ?? '-'] : []),
+      ...(nodeOf.size > 0 ? [nodeOf.get(shard.shard) ?? '-', optional(loadOf.get(shard.shard), count)] : []),
       shard.ownOrigin ?? '-',
       count(shard.origins.length),
       count(shard.origins.reduce((sum, { seq }) => sum + seq, 0)),

@@ -166,6 +166,8 @@ export interface NodeShardOwner {
   readonly address: string;
   /** The node that an operator has moved it to; undefined: it is where it belongs by itself. */
   readonly pinned: string | undefined;
+  /** Ops/s that land in it, those of other regions too, over the last minutes; undefined: its owner has not measured it yet, or the node is of an older version. */
+  readonly loadPerS: number | undefined;
 }
 
 export interface MovedShard extends NodeShardOwner {
@@ -347,7 +349,10 @@ export class AdminClient {
   /** To this node of the region, until it is taken back (`node` undefined). Resolves when the shard is there, or at the deadline with `moved` false. */
   async moveShard(shard: string, node: string | undefined, options?: CallOptions): Promise<MovedShard> {
     const answer = await this.#change<MoveShardResponse__Output>('MoveShard', { shard, node: node ?? '' }, options);
-    const owner = answer.owner === null ? { shard, node: '', address: '', pinned: node } : shardOwnerOf(answer.owner);
+    const owner =
+      answer.owner === null
+        ? { shard, node: '', address: '', pinned: node, loadPerS: undefined }
+        : shardOwnerOf(answer.owner);
     return { ...owner, moved: answer.moved, region: answer.region };
   }
 
@@ -448,8 +453,8 @@ export function statusOf(message: StatusResponse__Output): NodeStatus {
   };
 }
 
-export function shardOwnerOf({ shard, node, address, pinned }: ShardOwner__Output): NodeShardOwner {
-  return { shard, node, address, pinned: pinned === '' ? undefined : pinned };
+export function shardOwnerOf({ shard, node, address, pinned, loadPerS }: ShardOwner__Output): NodeShardOwner {
+  return { shard, node, address, pinned: pinned === '' ? undefined : pinned, loadPerS };
 }
 
 function hotKeyOf({ namespace, collection, key, perS, share }: HotKey__Output): NodeHotKey {

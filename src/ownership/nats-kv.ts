@@ -5,6 +5,7 @@
 //   leaving.<id>            the node goes in order: it lives, and gives its shards up one by one while the others take them.
 //   pin.<placement>.<i>     where an operator wants it, instead of where it would be.
 //   bid.<placement>.<i>     who shall have it and has read its log, while another node holds it (hand-over.ts).
+//   load.<…>, places        how much there is to do, and where shards were placed for it (balancer.ts).
 //
 // What each living node's share is, sharing.ts says. A shard that shall move is drained and given up by its holder, once the next one has read its log; that of a dead node is taken
 // from it. A node whose own beats are not acknowledged for leaseMs holds nothing any more, by its own word.
@@ -12,14 +13,16 @@
 // None of this is trusted: clocks of two machines may run differently and a paused node may wake up. The log's fence decides (DESIGN 4); a lease that is
 // wrong costs a refused append.
 //
-// I12 Bounds: three keys for each shard, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
+// I12 Bounds: four keys for each shard, one for all places, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
 import { ErrorCode, type KV, type KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
-import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
+import type { RegionId, ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
+import { Balancer, type BalancingTimes } from './balancer.ts';
 import { decodeBid, encodeBid, nextStep, type Bid } from './hand-over.ts';
+import { partOf } from './keys.ts';
 import type { Ownership } from './ownership.ts';
 import { Sharing } from './sharing.ts';
 
@@ -60,6 +63,10 @@ export interface NatsKvOptions {
   readonly follow?: (shard: ShardId) => Promise<void>;
   /** Called when a shard that was followed, or still is, shall not be this node's any more. */
   readonly unfollow?: (shard: ShardId) => void;
+  /** Ops of the shard that this node has put into the log so far, of which its load is made. Without it nothing moves for its load. */
+  readonly opsOf?: (shard: ShardId) => number;
+  /** Default: balancer.ts's. */
+  readonly balancing?: Partial<BalancingTimes>;
   readonly system: System;
 }
 
@@ -88,6 +95,7 @@ export class NatsKvOwnership implements Ownership {
   readonly #movedListeners: ((shard: ShardId) => void)[] = [];
   readonly #byKey: ReadonlyMap<string, ShardId>;
   readonly #sharing: Sharing;
+  readonly #balancer: Balancer;
   readonly #nodes = new Map<string, Seen>();
   readonly #claims = new Map<ShardId, Claim>();
   readonly #pins = new Map<ShardId, string>();
@@ -120,6 +128,8 @@ export class NatsKvOwnership implements Ownership {
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
     this.#byKey = new Map(options.shards.map((shard) => [partOf(shard), shard]));
     this.#sharing = new Sharing(options.shards);
+    const { node, shards, opsOf, balancing } = options;
+    this.#balancer = new Balancer({ node, shards, opsOf, times: balancing });
   }
 
   /** Resolves when this node is known to the others. Throws CausewayError: CONFIG_INVALID, UNAVAILABLE. */
@@ -145,6 +155,7 @@ export class NatsKvOwnership implements Ownership {
     this.#beating = this.#system.timers.every(this.#leaseMs / BEATS, () => {
       void this.#beat().catch(() => undefined);
       this.#settle();
+      this.#balance();
     });
   }
 
@@ -203,6 +214,11 @@ export class NatsKvOwnership implements Ownership {
     return this.#pins.get(shard);
   }
 
+  /** Ops/s, as its owner has last said; undefined: nobody has. */
+  loadOf(shard: ShardId): number | undefined {
+    return this.#balancer.loadOf(shard);
+  }
+
   /** Nodes that are not silent. */
   living(): readonly string[] {
     const since = this.#nowMs() - this.#leaseMs;
@@ -217,9 +233,28 @@ export class NatsKvOwnership implements Ownership {
 
   #wantedOwners(): ReadonlyMap<ShardId, string> {
     return this.#sharing.wanted({
-      able: this.living().filter((node) => !this.#leaving.has(node)),
+      able: this.#able(),
       holderOf: (shard) => this.#claims.get(shard)?.holder,
       pinnedTo: (shard) => this.#pins.get(shard),
+      placedAt: (shard) => this.#balancer.placedAt(shard),
+    });
+  }
+
+  #able(): readonly string[] {
+    return this.living().filter((node) => !this.#leaving.has(node));
+  }
+
+  #balance(): void {
+    if (!this.#leased) return;
+    this.#balancer.beat(this.#kv!, this.#nowMs(), [...this.#owned], () => {
+      const able = this.#able();
+      return {
+        able,
+        leaving: able.length < this.living().length,
+        holderOf: (shard) => this.#claims.get(shard)?.holder,
+        wanted: this.#wantedOwners(),
+        isPinned: (shard) => able.includes(this.#pins.get(shard) ?? ''),
+      };
     });
   }
 
@@ -228,8 +263,10 @@ export class NatsKvOwnership implements Ownership {
     const key = `pin.${partOf(shard)}`;
     try {
       if (this.#kv === undefined) throw new Error('this node has not joined the others yet');
-      if (node === undefined) await this.#kv.delete(key);
-      else await this.#kv.put(key, node);
+      if (node === undefined) {
+        await this.#balancer.forget(this.#kv, shard);
+        await this.#kv.delete(key);
+      } else await this.#kv.put(key, node);
     } catch (cause) {
       throw new CausewayError(
         'UNAVAILABLE',
@@ -278,6 +315,7 @@ export class NatsKvOwnership implements Ownership {
       return;
     }
     const shard = this.#byKey.get(name);
+    this.#balancer.heard(kind!, shard, entry);
     if (shard === undefined) return;
     if (kind === 'bid') {
       const bid = gone ? undefined : decodeBid(entry.string());
@@ -470,9 +508,4 @@ export class NatsKvOwnership implements Ownership {
     for (const shard of this.#owned) this.#set(shard, false);
     await connection.close();
   }
-}
-
-function partOf(shard: ShardId): string {
-  const { placementId, index } = shardParts(shard);
-  return `${placementId}.${index}`;
 }

@@ -4,7 +4,9 @@
 //   Ravishankar, 1998), as long as that node is not full (bounded loads: Mirrokni, Thorup and Zadimoghaddam, 2018).
 // - Who holds a shard keeps it unless the holder has too many: a node that goes moves its own shards, and one that comes gets its share from those that have too many. Nothing moves
 //   between two nodes that stay.
-// - A shard that an operator has placed counts for nobody.
+// - A shard that was placed by load (balancing.ts) is taken for one that its place holds, whoever holds it: so what all want is the same while it moves and after. It counts like any
+//   other: what is too many where it was placed is elsewhere.
+// - A shard that an operator has pinned counts for nobody.
 //
 // Pure: nodes that know the same decide the same. While they do not, the log's fence decides.
 
@@ -17,6 +19,8 @@ export interface Known {
   readonly holderOf: (shard: ShardId) => string | undefined;
   /** Where an operator wants it; a node that is not able is not asked. */
   readonly pinnedTo: (shard: ShardId) => string | undefined;
+  /** Where it was placed by load; a node that is not able is not asked. Absent: nothing was. */
+  readonly placedAt?: (shard: ShardId) => string | undefined;
 }
 
 export class Sharing {
@@ -28,7 +32,7 @@ export class Sharing {
   }
 
   /** Of each shard the node that shall have it; of none when no node is able. */
-  wanted({ able, holderOf, pinnedTo }: Known): ReadonlyMap<ShardId, string> {
+  wanted({ able, holderOf, pinnedTo, placedAt = () => undefined }: Known): ReadonlyMap<ShardId, string> {
     const wanted = new Map<ShardId, string>();
     const nodes = [...new Set(able)].sort();
     if (nodes.length === 0) return wanted;
@@ -40,12 +44,17 @@ export class Sharing {
       return false;
     });
     const first = this.#firstChoices(shards, nodes);
-    const shares = new Map(nodes.map((node) => [node, shards.filter((shard) => holderOf(shard) === node)]));
+    const seatOf = (shard: ShardId): string | undefined => {
+      const place = placedAt(shard);
+      return place !== undefined && nodes.includes(place) ? place : holderOf(shard);
+    };
+    const shares = new Map(nodes.map((node) => [node, shards.filter((shard) => seatOf(shard) === node)]));
     const quotas = quotasOf(shares, shards.length);
     const homeless = new Set(shards);
     for (const [node, share] of shares) {
-      // What belongs here by itself is kept longest.
-      const rank = (shard: ShardId): number => this.#weight(node, shard) + (first.get(shard) === node ? 1 : 0);
+      // What was placed here is kept longest, and then what belongs here by itself.
+      const rank = (shard: ShardId): number =>
+        this.#weight(node, shard) + (first.get(shard) === node ? 1 : 0) + (placedAt(shard) === node ? 2 : 0);
       const kept = share.sort((a, b) => rank(b) - rank(a)).slice(0, quotas.get(node));
       shares.set(node, kept);
       for (const shard of kept) {

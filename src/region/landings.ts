@@ -10,6 +10,8 @@ export class Landings {
   readonly #offsets: number[] = [];
   readonly #timesMs: number[] = [];
   #next = 0;
+  /** Of all batches that landed since the process started, those of peers too: the shard's load. */
+  ops = 0;
 
   add(offset: number, nowMs: number): void {
     const last = (this.#next + this.#offsets.length - 1) % Math.max(1, this.#offsets.length);

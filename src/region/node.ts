@@ -600,6 +600,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     });
   }
 
+  /** Ops of the shard that this node has put into the log since it started, its own and its peers'. */
+  opsLanded(shard: ShardId): number {
+    return this.#tallies.landings.get(shard)?.ops ?? 0;
+  }
+
   /** The store's rows of the shard are not those that this node wrote: it is read again from where the store stands. */
   storeLost(shard: ShardId, why: string): void {
     this.#runners.get(shard)?.storeLost(why);
@@ -648,7 +653,9 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   #landed(runner: ShardRunner, landed: Landed): void {
     const nowMs = this.#nowMs();
+    let ops = 0;
     for (const { header, own } of landed.batches) {
+      ops += header.count;
       if (own) {
         this.#counters.accepted += header.count;
         continue;
@@ -658,7 +665,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
-      this.#tallies.landed(runner.shard, landed.batches.at(-1)!.offset, nowMs);
+      this.#tallies.landed(runner.shard, landed.batches.at(-1)!.offset, ops, nowMs);
       if (this.#cuts.size > 0) {
         const changed = new Set(landed.changes.map(({ key }) => key));
         for (const place of landed.registers) changed.add(runner.cache.registers.keyOf(place));

@@ -300,6 +300,8 @@ export interface ShardOwner {
   readonly owner: NodeAddress | undefined;
   /** The node that an operator has moved it to. */
   readonly pinned: string | undefined;
+  /** Ops/s that land in it, those of other regions too, over the last minutes; undefined: its owner has not measured it yet. */
+  readonly loadPerS: number | undefined;
 }
 
 export interface MovedShard extends ShardOwner {

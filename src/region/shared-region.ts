@@ -395,6 +395,7 @@ export class SharedRegion implements Region {
       shard,
       owner: this.#ownership.ownerOf(shard),
       pinned: this.#ownership.pinnedTo(shard),
+      loadPerS: this.#ownership.loadOf(shard),
     }));
     gather<OtherNode>(
       this.#ownership.others().map(({ node, address, living }) => (answered) => {
@@ -434,7 +435,8 @@ export class SharedRegion implements Region {
       const owner = ownership.ownerOf(shard);
       const pinned = ownership.pinnedTo(shard);
       const moved = pinned === node && owner !== undefined && owner.node === ownership.wantedOwner(shard);
-      if (moved || clock.monotonicMs() >= endMs) done({ shard, owner, pinned, moved });
+      if (moved || clock.monotonicMs() >= endMs)
+        done({ shard, owner, pinned, loadPerS: ownership.loadOf(shard), moved });
       else timers.after(AGAIN_MS, look);
     };
     const failed = (error: unknown): void => done(toCausewayError(error));

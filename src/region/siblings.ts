@@ -41,6 +41,8 @@ export interface SharedOwnership extends Ownership {
   others(): readonly { readonly node: string; readonly address: string; readonly living: boolean }[];
   /** Where an operator wants it. */
   pinnedTo(shard: ShardId): string | undefined;
+  /** Ops/s that land in it; undefined: its owner has not said. */
+  loadOf(shard: ShardId): number | undefined;
   /** By hand: to this node as long as it lives; undefined: wherever it belongs. Rejects with a CausewayError. */
   move(shard: ShardId, node: string | undefined): Promise<void>;
   /** The node that shall own it, by those that live and what is pinned; undefined: there is none. */

@@ -45,13 +45,14 @@ export class Tallies {
     this.read = new HotKeys(monotonicMs);
   }
 
-  landed(shard: ShardId, offset: number, nowMs: number): void {
+  landed(shard: ShardId, offset: number, ops: number, nowMs: number): void {
     let landings = this.landings.get(shard);
     if (landings === undefined) {
       landings = new Landings();
       this.landings.set(shard, landings);
     }
     landings.add(offset, nowMs);
+    landings.ops += ops;
   }
 
   origin(region: RegionId): OriginTally {

@@ -16,8 +16,8 @@ test('the status has what the other nodes say, and who owns what; of one that do
       { node: 'us-west-3', address: 'c:1', status: undefined, problem: 'connection refused' },
     ],
     owners: [
-      { shard: shardId(1, 0), owner: { node: 'us-west-2', address: 'b:1' }, pinned: 'us-west-2' },
-      { shard: shardId(1, 1), owner: undefined, pinned: undefined },
+      { shard: shardId(1, 0), owner: { node: 'us-west-2', address: 'b:1' }, pinned: 'us-west-2', loadPerS: 1200 },
+      { shard: shardId(1, 1), owner: undefined, pinned: undefined, loadPerS: undefined },
     ],
   };
   const { node, others, owners } = await admin.status();
@@ -27,14 +27,15 @@ test('the status has what the other nodes say, and who owns what; of one that do
     { node: 'us-west-3', address: 'c:1', problem: 'connection refused', status: undefined },
   ]);
   expect(owners).toEqual([
-    { shard: '1/0', node: 'us-west-2', address: 'b:1', pinned: 'us-west-2' },
-    { shard: '1/1', node: '', address: '', pinned: undefined },
+    { shard: '1/0', node: 'us-west-2', address: 'b:1', pinned: 'us-west-2', loadPerS: 1200 },
+    { shard: '1/1', node: '', address: '', pinned: undefined, loadPerS: undefined },
   ]);
   expect(await admin.moveShard('1/1', 'us-west-2')).toEqual({
     shard: '1/1',
     node: 'us-west-2',
     address: 'x:1',
     pinned: 'us-west-2',
+    loadPerS: undefined,
     moved: true,
     region: 'us-west',
   });

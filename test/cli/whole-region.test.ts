@@ -58,8 +58,14 @@ function status(node: string, shards: readonly string[], more: Partial<NodeStatu
   };
 }
 
-const owner = (shard: string, node: string, pinned?: string) => ({ shard, node, address: `${node}:1`, pinned });
-const OWNERS = [owner('1/0', 'eu-1'), owner('1/2', 'eu-2'), owner('1/10', 'eu-2', 'eu-2')];
+const owner = (shard: string, node: string, pinned?: string, loadPerS?: number) => ({
+  shard,
+  node,
+  address: `${node}:1`,
+  pinned,
+  loadPerS,
+});
+const OWNERS = [owner('1/0', 'eu-1', undefined, 1200), owner('1/2', 'eu-2'), owner('1/10', 'eu-2', 'eu-2')];
 const other = (node: string, told: NodeStatus | undefined, problem = '') => ({
   node,
   address: `${node}:1`,
@@ -92,6 +98,8 @@ test('are sums over its nodes, and of lags the worst of those that have shards',
     '  1/10 was moved to eu-2 by hand: causeway move 1/10 --back',
   );
   expect(lines.find((line) => line.startsWith('  1/10 ') && line.includes('eu~1'))).toContain('eu-2');
+  expect(lines.find((line) => /^ {2}1\/0 +eu-1 /.test(line))).toMatch(/^ {2}1\/0 +eu-1 +1 200 /);
+  expect(lines.find((line) => /^ {2}1\/2 +eu-2 /.test(line))).toMatch(/^ {2}1\/2 +eu-2 +- /);
 });
 
 test('lack what a node that does not answer would have said, and say so: nobody is shown as up to date', () => {

@@ -297,6 +297,10 @@ describe.skipIf(missing !== undefined)('a region of two nodes whose shards chang
     await cluster.ready();
     await vi.waitFor(async () => expect((await admin.status()).shards.length).toBeLessThan(4), PATIENCE);
     await written(100);
+    // How much lands in each shard its owner has measured, and any node tells.
+    await vi.waitFor(async () => {
+      for (const { shard, loadPerS } of (await admin.status()).owners) expect(loadPerS, shard).toBeGreaterThan(0);
+    }, PATIENCE);
     going = false;
     await Promise.all([...unary, stream]);
     await producer.flush();

@@ -202,6 +202,54 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     expect(await settled([a, b])).toEqual(owners);
   });
 
+  test('hot shards that are all at one node change places with idle ones, as many as it takes, and stay there; they come back when their node does', async () => {
+    const { start } = begin();
+    const [idle, busy] = [50, 2000];
+    const hot = new Set<ShardId>();
+    let hotSinceMs = 0;
+    const opsOf = (shard: ShardId): number => {
+      const nowMs = performance.now();
+      return (idle * nowMs + (hot.has(shard) ? (busy - idle) * (nowMs - hotSinceMs) : 0)) / 1000;
+    };
+    const options = { opsOf, balancing: { meanMs: 500, publishMs: 100, planMs: 400 }, leaseMs: 1000 };
+    const [a, b] = [await start('a', options), await start('b', options)];
+    const nodes = [a, b];
+    const before = await settled(nodes);
+    // They say what they measure, and it is not worth a move.
+    await vi.waitFor(() => {
+      for (const shard of OWNED_SHARDS) expect(b.ownership.loadOf(shard)).toBe(idle);
+    }, PATIENCE);
+    const moves: string[] = [];
+    for (const { name, ownership } of nodes) {
+      ownership.onChange((shard, owned) => moves.push(`${shard} ${owned ? 'to' : 'from'} ${name}`));
+    }
+    hotSinceMs = performance.now();
+    for (const shard of OWNED_SHARDS.filter((_, i) => before[i] === 'a').slice(0, 4)) hot.add(shard);
+    const hotAt = (owners: readonly (string | undefined)[], node: string): number =>
+      OWNED_SHARDS.filter((shard, i) => hot.has(shard) && owners[i] === node).length;
+    await vi.waitFor(() => {
+      const owners = ownersOf(nodes);
+      expect([hotAt(owners, 'a'), hotAt(owners, 'b')]).toEqual([2, 2]);
+    }, PATIENCE);
+    const after = await settled(nodes);
+    // Two swaps, each shard once.
+    expect(moves).toHaveLength(8);
+    expect(new Set(moves.map((move) => move.split(' ')[0])).size).toBe(4);
+    await vi.waitFor(() => {
+      for (const shard of hot) expect(a.ownership.loadOf(shard)).toBeGreaterThan(0.9 * busy);
+    }, PATIENCE);
+    // Time for as many looks of both at the whole as there were before.
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(moves).toHaveLength(8);
+
+    await b.stop();
+    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => a.ownership.owns(shard))).toBe(true), PATIENCE);
+    const owners = await settled([a, await start('b', { ...options, opsOf: () => 0 })]);
+    const swapped = OWNED_SHARDS.filter((_, i) => before[i] !== after[i]);
+    expect(swapped).toHaveLength(4);
+    for (const [i, shard] of OWNED_SHARDS.entries()) if (swapped.includes(shard)) expect(owners[i]).toBe(after[i]);
+  });
+
   test('a node that starts before its NATS cluster has a leader waits for one', async () => {
     const [first, ...others] = await startNatsCluster(3, { syncInterval: '2m' });
     onTestFinished(async () => {

@@ -13,6 +13,7 @@ class Region {
   readonly sharing: Sharing;
   readonly holders = new Map<ShardId, string>();
   readonly pins = new Map<ShardId, string>();
+  readonly places = new Map<ShardId, string>();
   able: readonly string[] = [];
 
   constructor(count: number) {
@@ -25,6 +26,7 @@ class Region {
       able: this.able,
       holderOf: (shard) => this.holders.get(shard),
       pinnedTo: (shard) => this.pins.get(shard),
+      placedAt: (shard) => this.places.get(shard),
     });
   }
 
@@ -140,6 +142,117 @@ describe('a shard that an operator has placed', () => {
     expect([...region.holders.values()].sort()).toEqual(['a', 'a', 'c', 'c']);
     region.settle(['a', 'b', 'c']);
     expect(region.holders.get(region.shards[0]!)).toBe('b');
+  });
+});
+
+describe('shards that were placed by load', () => {
+  const anywhere = fc.dictionary(
+    fc.nat(39).map((i) => shardId(1, i)),
+    fc.constantFrom(...NAMES),
+  );
+
+  /** As a region is that has placed some, by hand of whoever. */
+  function placed(count: number, places: Record<string, string>): Region {
+    const region = new Region(count);
+    for (const shard of region.shards) if (places[shard] !== undefined) region.places.set(shard, places[shard]);
+    return region;
+  }
+
+  test('count like all others: shares are even, and settling comes to an end, wherever they were placed', () => {
+    fc.assert(
+      fc.property(
+        shardCount,
+        fc.array(fc.tuple(nodes, anywhere), { minLength: 1, maxLength: 5 }),
+        orders,
+        (count, steps, order) => {
+          const region = new Region(count);
+          for (const [able, places] of steps) {
+            region.places.clear();
+            for (const shard of region.shards) if (places[shard] !== undefined) region.places.set(shard, places[shard]);
+            region.settle(able, order);
+            const counts = region.counts();
+            expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+          }
+        },
+      ),
+    );
+  });
+
+  test('and change places are all that moves, and what is wanted is the same in between', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 40 }),
+        fc.subarray(NAMES, { minLength: 2 }),
+        orders,
+        fc.nat(),
+        fc.nat(),
+        (count, able, order, one, other) => {
+          const region = new Region(count);
+          region.settle(able, order);
+          const x = region.shards[one % count]!;
+          const elsewhere = region.shards.filter((shard) => region.holders.get(shard) !== region.holders.get(x));
+          const y = elsewhere[other % elsewhere.length]!;
+          const target = new Map(region.holders).set(x, region.holders.get(y)!).set(y, region.holders.get(x)!);
+          region.places.set(x, target.get(x)!).set(y, target.get(y)!);
+          const moved = region.settle(able, (n) => {
+            expect(region.wanted()).toEqual(target);
+            return order(n);
+          });
+          expect([...moved.keys()].sort()).toEqual([x, y].sort());
+        },
+      ),
+    );
+  });
+
+  test('stay when a node comes, as long as they are no more than a share: all that moves goes there', () => {
+    fc.assert(
+      fc.property(
+        shardCount,
+        fc.array(nodes, { maxLength: 3 }),
+        fc.subarray(NAMES, { minLength: 2 }),
+        anywhere,
+        orders,
+        (count, earlier, able, places, order) => {
+          const [come, ...there] = able;
+          const region = placed(count, places);
+          for (const node of NAMES) {
+            const here = region.shards.filter((shard) => region.places.get(shard) === node);
+            const share = node === come ? 0 : Math.floor(count / able.length);
+            for (const shard of here.slice(share)) region.places.delete(shard);
+          }
+          for (const each of [...earlier, there]) region.settle(each, order);
+          const moved = region.settle(able, order);
+          for (const [shard, from] of moved) {
+            expect(region.holders.get(shard)).toBe(come);
+            expect(region.places.get(shard)).not.toBe(from);
+          }
+        },
+      ),
+    );
+  });
+
+  test('come back when their node does, and are the same as before', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 40 }), orders, (count, order) => {
+        const region = new Region(count);
+        region.settle(['a', 'b'], order);
+        for (const [shard, holder] of region.holders) region.places.set(shard, holder);
+        const before = new Map(region.holders);
+        region.settle(['a'], order);
+        expect(region.counts()).toEqual([count]);
+        region.settle(['a', 'b'], order);
+        expect(region.holders).toEqual(before);
+      }),
+    );
+  });
+
+  test('go where an operator wants them all the same', () => {
+    const region = new Region(4);
+    const shard = region.shards[0]!;
+    region.places.set(shard, 'a');
+    region.pins.set(shard, 'b');
+    region.settle(['a', 'b']);
+    expect(region.holders.get(shard)).toBe('b');
   });
 });
 

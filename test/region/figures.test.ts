@@ -175,3 +175,13 @@ test('links that end, conflicts by type, origins that are held', async () => {
   expect(scraped(eu, 'causeway_clock_skew_seconds{peer="us"}')).toBeGreaterThan(0.5);
   expect(scraped(eu, 'causeway_alarms{alarm="clock-hold"}')).toBe(1);
 });
+
+test('ops of a shard are counted where they land, those of the other region too', async () => {
+  const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
+  const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+  const shard = cluster.shards[0]!;
+  expect(cluster.shards).toHaveLength(1);
+  for (let i = 0; i < 7; i++) eu.write(put(`e${i}`, 'x'));
+  for (let i = 0; i < 5; i++) us.write(put(`u${i}`, 'x'));
+  await cluster.until(() => us.node.opsLanded(shard) === 12 && eu.node.opsLanded(shard) === 12, 10_000);
+});

@@ -155,6 +155,7 @@ class Bench {
       onChange: () => undefined,
       others: () => [],
       pinnedTo: () => undefined,
+      loadOf: () => undefined,
       wantedOwner: () => undefined,
       move: () => Promise.resolve(),
       onMoved: (listener) => this.moved.push(listener),

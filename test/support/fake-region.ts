@@ -372,7 +372,8 @@ export class FakeRegion implements Region {
     done: (moved: MovedShard | CausewayError) => void,
   ): void {
     if (this.told.owners.length === 0) done(new CausewayError('PRECONDITION_FAILED', 'it has one node'));
-    else done({ shard, owner: { node: node ?? 'home', address: 'x:1' }, pinned: node, moved: true });
+    else
+      done({ shard, owner: { node: node ?? 'home', address: 'x:1' }, pinned: node, loadPerS: undefined, moved: true });
   }
 
   overview(done: (overview: RegionOverview) => void): void {

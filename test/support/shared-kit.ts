@@ -43,6 +43,10 @@ class SharedMemoryOwnership extends MemoryOwnership implements SharedOwnership {
     return this.pins.get(shard);
   }
 
+  loadOf(): number | undefined {
+    return undefined;
+  }
+
   wantedOwner(shard: ShardId): string | undefined {
     return this.pins.get(shard) ?? this.owners.get(shard);
   }

@@ -6,6 +6,8 @@ export interface ShardOwner {
   'node'?: (string);
   'address'?: (string);
   'pinned'?: (string);
+  'loadPerS'?: (number | string);
+  '_loadPerS'?: "loadPerS";
 }
 
 export interface ShardOwner__Output {
@@ -13,4 +15,6 @@ export interface ShardOwner__Output {
   'node': (string);
   'address': (string);
   'pinned': (string);
+  'loadPerS'?: (number);
+  '_loadPerS'?: "loadPerS";
 }

@@ -12,7 +12,7 @@ import type { ShardBeat } from '../shard/beat.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import type { Tracing } from '../tracing/tracing.ts';
 import { BEGINNINGS, type Identity } from './handshake.ts';
-import type { LinkState, ReplicationHost } from './host.ts';
+import type { Answers, LinkState, ReplicationHost } from './host.ts';
 import type { Begin, Down, Up, Welcome } from './messages.ts';
 import { Receiver, type Compression, type Moment, type ReceiverAction, type ReceiverEvent } from './receiver.ts';
 import { Relays, RELAY_AFTER_MS } from './relays.ts';
@@ -94,7 +94,7 @@ interface Stuck {
   waitMs: number;
 }
 
-interface DialledStream {
+interface DialledStream extends Answers {
   stream: LinkStream<Up> | undefined;
 }
 
@@ -311,7 +311,7 @@ export class Links {
         });
         return;
       case 'deliver':
-        this.#deliver(dialled, action.batches);
+        this.#deliver(dialled.peer, dialled.current ?? ENDED, action.batches);
         return;
       case 'beats':
         this.#beats(dialled, action.beats);
@@ -332,9 +332,14 @@ export class Links {
   }
 
   #dial(dialled: Dialled): void {
-    const current: DialledStream = { stream: undefined };
-    dialled.current = current;
+    const current: DialledStream = {
+      stream: undefined,
+      answered: (bytes) => {
+        if (isCurrent()) this.#post(dialled, { kind: 'answered', bytes });
+      },
+    };
     const isCurrent = (): boolean => dialled.current === current;
+    dialled.current = current;
     const stream = this.#options.transport.dial(dialled.address, {
       message: (message) => {
         if (isCurrent()) this.#post(dialled, { kind: 'message', message });
@@ -368,15 +373,15 @@ export class Links {
     return have;
   }
 
-  #deliver(dialled: Dialled, batches: readonly Uint8Array[]): void {
+  #deliver(peer: RegionId, stream: Answers, batches: readonly Uint8Array[]): void {
     let bytes = 0;
     for (const batch of batches) {
       // Credit comes back whatever the answer is: what is parked is bounded by the host, what is dropped is asked for again.
-      this.#host.receive(dialled.peer, batch);
+      const received = this.#host.receive(peer, batch, stream);
       if (!this.#running) return;
-      bytes += batch.length;
+      if (received !== 'waiting') bytes += batch.length;
     }
-    this.#post(dialled, { kind: 'answered', bytes });
+    if (bytes > 0) stream.answered(bytes);
   }
 
   #beats(dialled: Dialled, beats: readonly ShardBeat[]): void {
@@ -604,6 +609,9 @@ function addSent(sent: Map<RegionId, SentBytes>, { region, source, stream }: Ser
   const bytes = source.state().bytesSent;
   sent.set(region, { raw: raw + bytes, wire: wire + (stream.wireBytesSent ?? bytes) });
 }
+
+/** Of a stream that ended before what came with it was looked at. */
+const ENDED: Answers = { answered: ignore };
 
 function ignore(): void {
   // A stream that was turned away has nothing more to say.

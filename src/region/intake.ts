@@ -16,8 +16,12 @@ import type { Answers } from '../replication/host.ts';
 export const IN_FLIGHT_BYTES_MAX = 1024 * 1024;
 /** A peer of which more waits, in all shards, is one that we are behind of: in step it is what comes between two rounds. */
 export const IN_STEP_BYTES_MAX = 1024 * 1024;
-/** Of what we are behind, taken in one round: so long does it keep the node from its clients. */
-export const ROUND_BYTES = 512 * 1024;
+/** Of what we are behind, taken in one round at most, and for how long: meanwhile the node does nothing for its clients. On a machine that has
+ *  more to do than this the time goes by faster. */
+export const ROUND_BYTES = 1024 * 1024;
+const ROUND_MS = 12;
+/** From one shard, before it is the next one's turn. */
+const TURN_BYTES = 64 * 1024;
 const WINDOWS_MAX = 2;
 
 interface Waiting {
@@ -132,11 +136,15 @@ export interface Taker {
 export class Intake {
   /** Of each peer, in all shards. */
   readonly waitingBytes = new Map<RegionId, number>();
+  readonly #monotonicMs: () => number;
   readonly #room: () => void;
   #inFlightBytes = 0;
+  /** Counts turns, so that each round goes on with the shard at which the one before has ended. */
+  #turns = 0;
 
   /** `room`: called when there is some again. */
-  constructor(room: () => void) {
+  constructor(monotonicMs: () => number, room: () => void) {
+    this.#monotonicMs = monotonicMs;
     this.#room = room;
   }
 
@@ -154,19 +162,21 @@ export class Intake {
 
   /** After the seals of a round. */
   round(takers: Iterable<Taker>): void {
-    // Those for whom little waits first: what they leave goes to the others.
-    const waiting = [...takers]
-      .filter(({ waitingBytes }) => waitingBytes > 0)
-      .toSorted((a, b) => a.waitingBytes - b.waitingBytes);
+    const waiting = [...takers].filter(({ waitingBytes }) => waitingBytes > 0);
     const behind = new Set<RegionId>();
     for (const [peer, bytes] of this.waitingBytes) if (bytes > IN_STEP_BYTES_MAX) behind.add(peer);
     const inStep = (peer: RegionId): boolean => !behind.has(peer);
     for (let i = 0; i < waiting.length && this.hasRoom; i++) waiting[i]!.takeWaiting(Infinity, inStep);
-    if (behind.size === 0) return;
+    if (behind.size > 0) this.#roundOf(waiting, (peer) => behind.has(peer));
+  }
+
+  #roundOf(takers: readonly Taker[], behind: (peer: RegionId) => boolean): void {
+    const untilMs = this.#monotonicMs() + ROUND_MS;
     let left = ROUND_BYTES;
-    for (let i = 0; i < waiting.length && this.hasRoom; i++) {
-      const share = Math.max(1, left / (waiting.length - i));
-      left -= waiting[i]!.takeWaiting(share, (peer) => behind.has(peer));
+    for (let idle = 0; idle < takers.length && left > 0 && this.hasRoom && this.#monotonicMs() < untilMs;) {
+      const taken = takers[this.#turns++ % takers.length]!.takeWaiting(Math.min(TURN_BYTES, left), behind);
+      left -= taken;
+      idle = taken === 0 ? idle + 1 : 0;
     }
   }
 }

@@ -576,7 +576,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
     paced: () => this.#rounds.paceMs > 0,
-    intake: new Intake(() => this.#wantTurns()),
+    intake: new Intake(
+      () => this.#monotonicMs(),
+      () => this.#wantTurns(),
+    ),
     askAgain: (shard) => this.#links.wantAgain(shard),
     stopped: (runner, failure) => this.#runnerStopped(runner, failure),
     counted: (name, n) => {

@@ -664,8 +664,8 @@ export class ShardRunner {
   receive(from: RegionId, bytes: Uint8Array, answers: Answers): Received {
     if (this.#stopped || !this.#recovered) return 'dropped';
     if (this.#ports.log.state().kind !== 'ready') return 'dropped';
-    const { intake, paced } = this.#events;
-    const itsTurn = !this.#waiting.has(from) && intake.hasRoom && (this.engine.openOps === 0 || !paced());
+    const cutsShort = this.engine.openOps > 0 && this.#events.paced();
+    const itsTurn = !cutsShort && !this.#waiting.has(from) && this.#events.intake.hasRoom;
     if (!itsTurn) {
       if (!this.#waiting.push(from, bytes, answers)) return 'dropped';
       this.#traces?.waits(bytes);

@@ -1,6 +1,7 @@
 // The endpoints of a client, home first: which one to use now, and when to come back.
 // An endpoint that failed is left at once and asked in the background, with jittered back-off, whether it is ready again; live
-// calls never find that out the hard way. So the first ready endpoint in the list is always the one in use.
+// calls never find that out the hard way. So the first ready endpoint in the list is always the one in use; and while none of a region is
+// ready, a node of that region of which its endpoints have told.
 
 import {
   Client,
@@ -19,6 +20,7 @@ import type { System, TimerHandle } from '../system/system.ts';
 import { fromServiceError } from './status.ts';
 import { SERVICE_CONFIG } from './service-config.ts';
 import type { ClientTls } from './tls.ts';
+import { isAddress, isNode, ToldNodes } from './told-nodes.ts';
 
 /** Of a channel. A read of 1000 large values fits; more is asked for in pieces. */
 const RECEIVE_BYTES_MAX = 64 * 1024 * 1024;
@@ -26,8 +28,6 @@ const PROBE_TIMEOUT_MS = 1000;
 /** For a call that is only to say why there is no connection. */
 const WHY_NOT_MS = 1000;
 const HEALTH_PATH = '/grpc.health.v1.Health/Check';
-/** Nodes of regions that are gone to without being one of the client's endpoints. */
-const TOLD_MAX = 256;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2000;
 /** The answer should come from the node, so the wire's deadline is later than the one that the node is told. */
@@ -87,6 +87,7 @@ export function wireMethodOnce<Req, Res>(_name: string, make: () => WireMethod<R
 
 export class Endpoint {
   readonly address: string;
+  /** Its place among the client's; one of which others told comes behind those of its region. */
   readonly index: number;
   readonly client: Client;
   /** To the same address as `client`, by their index; the first is `client`. */
@@ -104,6 +105,8 @@ export class Endpoint {
   node: string | undefined;
   /** The node's clock minus ours. */
   clockOffsetMs = 0;
+  /** What it answers when it is asked who is there. */
+  onTopology: ((topology: GetTopologyResponse__Output) => void) | undefined;
   #learning: Promise<void> | undefined;
 
   /** `readsOnly`: nothing is written over it, so gRPC may try again by itself. */
@@ -225,6 +228,7 @@ export class Endpoint {
     this.region = topology.region;
     this.node = topology.node;
     if (topology.nowMs > 0) this.clockOffsetMs = Math.round(topology.nowMs - (sentMs + clock.nowMs()) / 2);
+    this.onTopology?.(topology);
     return topology;
   }
 
@@ -265,8 +269,7 @@ export class Endpoints {
   readonly #connectTimeoutMs: number;
   readonly #tls: ClientTls | undefined;
   readonly #listeners = new Set<() => void>();
-  /** Nodes of which others told us, by their address. */
-  readonly #told = new Map<string, Endpoint>();
+  readonly #told: ToldNodes;
   #closed = false;
 
   constructor(addresses: readonly string[], system: System, connectTimeoutMs: number, tls?: ClientTls) {
@@ -279,37 +282,50 @@ export class Endpoints {
       if (!isAddress(address)) {
         throw new CausewayError('INVALID_ARGUMENT', `an endpoint has the form host:port; got '${address}'`);
       }
-      return new Endpoint(address, index, system, tls);
+      return this.#listening(new Endpoint(address, index, system, tls));
     });
+    this.#told = new ToldNodes((address, region) => {
+      const last = this.all.findLast((endpoint) => endpoint.region === region) ?? this.all.at(-1)!;
+      return this.#listening(new Endpoint(address, last.index + 0.5, system, tls));
+    });
+  }
+
+  #listening(endpoint: Endpoint): Endpoint {
+    endpoint.onTopology = (topology) => this.#told.note(topology);
+    return endpoint;
   }
 
   /** The first that is usable now; or `prefer`, when it is of the same region and usable. */
   best(forWrites: boolean, near?: Endpoint, prefer?: Endpoint): Endpoint | undefined {
-    const first = this.all.find(
-      (endpoint) => this.isUsable(endpoint, forWrites) && (near === undefined || endpoint.sameRegionAs(near)),
-    );
+    const first = this.#first((one) => this.isUsable(one, forWrites) && (near === undefined || one.sameRegionAs(near)));
     const other = prefer !== undefined && first !== undefined && prefer.sameRegionAs(first);
     return other && this.isUsable(prefer, forWrites) ? prefer : first;
   }
 
-  /** Where a node is reached: at its own address, or at an endpoint that has answered by its name; undefined: at neither. */
-  async ofNode(region: string, node: string, address: string, timeoutMs: number): Promise<Endpoint | undefined> {
-    const isNode = (endpoint: Endpoint): boolean => endpoint.node === node && endpoint.region === region;
-    const direct = this.all.find((endpoint) => endpoint.address === address) ?? this.#toldOf(address);
-    if (direct !== undefined && !isNode(direct)) {
-      // A name that leads elsewhere from here is answered by somebody else.
-      await direct.topology('', { endMs: this.#system.clock.monotonicMs() + timeoutMs }).catch(() => undefined);
+  /** Those of the list, and behind the last of a region those of which it told. */
+  #first(fits: (endpoint: Endpoint) => boolean): Endpoint | undefined {
+    for (const [i, endpoint] of this.all.entries()) {
+      if (fits(endpoint)) return endpoint;
+      const { region } = endpoint;
+      if (region === undefined || this.all.some((later, at) => at > i && later.region === region)) continue;
+      for (const told of this.#told.of(region)) if (fits(told)) return told;
     }
-    if (direct !== undefined && isNode(direct)) return direct;
-    return this.all.find(isNode);
+    return undefined;
   }
 
-  #toldOf(address: string): Endpoint | undefined {
-    const told = this.#told.get(address);
-    if (told !== undefined || this.#closed || !isAddress(address) || this.#told.size >= TOLD_MAX) return told;
-    const endpoint = new Endpoint(address, this.all.length, this.#system, this.#tls);
-    this.#told.set(address, endpoint);
-    return endpoint;
+  /** Where a node is reached: at its own address, or at an endpoint that has answered by its name; undefined: at neither. */
+  async ofNode(region: string, node: string, address: string, timeoutMs: number): Promise<Endpoint | undefined> {
+    const endMs = this.#system.clock.monotonicMs() + timeoutMs;
+    const listed = this.all.find((endpoint) => endpoint.address === address);
+    if (listed !== undefined) {
+      // A name that leads elsewhere from here is answered by somebody else.
+      if (!isNode(listed, region, node)) await listed.topology('', { endMs }).catch(() => undefined);
+      if (isNode(listed, region, node)) return listed;
+    } else if (!this.#closed) {
+      const told = await this.#told.find(region, node, address, endMs);
+      if (told !== undefined) return told;
+    }
+    return this.all.find((endpoint) => isNode(endpoint, region, node));
   }
 
   isUsable({ state }: Endpoint, forWrites: boolean): boolean {
@@ -409,10 +425,17 @@ export class Endpoints {
     endpoint.lastError = error;
     // Down is stronger: a node that cannot be reached serves no reads either.
     if (endpoint.state !== 'down') endpoint.state = state;
+    this.#lookForOthers(endpoint);
     const returnAfterMs = this.best(true) === undefined ? 0 : RETURN_AFTER_MS[error.code];
     if (endpoint.probe === undefined) this.#probeLater(endpoint, error.retryAfterMs ?? returnAfterMs);
     this.#changedNow();
     return true;
+  }
+
+  /** Of the region of one that has failed: nodes that it told of. */
+  #lookForOthers({ region }: Endpoint): void {
+    if (region === undefined) return;
+    this.#told.findAll(region, this.#system.clock.monotonicMs() + PROBE_TIMEOUT_MS, () => this.#changedNow());
   }
 
   #probeLater(endpoint: Endpoint, retryAfterMs = 0): void {
@@ -459,7 +482,8 @@ export class Endpoints {
 
   close(): void {
     this.#closed = true;
-    for (const endpoint of [...this.all, ...this.#told.values()]) endpoint.close();
+    for (const endpoint of this.all) endpoint.close();
+    this.#told.close();
     this.#tls?.close();
     this.#changedNow();
   }
@@ -495,10 +519,6 @@ export class PinnedEndpoint implements EndpointSource {
   onChange(listener: () => void): () => void {
     return this.#endpoints.onChange(listener);
   }
-}
-
-function isAddress(text: string): boolean {
-  return /^.+:[0-9]{1,5}$/.test(text);
 }
 
 export function closedError(): CausewayError {

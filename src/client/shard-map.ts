@@ -4,7 +4,8 @@
 import { placeOf } from '../record/hash.ts';
 import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
 import type { System, TimerHandle } from '../system/system.ts';
-import type { Endpoint, Endpoints } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Endpoints } from './endpoints.ts';
 
 const ASK_TIMEOUT_MS = 1000;
 /** Between two questions; longer while the answer stays the same. */

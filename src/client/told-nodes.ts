@@ -4,7 +4,7 @@
 // Bound: TOLD_MAX nodes; beyond, one that is new is not gone to. Connected when somebody asks for it, not when it is told of.
 
 import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
-import type { Endpoint } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
 
 const TOLD_MAX = 256;
 

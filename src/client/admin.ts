@@ -48,7 +48,7 @@ import {
   type NodeRestored,
   type WatchConflictsOptions,
 } from './conflicts.ts';
-import { Endpoint } from './endpoints.ts';
+import { Endpoint } from './endpoint.ts';
 import { historyOf, type HistoryPageOptions, type KeyName, type NodeKeyHistory } from './history.ts';
 import { openTls, type ClientTls, type TlsOptions } from './tls.ts';
 import type { CallOptions, MergeType, Topology } from './types.ts';

@@ -10,7 +10,8 @@ import type { ReadResponse__Output } from '../proto/generated/causeway/v1/ReadRe
 import type { ScanResponse__Output } from '../proto/generated/causeway/v1/ScanResponse.ts';
 import type { SessionToken__Output } from '../proto/generated/causeway/v1/SessionToken.ts';
 import type { System } from '../system/system.ts';
-import { wireMethodOnce, type CallLimits, type Endpoint, type EndpointSource } from './endpoints.ts';
+import { wireMethodOnce, type CallLimits, type Endpoint } from './endpoint.ts';
+import type { EndpointSource } from './endpoints.ts';
 import { encodeOp } from './op-encode.ts';
 import { READ_RETRIES } from './service-config.ts';
 import type { ShardMap } from './shard-map.ts';

@@ -6,7 +6,7 @@ import type { ListConflictsResponse__Output } from '../proto/generated/causeway/
 import type { RestoreConflictResponse__Output } from '../proto/generated/causeway/v1/RestoreConflictResponse.ts';
 import type { WatchConflictsResponse__Output } from '../proto/generated/causeway/v1/WatchConflictsResponse.ts';
 import { wireMethod } from '../proto/load.ts';
-import { wireMethodOnce, type Endpoint } from './endpoints.ts';
+import { wireMethodOnce, type Endpoint } from './endpoint.ts';
 import { fromServiceError } from './status.ts';
 import type { MergeType, Version } from './types.ts';
 import { mergeTypeOf, versionOf } from './views.ts';

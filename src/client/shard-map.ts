@@ -1,11 +1,11 @@
 // Whose a key's shard is, in a region of several nodes, so that a client goes to the owner by itself.
 // Nothing rests on it: any node takes any request and passes on what is another's. It is asked for when a node says that it has done so.
-// HAZARD: a node's address is for the other nodes of its region. From here it may lead nowhere, or elsewhere: it counts once the node has said its name there.
 
 import { placeOf } from '../record/hash.ts';
 import type { GetTopologyResponse__Output } from '../proto/generated/causeway/v1/GetTopologyResponse.ts';
 import type { System, TimerHandle } from '../system/system.ts';
-import type { Endpoint, Endpoints } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Endpoints } from './endpoints.ts';
 
 const ASK_TIMEOUT_MS = 1000;
 /** Between two questions; longer while the answer stays the same. */

@@ -9,7 +9,7 @@ import { FORWARDED_KEY } from '../api/env.ts';
 import { keyOfPageToken, pageToken } from '../api/page-tokens.ts';
 import { cursorText } from '../api/conflict-calls.ts';
 import { cursorToMessage, sessionFromMessage, sessionToMessage } from '../api/tokens.ts';
-import { Endpoint, wireMethodOnce, type CallLimits } from '../client/endpoints.ts';
+import { Endpoint, wireMethodOnce, type CallLimits } from '../client/endpoint.ts';
 import { opOf, type DecodedEvent } from '../client/feed-op.ts';
 import { mergeTypeNumber } from '../client/collections.ts';
 import { encodeOp } from '../client/op-encode.ts';

@@ -277,3 +277,58 @@ test('single writes and reads go to the owner too', async () => {
   await profiles.set(key, 2);
   expect(nodes[1]).toMatchObject({ elsewhere, taken: taken + 1 });
 });
+
+describe('a client that knows one node of a region', () => {
+  test('goes on at another one, of which it was told, while that one is away', async () => {
+    const { region, nodes } = await regionOf(
+      () => 0,
+      () => 0,
+    );
+    const [first, second] = nodes as [Node, Node];
+    const db = client([first.served.address]);
+    const profiles = db.register<number>('profiles');
+    for (const key of KEYS) await profiles.set(key, 1);
+    const { port } = first.served;
+    await first.served.server.stop();
+    region.owners = region.owners.map(() => second.address);
+    for (const key of KEYS) {
+      await profiles.set(key, 2);
+      expect((await profiles.get(key))?.value).toBe(2);
+    }
+    const { taken } = second;
+    await first.start(port);
+    region.owners = region.owners.map(() => first.address);
+    await until(() => {
+      void profiles.set(KEYS[0]!, 3);
+      return first.taken > 100;
+    }, 'it goes back');
+    expect(taken).toBeGreaterThanOrEqual(KEYS.length);
+  }, 30_000);
+
+  test('goes there also when it never had to before', async () => {
+    const { nodes } = await regionOf(
+      () => 0,
+      () => 0,
+    );
+    const [first, second] = nodes as [Node, Node];
+    const profiles = client([first.served.address]).register<number>('profiles');
+    const own = KEYS.find((one) => placeOf('app', 'profiles', one, SHARDS) % 2 === 0)!;
+    await profiles.set(own, 1);
+    expect(first.elsewhere).toBe(0);
+    await first.served.server.stop();
+    await profiles.set(own, 2);
+    expect(second.taken).toBe(1);
+  });
+
+  test('does not go to another region’s node, nor to one that is somebody else', async () => {
+    const { region, nodes } = await regionOf(() => 0);
+    const stranger = await serve({ name: 'us-east' });
+    region.owners = [nodes[0]!.address, { node: 'n1', address: stranger.address }];
+    const db = client([nodes[0]!.served.address]);
+    const profiles = db.register<number>('profiles');
+    await profiles.set('a', 1);
+    await nodes[0]!.served.server.stop();
+    await expect(profiles.set('a', 2, { deadlineMs: 1500 })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(stranger.region.writes).toEqual([]);
+  });
+});

@@ -11,7 +11,8 @@
 import { CausewayError, toCausewayError } from '../../errors/errors.ts';
 import type { System } from '../../system/system.ts';
 import type { CallDefaults } from '../calls.ts';
-import type { Endpoint, Endpoints } from '../endpoints.ts';
+import type { Endpoint } from '../endpoint.ts';
+import type { Endpoints } from '../endpoints.ts';
 import type { FeedEvent } from '../subscribe.ts';
 import { endProcess, processSpans } from '../tracer.ts';
 import type { Version } from '../types.ts';

@@ -4,7 +4,8 @@
 import { CausewayError, isCausewayError } from '../../errors/errors.ts';
 import type { System } from '../../system/system.ts';
 import { Calls, type CallDefaults } from '../calls.ts';
-import { PinnedEndpoint, type Endpoint, type Endpoints } from '../endpoints.ts';
+import type { Endpoint } from '../endpoint.ts';
+import { PinnedEndpoint, type Endpoints } from '../endpoints.ts';
 import { Session } from '../session.ts';
 import type { SubscriptionParts } from '../subscribe.ts';
 import type { CallOptions } from '../types.ts';

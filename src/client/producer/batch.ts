@@ -7,7 +7,7 @@
 import protobuf from 'protobufjs';
 import type { CausewayError } from '../../errors/errors.ts';
 import { WIRE_LEN, WIRE_VARINT, WireWriter, wireTag } from '../../proto/wire.ts';
-import type { Endpoint } from '../endpoints.ts';
+import type { Endpoint } from '../endpoint.ts';
 import type { WriteAck } from '../types.ts';
 import { encodeWriteHeader, type WriteHeader } from '../write-request.ts';
 

@@ -16,7 +16,7 @@ import { messageType, rawCodec, wireMethod } from '../../proto/load.ts';
 import { WireWriter } from '../../proto/wire.ts';
 import type { TimerHandle } from '../../system/system.ts';
 import { randomProducer, settledError } from '../calls.ts';
-import { wireMethodOnce, type Endpoint } from '../endpoints.ts';
+import { wireMethodOnce, type Endpoint } from '../endpoint.ts';
 import { encodeOp } from '../op-encode.ts';
 import { fromErrorDetail, fromServiceError, saidByNode, type DecodedErrorDetail } from '../status.ts';
 import type { Op } from '../types.ts';

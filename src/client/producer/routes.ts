@@ -5,7 +5,7 @@
 
 import { CausewayError, toCausewayError } from '../../errors/errors.ts';
 import { WireWriter } from '../../proto/wire.ts';
-import type { Endpoint } from '../endpoints.ts';
+import type { Endpoint } from '../endpoint.ts';
 import { encodeOp } from '../op-encode.ts';
 import type { Op } from '../types.ts';
 import type { OnResult } from './batch.ts';

@@ -30,15 +30,18 @@ const PACE_MS_MAX = { local: 40, remote: 65 };
 export class SealRounds {
   readonly #system: System;
   readonly #paceMsMax: number;
+  readonly #sealed: () => void;
   readonly #waiting = new Set<Sealable>();
   #scheduled = false;
   #paceMs = 0;
   #lastAtMs = Number.NEGATIVE_INFINITY;
   #judgedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(system: System, log: { readonly isRemote: boolean }) {
+  /** `sealed`: called behind the seals of each round. */
+  constructor(system: System, log: { readonly isRemote: boolean }, sealed: () => void) {
     this.#system = system;
     this.#paceMsMax = log.isRemote ? PACE_MS_MAX.remote : PACE_MS_MAX.local;
+    this.#sealed = sealed;
   }
 
   /** Between rounds; 0: none waits. */
@@ -65,6 +68,7 @@ export class SealRounds {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const who of waiting) who.sealNow();
+    this.#sealed();
   }
 
   #judge(): void {

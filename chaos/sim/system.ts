@@ -61,10 +61,18 @@ export class SimClock {
 /** `soon` runs after what is ready now; a real event loop takes some time to come round. */
 const SOON_MS = 0.02;
 
+/** Of a node's judgements of how busy it is (seal-rounds.ts): often enough that a run has both, seldom enough that the pace gets from one end to the other. */
+const LOAD_CHANGES = 0.04;
+
 export function simSystem(scheduler: Scheduler, clock: SimClock, life: Life, random: SeededRandom): System {
+  let busy = false;
   return {
-    // Now idle, now busy: whoever waits longer when there is much to do does so here too.
-    load: { busy: () => random.float() },
+    load: {
+      busy: () => {
+        if (random.float() < LOAD_CHANGES) busy = !busy;
+        return busy ? 0.9 : 0.1;
+      },
+    },
     clock: {
       nowMs: () => clock.nowMs(),
       monotonicMs: () => scheduler.now,

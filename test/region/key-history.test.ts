@@ -122,8 +122,9 @@ test('a log longer than a window, and one that was trimmed', async () => {
   const eu = cluster.region('eu');
   eu.appendMs = 0;
   for (let i = 0; i < 2600; i++) {
-    eu.write(put(i % 500 === 0 ? 'k' : 'other', `${i}`));
-    await cluster.run(11);
+    const write = eu.write(put(i % 500 === 0 ? 'k' : 'other', `${i}`));
+    // A batch each.
+    while (write.answers.length === 0) await cluster.run(1);
   }
   const whole = await all(cluster, eu, 'k');
   expect(whole.map(valueOf)).toEqual(['2500', '2000', '1500', '1000', '500', '0']);

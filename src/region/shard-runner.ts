@@ -91,6 +91,8 @@ interface Part {
 }
 
 const READ_BYTES = 4 * 1024 * 1024;
+/** Of peers' batches whose keys are on their way from the store (key-queue.ts). */
+const KEY_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 const COLLECT_KEYS_MAX = 1000;
 /** Beside its key and value. */
 const WAITING_OP_BYTES = 200;
@@ -197,7 +199,7 @@ export class ShardRunner {
       this.#reads,
       settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
     );
-    this.#keys = this.#late && new KeyQueue(this.cache);
+    this.#keys = this.#late && new KeyQueue(this.cache, KEY_QUEUE_BYTES_MAX, () => this.wantTurn());
     this.journal = new ShardJournal(shard, this.#reads, this.engine);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
     this.#waiting = new WaitingBatches(settings.limits.linkWindowBytes, events.intake.waitingBytes);
@@ -647,7 +649,7 @@ export class ShardRunner {
   /** Group commit without linger: in the next round when nothing of ours is under way, else when that has landed. */
   #scheduleSeal(): void {
     if (this.#sealSoon || this.#ownInFlight > 0) return;
-    if (this.engine.openOps === 0 && this.#waiting.isEmpty) return;
+    if (this.engine.openOps === 0 && !this.#hasTurn) return;
     this.#sealSoon = true;
     this.#events.sealWanted(this);
   }
@@ -703,7 +705,8 @@ export class ShardRunner {
     if (this.#stopped || !this.#recovered) return 'dropped';
     if (this.#ports.log.state().kind !== 'ready') return 'dropped';
     const cutsShort = this.engine.openOps > 0 && this.#events.paced();
-    const itsTurn = !cutsShort && !this.#waiting.has(from) && this.#events.intake.hasRoom;
+    const itsTurn =
+      !cutsShort && !this.#waiting.has(from) && this.#events.intake.hasRoom && this.#keys?.isFull !== true;
     if (!itsTurn) {
       if (!this.#waiting.push(from, bytes, answers)) return 'dropped';
       this.#traces?.waits(bytes);
@@ -728,7 +731,8 @@ export class ShardRunner {
     if (this.engine.openOps > 0) return 0;
     this.#gathering = true;
     let taken = false;
-    const bytes = this.#waiting.take(bytesMax, from, (batch) => {
+    const mayTake = (peer: RegionId): boolean => this.#keys?.isFull !== true && from(peer);
+    const bytes = this.#waiting.take(bytesMax, mayTake, (batch) => {
       taken = this.#receiveOne(batch) === 'taken' || taken;
     });
     if (taken && !this.#stopped) this.#unpark();
@@ -739,7 +743,11 @@ export class ShardRunner {
 
   /** There is room for what waits. */
   wantTurn(): void {
-    if (!this.#waiting.isEmpty) this.#scheduleSeal();
+    if (this.#hasTurn) this.#scheduleSeal();
+  }
+
+  get #hasTurn(): boolean {
+    return !this.#waiting.isEmpty && this.#keys?.isFull !== true;
   }
 
   /** Nothing more is taken; what waits comes to the next owner. */

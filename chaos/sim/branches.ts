@@ -60,7 +60,6 @@ const BEGINNINGS = {
 const TURNS = {
   waits: 'it would cut an open batch short, or there is no room',
   taken: 'its turn came',
-  dropped: 'the shard took nothing any more when its turn came',
 } as const;
 
 /** What a client may be refused with, by whichever part of the node. */
@@ -159,7 +158,7 @@ function watchTurns(): void {
   if (watchedTurns) return;
   watchedTurns = true;
   const waiting = WaitingBatches.prototype;
-  const { push, take, drop } = waiting;
+  const { push, take } = waiting;
   waiting.push = function watchedPush(...args): boolean {
     const kept = push.apply(this, args);
     if (kept) count('turn waits');
@@ -170,10 +169,6 @@ function watchTurns(): void {
       count('turn taken');
       each(batch);
     });
-  };
-  waiting.drop = function watchedDrop(): void {
-    if (!this.isEmpty) count('turn dropped');
-    drop.call(this);
   };
 }
 

@@ -15,21 +15,22 @@ export interface Sealable {
 const JUDGE_EVERY_MS = 50;
 
 /** What part of the time the event loop should be busy; the time in which other processes have the core counts. Measured (BENCHMARKS): at 0.55 rounds are
- *  smaller and bursts wait for each other, at 0.3 everything waits for rounds that there was time for. */
-const BUSY_GOAL = 0.4;
+ *  smaller and bursts wait for each other, below 0.4 everything waits for rounds that there was time for. Where a commit is a message to servers
+ *  (Log.isRemote) these need the cores too. */
+const BUSY_GOAL = { local: 0.45, remote: 0.38 };
 /** How much of the way to the goal is gone with one judgement: a burst of a tenth of a second (a collection of garbage, rows for the store) is
  *  not to double the pace, and ten times the load is to be met within a second. */
 const GAIN = 0.15;
 /** A judgement counts as off by so much at most, in either direction: one long turn looks like a node that has no time at all. */
 const OFF_MAX = 2;
 
-/** Between rounds at most. A commit is an fdatasync of the node's own; or a message to servers that other nodes use too (Log.isRemote), which costs
- *  them an fsync and both a few changes of threads: as much again. */
+/** Between rounds at most. A commit is an fdatasync of the node's own; or a message, which costs the servers an fsync and both sides a few changes of
+ *  threads: as much again. */
 const PACE_MS_MAX = { local: 40, remote: 65 };
 
 export class SealRounds {
   readonly #system: System;
-  readonly #paceMsMax: number;
+  readonly #at: 'local' | 'remote';
   readonly #waiting = new Set<Sealable>();
   #scheduled = false;
   #paceMs = 0;
@@ -38,7 +39,7 @@ export class SealRounds {
 
   constructor(system: System, log: { readonly isRemote: boolean }) {
     this.#system = system;
-    this.#paceMsMax = log.isRemote ? PACE_MS_MAX.remote : PACE_MS_MAX.local;
+    this.#at = log.isRemote ? 'remote' : 'local';
   }
 
   /** Between rounds; 0: none waits. */
@@ -70,8 +71,8 @@ export class SealRounds {
   #judge(): void {
     if (this.#lastAtMs - this.#judgedAtMs < JUDGE_EVERY_MS) return;
     this.#judgedAtMs = this.#lastAtMs;
-    const off = Math.max(1 / OFF_MAX, Math.min(OFF_MAX, this.#system.load.busy() / BUSY_GOAL));
-    const paceMs = Math.min(this.#paceMsMax, Math.max(1, this.#paceMs) * (1 + GAIN * (off - 1)));
+    const off = Math.max(1 / OFF_MAX, Math.min(OFF_MAX, this.#system.load.busy() / BUSY_GOAL[this.#at]));
+    const paceMs = Math.min(PACE_MS_MAX[this.#at], Math.max(1, this.#paceMs) * (1 + GAIN * (off - 1)));
     // Less than timers can measure: nobody waits.
     this.#paceMs = paceMs < 1 ? 0 : paceMs;
   }

@@ -943,18 +943,24 @@ export class ShardRunner {
 
   // ── The store, behind the log ───────────────────────────────────────────────────────────────────────────────────
 
-  /** What the store lacks, as one step; undefined when there is nothing or a step is still under way. */
+  /** What the store lacks, as one step, whose rows are all there when takeRows() has said so; undefined when there is nothing or a step is still under way. */
   takeStep(): StoreStep | undefined {
     if (this.#stopped || this.#storeWriting || !this.#recovered) return undefined;
     const toCursor = this.engine.offset;
-    const rows = this.cache.takeDirty();
+    const rows = this.cache.beginTaking();
     const journalRows = this.journal.takeRows();
     if (GUARDS.journalRows) for (const row of journalRows) rows.push([row[0], row[1]]);
-    if (rows.length === 0 && toCursor === this.#storeCursor) return undefined;
+    if (rows.length === 0 && !this.cache.isTaking && toCursor === this.#storeCursor) return undefined;
     rows.push([META_ROW, encodeMeta(this.engine.meta())]);
     this.#storeWriting = true;
     this.#unstoredBytes = 0;
     return { shard: this.shard, fromCursor: this.#storeCursor, toCursor, rows };
+  }
+
+  /** Puts up to so many more rows into the step that takeStep() has begun. */
+  takeRows(rowsMax: number): { readonly taken: number; readonly isWhole: boolean } {
+    const taken = this.cache.takeMore(rowsMax);
+    return { taken, isWhole: !this.cache.isTaking };
   }
 
   stepWritten(toCursor: number): void {

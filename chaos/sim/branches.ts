@@ -5,6 +5,7 @@
 import type { AppendOutcome } from '../../src/log/log.ts';
 import type { Decision } from '../../src/shard/decide.ts';
 import { ShardEngine, type AllResult, type Inspection, type OpResult } from '../../src/shard/engine.ts';
+import { WaitingBatches } from '../../src/region/intake.ts';
 import { FAULTS } from './plan.ts';
 
 /** What may become of a peer's batch (src/shard/decide.ts), and of bytes that are none. */
@@ -55,6 +56,12 @@ const BEGINNINGS = {
   'read behind': 'it reads the log now',
 } as const;
 
+/** What may become of a peer's batch before anybody looks at it (src/region/intake.ts). */
+const TURNS = {
+  waits: 'it would cut an open batch short, or there is no room',
+  taken: 'its turn came',
+} as const;
+
 /** What a client may be refused with, by whichever part of the node. */
 const REFUSALS = {
   NOT_READY: 'the shard has no owner here, or it is still reading its log',
@@ -82,6 +89,7 @@ const GROUPS = {
   atomic: ATOMICS,
   append: APPENDS,
   begin: BEGINNINGS,
+  turn: TURNS,
   refused: REFUSALS,
   fault: FAULTS,
 };
@@ -102,6 +110,7 @@ function count(branch: string): void {
 /** Counts into `into` from now on; undefined: no more. One simulation at a time lives in a process. */
 export function countBranches(into: Map<string, number> | undefined): void {
   watchEngine();
+  watchTurns();
   counts = into;
 }
 
@@ -139,6 +148,27 @@ function watchEngine(): void {
     if (kind === 'none') count(`atomic ${result.error.code}`);
     else count(result.results.some((each) => each.kind === 'duplicate') ? 'atomic retry' : 'atomic sequenced');
     return result;
+  };
+}
+
+let watchedTurns = false;
+
+/* oxlint-disable typescript/unbound-method -- each is called on the queue that it was called on */
+function watchTurns(): void {
+  if (watchedTurns) return;
+  watchedTurns = true;
+  const waiting = WaitingBatches.prototype;
+  const { push, take } = waiting;
+  waiting.push = function watchedPush(...args): boolean {
+    const kept = push.apply(this, args);
+    if (kept) count('turn waits');
+    return kept;
+  };
+  waiting.take = function watchedTake(bytesMax, from, each): number {
+    return take.call(this, bytesMax, from, (batch) => {
+      count('turn taken');
+      each(batch);
+    });
   };
 }
 

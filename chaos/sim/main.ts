@@ -299,6 +299,7 @@ function printReport(report: BulkReport, seconds: number, args: Args, missed: re
     ['atomic', 'atomic writes'],
     ['append', 'appends'],
     ['begin', 'owners that begin'],
+    ['turn', "turns of peers' batches"],
     ['refused', 'refusals'],
     ['fault', 'faults'],
   ] as const)

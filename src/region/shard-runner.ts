@@ -708,7 +708,9 @@ export class ShardRunner {
     const itsTurn =
       !cutsShort && !this.#waiting.has(from) && this.#events.intake.hasRoom && this.#keys?.isFull !== true;
     if (!itsTurn) {
-      if (!this.#waiting.push(from, bytes, answers)) return 'dropped';
+      // Of a store that is slow it waits for long, and a view on the frame would keep all of that in memory.
+      const kept = this.#keys?.isFull === true ? Buffer.from(bytes) : bytes;
+      if (!this.#waiting.push(from, kept, answers)) return 'dropped';
       this.#traces?.waits(bytes);
       this.#scheduleSeal();
       return 'waiting';
@@ -835,10 +837,11 @@ export class ShardRunner {
     const append = this.engine.take(inspected, this.cache);
     if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
     this.#traces?.taken(inspected.batch, inspected.bytes, this.engine.takenOffset);
-    this.#append(append);
+    // Counted first: a log may call back before append() returns, and what is counted behind that would be counted for good.
     this.#events.intake.move(inspected.bytes.length);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
+    this.#append(append);
     this.#taking = false;
     for (const part of this.#landedWhileTaking.splice(0)) this.#landedPart(part);
     this.#behindSinceMs = undefined;

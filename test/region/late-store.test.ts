@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { CausewayError } from '../../src/errors/errors.ts';
+import { placeOf } from '../../src/record/hash.ts';
 import type { Consistency, WriteOp } from '../../src/region/region.ts';
 import { outcome, put, TestCluster, type TestRegion } from '../support/node-kit.ts';
 import { textOf } from '../support/shard-kit.ts';
@@ -134,6 +135,73 @@ describe('a peer that sends more than the store answers for', () => {
     await cluster.until(() => eu.digests()[0] === us.digests()[0], 20_000);
     expect(await text(cluster, eu, 'k79')).toBe(value);
     expect(eu.node.figures().inFlightBytes).toBe(0);
+  });
+
+  test('I8: there is room too when what filled the queue leaves nothing in the log', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'], lateStore: true, limits: LIMITS });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    eu.heldStore = [];
+    const writes = Array.from({ length: 40 }, (_, i) =>
+      eu.write(put(`w${i}`, 'x'.repeat(MIB / 2)), { deadlineMs: 200 }),
+    );
+    us.write(put('k', 'x'.repeat(MIB / 2)));
+    await cluster.run(100);
+    expect(eu.node.figures().inFlightBytes).toBeLessThan(20.2 * MIB);
+    // Nothing lands meanwhile that would wake it by chance, as a lease does.
+    eu.hold();
+    await cluster.until(() => writes.every((write) => outcome(write) === 'DEADLINE_EXCEEDED'), 1000);
+    await cluster.run(100);
+    expect(eu.node.figures().inFlightBytes).toBeGreaterThan(0.4 * MIB);
+    eu.release();
+    eu.releaseStore();
+    await cluster.until(() => eu.digests()[0] === us.digests()[0], 20_000);
+  });
+
+  test('I12: a round that is made for another shard takes nothing for one whose queue is full', async () => {
+    const limits = { linkWindowBytes: 8 * MIB, inFlightBytesMax: 256 * MIB };
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'], shards: 2, lateStore: true, limits });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    const keys = Array.from({ length: 200 }, (_, i) => `k${i}`);
+    const of = (n: number): string[] => keys.filter((key) => placeOf('shop', 'register-lww', key, 2) === n);
+    const [there] = of(1);
+    eu.write(put(there!, '0'));
+    await cluster.run(200);
+    eu.heldStore = [];
+    let most = 0;
+    for (const key of of(0).slice(0, 60)) {
+      us.write(put(key, 'x'.repeat(MIB / 2)));
+      const write = eu.write(put(there!, key));
+      await cluster.run(20);
+      expect(outcome(write)).toBe('ok');
+      most = Math.max(most, eu.node.figures().inFlightBytes);
+    }
+    expect(most).toBeGreaterThan(15 * MIB);
+    expect(most).toBeLessThan(18 * MIB);
+  });
+
+  test('I12: what waits for room keeps no frame in memory: it is a copy, and the frame may change', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'], lateStore: true, limits: LIMITS });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    const receive = eu.node.receive.bind(eu.node);
+    const answers: string[] = [];
+    eu.node.receive = (from, batch, link) => {
+      const frame = Uint8Array.from(batch);
+      const received = receive(from, frame, link);
+      answers.push(received);
+      if (received === 'waiting') frame.fill(0);
+      return received;
+    };
+    eu.heldStore = [];
+    for (let i = 0; i < 36; i++) {
+      us.write(put(`k${i}`, 'x'.repeat(MIB / 2)));
+      await cluster.run(20);
+    }
+    const came = answers.length;
+    expect(answers).toContain('waiting');
+    eu.releaseStore();
+    await cluster.until(() => eu.digests()[0] === us.digests()[0], 20_000);
+    // None of them had to come a second time.
+    expect(answers).toHaveLength(came);
   });
 });
 

@@ -504,6 +504,19 @@ describe('starting and ending', () => {
     });
   });
 
+  test('I8: large batches of a peer follow each other at once, also where the log answers before append() returns', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    eu.appendMs = 0;
+    const large = 'x'.repeat(600 * 1024);
+    for (let i = 0; i < 4; i++) {
+      us.write([put(`a${i}`, large), put(`b${i}`, large)]);
+      await cluster.run(20);
+    }
+    // Before the next lease, which would land and count what has landed long ago.
+    await cluster.until(() => eu.digests()[0] === us.digests()[0], 300);
+  });
+
   test('I6, I12: a node that drains answers everybody, ends although others go on, and starts from a store it can trust', async () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'] });
     const [eu, us] = [cluster.region('eu'), cluster.region('us')];

@@ -1,7 +1,10 @@
 // Reading entries of one shard out of the segment files, for readers that are behind the tail cache.
 // Other shards' records in between are stepped over by their lengths; the CRC of every entry that is given out is checked.
 // I12 at most READS_MAX reads are under way, each with one buffer; the others wait, and there are as many as callers have asked for
-//     (a link or feed asks for one at a time).
+//     (a link or feed asks for one at a time). Files that nobody reads just now stay open, IDLE_FILES_MAX of them.
+//
+// Each question to the file system is answered a turn of the event loop later, and the turns are long just when somebody reads here, because he
+// is behind: so there are few questions, a large piece of the file each.
 
 import type { LogFiles } from './files.ts';
 import type { ReadResult, StoredEntry } from './log.ts';
@@ -19,7 +22,14 @@ import { FileWindow } from './segment-scan.ts';
 import type { ShardTrack } from './shard-track.ts';
 
 const READS_MAX = 8;
-const BUFFER_BYTES = 256 * 1024;
+/** Entries of one shard lie among those of all others: 256 KiB of one of eight shards in 2 MiB of the file. */
+const BUFFER_BYTES = 1024 * 1024;
+const IDLE_FILES_MAX = 2;
+
+interface OpenFile {
+  readonly fd: Promise<number>;
+  readers: number;
+}
 
 interface Wanted {
   readonly track: ShardTrack;
@@ -35,6 +45,8 @@ export class SegmentReader {
   readonly #segments: readonly Segment[];
   readonly #waiting: (() => void)[] = [];
   readonly #buffers: Buffer[] = [];
+  /** By path; who was read last is last. */
+  readonly #open = new Map<string, OpenFile>();
   #underWay = 0;
   #idle: (() => void) | undefined;
 
@@ -65,12 +77,40 @@ export class SegmentReader {
     done(result);
   }
 
-  /** Resolves when no read is under way; the caller starts none any more. */
-  finished(): Promise<void> {
-    if (this.#underWay === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#idle = resolve;
-    });
+  /** Resolves when no read is under way and no file is open; the caller starts none any more. */
+  async finished(): Promise<void> {
+    if (this.#underWay > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    await this.#closeIdle(0);
+  }
+
+  #opened(path: string): OpenFile {
+    let file = this.#open.get(path);
+    if (file === undefined) {
+      const fd = this.#files.open(path, 'read');
+      file = { fd, readers: 0 };
+      // The next reader tries again.
+      fd.catch(() => this.#open.delete(path));
+    }
+    this.#open.delete(path);
+    this.#open.set(path, file);
+    file.readers++;
+    return file;
+  }
+
+  async #closeIdle(kept: number): Promise<void> {
+    const idle = [...this.#open].filter(([, { readers }]) => readers === 0);
+    for (const [path, { fd }] of idle.slice(0, Math.max(0, idle.length - kept))) {
+      this.#open.delete(path);
+      await fd.then(
+        (opened) => this.#files.close(opened),
+        // It could not be opened: there is nothing to close.
+        () => undefined,
+      );
+    }
   }
 
   async #read(track: ShardTrack, fromOffset: number, bytesMax: number): Promise<ReadResult> {
@@ -82,8 +122,9 @@ export class SegmentReader {
       let at = this.#segments.findLastIndex((segment) => segment.base <= from);
       for (let position = from; at < this.#segments.length; at++) {
         const segment = this.#segments[at]!;
-        const fd = await this.#files.open(segment.path, 'read');
+        const file = this.#opened(segment.path);
         try {
+          const fd = await file.fd;
           const window = new FileWindow(this.#files, fd, segment.length, buffer);
           const verdict = await collect(
             window,
@@ -94,7 +135,8 @@ export class SegmentReader {
           if (verdict === 'enough') return { kind: 'entries', entries: wanted.entries };
           if (verdict !== 'more') return verdict;
         } finally {
-          await this.#files.close(fd);
+          file.readers--;
+          await this.#closeIdle(IDLE_FILES_MAX);
         }
         position = segment.base + segment.length;
       }

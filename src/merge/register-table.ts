@@ -68,6 +68,8 @@ const DIRTY = 16;
 const WRITING = 32;
 /** Asked for since the last time that eviction came by. */
 const TOUCHED = 64;
+/** On its way into the store as it is, and nobody has read it for that yet: whoever changes it says so first. */
+const PENDING = 128;
 const FLAGS_OF_STATE = PRESENT | EXPIRES | HASHED;
 
 const LINES_FIRST = 16;
@@ -93,6 +95,8 @@ export class RegisterTable {
   readonly #scratch = new ByteWriter(1100);
   readonly #pieces: number[] = [];
   #dirty: number[] = [];
+  /** Who reads what is pending. */
+  #beforeChange: ((place: number) => void) | undefined;
 
   get size(): number {
     return this.#lines - this.#free.length;
@@ -397,6 +401,7 @@ export class RegisterTable {
    * Of an op that deletes or expires the caller asks collectableAt() afterwards.
    */
   land(place: number, ops: LocatedOps, i: number, origin: number, seq: number, stamp: number, sums: LaneSums): number {
+    this.#tellPending(place);
     const before = this.#takeOut(place, sums);
     const { bytes } = ops;
     const at = ops.payloadAt(i);
@@ -417,6 +422,7 @@ export class RegisterTable {
 
   /** I9: forgets a version that nothing can lose to any more. Returns as land(). */
   clear(place: number, sums: LaneSums): number {
+    this.#tellPending(place);
     const before = this.#takeOut(place, sums);
     this.#resize(place, 0);
     this.#words[place * WORDS + ORIGIN]! &= ~FLAGS_OF_STATE;
@@ -520,15 +526,31 @@ export class RegisterTable {
     this.#dirty.push(place);
   }
 
-  /** The places of what the store does not have; from now on it is on its way there, until written() or putBack(). */
-  takeDirty(): readonly number[] {
+  /**
+   * The places of what the store does not have; from now on it is on its way there, until written() or putBack(). With `beforeChange` each of them
+   * is pending until readPending(): the caller reads them when it has time, and one that is about to change before that at once, in this call.
+   */
+  takeDirty(beforeChange?: (place: number) => void): readonly number[] {
     const taken = this.#dirty;
+    const flags = beforeChange === undefined ? WRITING : WRITING | PENDING;
+    this.#beforeChange = beforeChange;
     this.#dirty = [];
     for (let i = 0; i < taken.length; i++) {
       const word = taken[i]! * WORDS + ORIGIN;
-      this.#words[word] = (this.#words[word]! & ~DIRTY) | WRITING;
+      this.#words[word] = (this.#words[word]! & ~DIRTY) | flags;
     }
     return taken;
+  }
+
+  /** Whether it was pending; it no longer is. */
+  readPending(place: number): boolean {
+    const flags = this.#words[place * WORDS + ORIGIN]!;
+    this.#words[place * WORDS + ORIGIN] = flags & ~PENDING;
+    return (flags & PENDING) !== 0;
+  }
+
+  #tellPending(place: number): void {
+    if ((this.#words[place * WORDS + ORIGIN]! & PENDING) !== 0) this.#beforeChange!(place);
   }
 
   get dirty(): readonly number[] {

@@ -4,7 +4,8 @@
 //
 // While the store is away (late-store.ts) only batches of peers wait here.
 //
-// Bound: whoever puts something in looks at `bytes` first: writes are refused beyond inFlightBytesMax, batches are dropped and asked for again.
+// I12 Whoever puts something in looks first: writes are refused where `bytes` are beyond inFlightBytesMax; of batches none goes in while it is full
+//     (intake.ts has them wait outside, where they hold their link's credit), but one that has been taken out of the parking.
 
 import type { KeyOf, StateCache } from './state-cache.ts';
 
@@ -30,12 +31,17 @@ interface Item {
 
 export class KeyQueue {
   readonly #cache: StateCache;
+  readonly #bytesMax: number;
+  readonly #room: () => void;
   #items: Item[] = [];
   #bytes = 0;
   #running = false;
 
-  constructor(cache: StateCache) {
+  /** `bytesMax`: from so much on it is full. `room`: called when it was full and is not any more. */
+  constructor(cache: StateCache, bytesMax: number, room: () => void) {
     this.#cache = cache;
+    this.#bytesMax = bytesMax;
+    this.#room = room;
   }
 
   get length(): number {
@@ -44,6 +50,10 @@ export class KeyQueue {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.#bytesMax;
   }
 
   push(keys: readonly KeyOf[], waiting: Waiting): void {
@@ -60,6 +70,7 @@ export class KeyQueue {
   #advance(): void {
     if (this.#running) return;
     this.#running = true;
+    const wasFull = this.isFull;
     while (this.#items[0]?.loaded === true) {
       const { waiting, release } = this.#items.shift()!;
       this.#bytes -= waiting.bytes;
@@ -67,6 +78,7 @@ export class KeyQueue {
       release();
     }
     this.#running = false;
+    if (wasFull && !this.isFull) this.#room();
   }
 
   expire(monotonicMs: number): void {
@@ -88,11 +100,13 @@ export class KeyQueue {
   #end(why: Over, which: (waiting: Waiting) => boolean): void {
     const over = this.#items.filter(({ waiting }) => which(waiting));
     if (over.length === 0) return;
+    const wasFull = this.isFull;
     this.#items = this.#items.filter((item) => !over.includes(item));
     for (const { waiting, release } of over) {
       this.#bytes -= waiting.bytes;
       release();
       waiting.over(why);
     }
+    if (wasFull && !this.isFull) this.#room();
   }
 }

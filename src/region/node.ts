@@ -34,7 +34,7 @@ import { shardOf } from '../record/hash.ts';
 import { afterPrefix, compareKeys } from '../record/key-order.ts';
 import { DEFINITIONS, stateKey, type CollectionRef, type Op } from '../record/op.ts';
 import type { ReadonlyVector } from '../record/vector.ts';
-import type { ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
+import type { Answers, ClockSample, LinkState, Received, ReplicationHost } from '../replication/host.ts';
 import { Links } from '../replication/links.ts';
 import type { BegunShard, WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
@@ -47,6 +47,7 @@ import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { Canaries } from './canary.ts';
 import { CollectionChanges } from './collection-changes.ts';
 import { figuresOf, type NodeFigures } from './figures.ts';
+import { Intake } from './intake.ts';
 import { ASK_WHOLE_MS, MembershipCheck } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
@@ -284,7 +285,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     );
     const { log, store, system } = ports;
     this.#followers = new ShardFollowers({ log, store, timers: system.timers }, settings.limits.idempotencyEntriesMax);
-    this.#rounds = new SealRounds(ports.system, ports.log);
+    this.#rounds = new SealRounds(ports.system, ports.log, () => this.#takeWaiting());
     if (ports.tracing !== undefined && (settings.canaryMs ?? 0) > 0) {
       this.#canaries = new Canaries({
         region: this.region,
@@ -625,6 +626,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     dirty: (runner) => this.#writer.dirty(runner),
     sealWanted: (runner) => this.#rounds.want(runner),
     paced: () => this.#rounds.paceMs > 0,
+    intake: new Intake(
+      () => this.#monotonicMs(),
+      () => this.#wantTurns(),
+    ),
     askAgain: (shard) => this.#links.wantAgain(shard),
     stopped: (runner, failure) => this.#runnerStopped(runner, failure),
     counted: (name, n) => {
@@ -637,6 +642,21 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#tallies.storeRebuilds++;
     },
   };
+
+  #takeWaiting(): void {
+    const takers: ShardRunner[] = [];
+    for (const runner of this.#runners.values()) {
+      if (this.#quiet || this.#leaving.get(runner.shard) === 'all') runner.dropWaiting();
+      else takers.push(runner);
+    }
+    this.#events.intake.round(takers);
+    this.#wantTurns();
+  }
+
+  #wantTurns(): void {
+    if (!this.#events.intake.hasRoom) return;
+    for (const runner of this.#runners.values()) runner.wantTurn();
+  }
 
   #runnerStopped(runner: ShardRunner, failure: AppendFailure): void {
     this.#notice('warn', `shard ${runner.shard}: ${failure.message}`);
@@ -1964,7 +1984,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     return this.#runners.get(shard)?.engine.ownOrigin;
   }
 
-  receive(from: RegionId, batch: Uint8Array): Received {
+  receive(from: RegionId, batch: Uint8Array, answers: Answers): Received {
     const shard = peekShard(batch);
     const runner = shard === undefined ? undefined : this.#runners.get(shard);
     // I10, the receiving side: what we do not hold, we do not take.
@@ -1972,7 +1992,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#leaving.get(runner.shard) === 'all') return 'dropped';
     // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
     if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
-    const received = runner.receive(batch);
+    const received = runner.receive(from, batch, answers);
     if (received === 'dropped') this.#tallies.origin(from).refusedBatches++;
     return received;
   }

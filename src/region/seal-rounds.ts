@@ -31,15 +31,18 @@ const PACE_MS_MAX = { local: 40, remote: 65 };
 export class SealRounds {
   readonly #system: System;
   readonly #at: 'local' | 'remote';
+  readonly #sealed: () => void;
   readonly #waiting = new Set<Sealable>();
   #scheduled = false;
   #paceMs = 0;
   #lastAtMs = Number.NEGATIVE_INFINITY;
   #judgedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(system: System, log: { readonly isRemote: boolean }) {
+  /** `sealed`: called behind the seals of each round. */
+  constructor(system: System, log: { readonly isRemote: boolean }, sealed: () => void) {
     this.#system = system;
     this.#at = log.isRemote ? 'remote' : 'local';
+    this.#sealed = sealed;
   }
 
   /** Between rounds; 0: none waits. */
@@ -66,6 +69,7 @@ export class SealRounds {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const who of waiting) who.sealNow();
+    this.#sealed();
   }
 
   #judge(): void {

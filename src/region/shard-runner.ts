@@ -11,14 +11,14 @@
 import { CausewayError } from '../errors/errors.ts';
 import { msOfStamp, type Hlc } from '../clock/hlc.ts';
 import { ShardJournal } from '../conflicts/shard-journal.ts';
-import type { StoredEntry } from '../log/log.ts';
+import type { LogEntry, StoredEntry } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
 import { findOps, readBatchHeader } from '../record/batch.ts';
 import { originIncarnation, type OriginId, type RegionId, type ShardId, type StateKey } from '../record/ids.ts';
 import type { LocatedOps } from '../record/located-ops.ts';
 import { DEFINITIONS, mergeTypeOfCode, stateKey, type CollectionRef, type MergeTypeName } from '../record/op.ts';
 import { dominates, type ReadonlyVector } from '../record/vector.ts';
-import type { Received } from '../replication/host.ts';
+import type { Answers, Received } from '../replication/host.ts';
 import type { WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import {
@@ -37,6 +37,7 @@ import type { StoreRow, StoreStep } from '../store/store.ts';
 import type { ShardTraces } from '../tracing/shard-traces.ts';
 import type { AppendFailure } from './append-queue.ts';
 import { AppendQueue } from './append-queue.ts';
+import { WaitingBatches, type Intake } from './intake.ts';
 import { KeyQueue, type Over } from './key-queue.ts';
 import { LateStore, storeAway, type StoreOfShard } from './late-store.ts';
 import type { ReadAhead } from './shard-follower.ts';
@@ -63,6 +64,8 @@ export interface RunnerEvents {
   sealWanted(runner: ShardRunner): void;
   /** Rounds wait for each other: what can be left to the next one should be. */
   paced(): boolean;
+  /** Of all shards of the node. */
+  readonly intake: Intake;
   /** Something is missing: let the links ask again. */
   askAgain(shard: ShardId): void;
   /** The runner is over: deposed, or the log refuses. The node decides whether to begin again. */
@@ -88,15 +91,15 @@ interface Part {
 }
 
 const READ_BYTES = 4 * 1024 * 1024;
+/** Of peers' batches whose keys are on their way from the store (key-queue.ts). */
+const KEY_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 const COLLECT_KEYS_MAX = 1000;
 /** Beside its key and value. */
 const WAITING_OP_BYTES = 200;
 /** Looking at a row costs about a microsecond: so counting takes a hundredth of the time at most. */
 const COUNT_AGAIN_MS_PER_ROW = 0.1;
-/** Of peers' batches of one shard on their way into our log. Beyond: dropped, and asked for again. */
-const REMOTE_IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
-/** Of peers' batches of one shard that are left to the next round. Beyond: that round is now. */
-const DEFERRED_BYTES_MAX = 1024 * 1024;
+/** Appended at once of what peers sent: a commit costs the same for many batches as for one, and each append of it a little more. */
+const GATHERED_BYTES_MAX = 64 * 1024;
 /** Parked, frozen or missing for longer than this: ask again. Each time in vain doubles it. */
 const ASK_AGAIN_AFTER_MS = 500;
 const ASK_AGAIN_MS_MAX = 4000;
@@ -148,9 +151,10 @@ export class ShardRunner {
   #inFlightBytes = 0;
   readonly #inFlightSizes: { offset: number; bytes: number }[] = [];
   #remoteInFlightBytes = 0;
-  /** Came while a batch of ours was open: taking them would have cut it short (I4). */
-  #deferred: Uint8Array[] = [];
-  #deferredBytes = 0;
+  readonly #waiting: WaitingBatches;
+  /** Several batches are being taken: `#gathered` is appended when it is large enough, and behind the last of them. */
+  #gathering = false;
+  #gathered: { readonly expectOffset: number; readonly entries: LogEntry[]; bytes: number } | undefined;
   readonly #remoteInFlightSizes: { offset: number; bytes: number }[] = [];
   #tombstonesDue = 0;
   /** By the monotonic clock; Infinity while a count is under way. */
@@ -195,9 +199,10 @@ export class ShardRunner {
       this.#reads,
       settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
     );
-    this.#keys = this.#late && new KeyQueue(this.cache);
+    this.#keys = this.#late && new KeyQueue(this.cache, KEY_QUEUE_BYTES_MAX, () => this.wantTurn());
     this.journal = new ShardJournal(shard, this.#reads, this.engine);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
+    this.#waiting = new WaitingBatches(settings.limits.linkWindowBytes, events.intake.waitingBytes);
     this.#traces = ports.tracing?.shard(shard);
     this.#queue = new AppendQueue(ports.log, shard, ports.system.timers, {
       durable: (offset) => this.#durable(offset),
@@ -644,16 +649,14 @@ export class ShardRunner {
   /** Group commit without linger: in the next round when nothing of ours is under way, else when that has landed. */
   #scheduleSeal(): void {
     if (this.#sealSoon || this.#ownInFlight > 0) return;
-    if (this.engine.openOps === 0 && this.#deferred.length === 0) return;
+    if (this.engine.openOps === 0 && !this.#hasTurn) return;
     this.#sealSoon = true;
     this.#events.sealWanted(this);
   }
 
   sealNow(): void {
     this.#sealSoon = false;
-    if (this.#stopped) return;
-    this.#seal();
-    this.#takeDeferred();
+    if (!this.#stopped) this.#seal();
   }
 
   #seal(): void {
@@ -677,39 +680,79 @@ export class ShardRunner {
     this.#append(append);
   }
 
-  #append(append: Append): void {
-    this.#queue.append(append.expectOffset, append.entries);
+  #append({ expectOffset, entries }: Append): void {
+    if (!this.#gathering) {
+      this.#queue.append(expectOffset, entries);
+      return;
+    }
+    this.#gathered ??= { expectOffset, entries: [], bytes: 0 };
+    for (const entry of entries) {
+      this.#gathered.entries.push(entry);
+      this.#gathered.bytes += entry.bytes.length;
+    }
+    if (this.#gathered.bytes >= GATHERED_BYTES_MAX) this.#appendGathered();
+  }
+
+  #appendGathered(): void {
+    const gathered = this.#gathered;
+    this.#gathered = undefined;
+    if (gathered !== undefined && !this.#stopped) this.#queue.append(gathered.expectOffset, gathered.entries);
   }
 
   // ── Batches from peers ──────────────────────────────────────────────────────────────────────────────────────────
 
-  receive(bytes: Uint8Array): Received {
+  receive(from: RegionId, bytes: Uint8Array, answers: Answers): Received {
     if (this.#stopped || !this.#recovered) return 'dropped';
     if (this.#ports.log.state().kind !== 'ready') return 'dropped';
-    // A log that falls behind is not given more: the sender's credit comes back at once, so it would not stop by itself. What is dropped
-    // is seen to be missing, and asked for again (#noticeBehind).
-    if (this.#remoteInFlightBytes + (this.#keys?.bytes ?? 0) > REMOTE_IN_FLIGHT_BYTES_MAX) return 'dropped';
-    if (this.engine.openOps > 0 && this.#events.paced() && this.#deferredBytes + bytes.length <= DEFERRED_BYTES_MAX) {
-      this.#deferred.push(bytes);
-      this.#deferredBytes += bytes.length;
+    const cutsShort = this.engine.openOps > 0 && this.#events.paced();
+    const itsTurn =
+      !cutsShort && !this.#waiting.has(from) && this.#events.intake.hasRoom && this.#keys?.isFull !== true;
+    if (!itsTurn) {
+      if (!this.#waiting.push(from, bytes, answers)) return 'dropped';
       this.#traces?.waits(bytes);
-      return 'parked';
+      this.#scheduleSeal();
+      return 'waiting';
     }
-    this.#takeDeferred();
     const received = this.#receiveOne(bytes);
     if (received === 'taken') this.#unpark();
     return received;
   }
 
-  /** In the order in which they came. */
-  #takeDeferred(): void {
-    if (this.#deferred.length === 0) return;
-    const deferred = this.#deferred;
-    this.#deferred = [];
-    this.#deferredBytes = 0;
+  get waitingBytes(): number {
+    return this.#waiting.bytes;
+  }
+
+  takeWaiting(bytesMax: number, from: (peer: RegionId) => boolean): number {
+    if (this.#stopped || this.#ports.log.state().kind !== 'ready') {
+      this.#waiting.drop();
+      return 0;
+    }
+    // Its seal waits for the commit before.
+    if (this.engine.openOps > 0) return 0;
+    this.#gathering = true;
     let taken = false;
-    for (const bytes of deferred) taken = this.#receiveOne(bytes) === 'taken' || taken;
-    if (taken) this.#unpark();
+    const mayTake = (peer: RegionId): boolean => this.#keys?.isFull !== true && from(peer);
+    const bytes = this.#waiting.take(bytesMax, mayTake, (batch) => {
+      taken = this.#receiveOne(batch) === 'taken' || taken;
+    });
+    if (taken && !this.#stopped) this.#unpark();
+    this.#gathering = false;
+    this.#appendGathered();
+    return bytes;
+  }
+
+  /** There is room for what waits. */
+  wantTurn(): void {
+    if (this.#hasTurn) this.#scheduleSeal();
+  }
+
+  get #hasTurn(): boolean {
+    return !this.#waiting.isEmpty && this.#keys?.isFull !== true;
+  }
+
+  /** Nothing more is taken; what waits comes to the next owner. */
+  dropWaiting(): void {
+    this.#waiting.drop();
   }
 
   #receiveOne(bytes: Uint8Array): Received {
@@ -793,6 +836,7 @@ export class ShardRunner {
     if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
     this.#traces?.taken(inspected.batch, inspected.bytes, this.engine.takenOffset);
     this.#append(append);
+    this.#events.intake.move(inspected.bytes.length);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
     this.#taking = false;
@@ -842,6 +886,7 @@ export class ShardRunner {
     while (this.#remoteInFlightSizes.length > 0 && this.#remoteInFlightSizes[0]!.offset <= offset) {
       const { bytes } = this.#remoteInFlightSizes.shift()!;
       this.#remoteInFlightBytes -= bytes;
+      this.#events.intake.move(-bytes);
       this.#unstoredBytes += bytes;
     }
     this.#checkTarget();
@@ -895,18 +940,24 @@ export class ShardRunner {
 
   // ── The store, behind the log ───────────────────────────────────────────────────────────────────────────────────
 
-  /** What the store lacks, as one step; undefined when there is nothing or a step is still under way. */
+  /** What the store lacks, as one step, whose rows are all there when takeRows() has said so; undefined when there is nothing or a step is still under way. */
   takeStep(): StoreStep | undefined {
     if (this.#stopped || this.#storeWriting || !this.#recovered) return undefined;
     const toCursor = this.engine.offset;
-    const rows = this.cache.takeDirty();
+    const rows = this.cache.beginTaking();
     const journalRows = this.journal.takeRows();
     if (GUARDS.journalRows) for (const row of journalRows) rows.push([row[0], row[1]]);
-    if (rows.length === 0 && toCursor === this.#storeCursor) return undefined;
+    if (rows.length === 0 && !this.cache.isTaking && toCursor === this.#storeCursor) return undefined;
     rows.push([META_ROW, encodeMeta(this.engine.meta())]);
     this.#storeWriting = true;
     this.#unstoredBytes = 0;
     return { shard: this.shard, fromCursor: this.#storeCursor, toCursor, rows };
+  }
+
+  /** Puts up to so many more rows into the step that takeStep() has begun. */
+  takeRows(rowsMax: number): { readonly taken: number; readonly isWhole: boolean } {
+    const taken = this.cache.takeMore(rowsMax);
+    return { taken, isWhole: !this.cache.isTaking };
   }
 
   stepWritten(toCursor: number): void {
@@ -962,7 +1013,7 @@ export class ShardRunner {
   #noticeBehind(monotonicMs: number): void {
     // A log that takes nothing has nothing to ask for.
     if (this.#ports.log.state().kind !== 'ready') return;
-    if (this.#parking.count === 0 && !this.engine.isBehind(this.#nowMs())) {
+    if (!this.#waiting.isEmpty || (this.#parking.count === 0 && !this.engine.isBehind(this.#nowMs()))) {
       this.#behindSinceMs = undefined;
       this.#askAfterMs = ASK_AGAIN_AFTER_MS;
       return;
@@ -1093,6 +1144,9 @@ export class ShardRunner {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#queue.close();
+    this.#waiting.drop();
+    this.#events.intake.move(-this.#remoteInFlightBytes);
+    this.#remoteInFlightBytes = 0;
     this.#keys?.stop();
     if (this.#late !== undefined) {
       this.journal.close();

@@ -5,6 +5,7 @@
 // store does not have yet (dirty, or on their way) are never dropped; the store's writer bounds how many there are. Nor are those that somebody keeps
 // (keep()): of a store that answers later, what an op needs has to be here before the engine asks.
 
+import { invariant } from '../errors/errors.ts';
 import { mergeOf, type AnyState } from '../merge/merge.ts';
 import { registerLww } from '../merge/register-lww.ts';
 import { RegisterTable } from '../merge/register-table.ts';
@@ -26,6 +27,9 @@ import type { StateChange } from '../shard/engine.ts';
 import { Slot, type KeyStates } from '../shard/key-slot.ts';
 import { FreshKeys } from './fresh-keys.ts';
 import type { StoreReads } from './late-store.ts';
+
+/** A step's rows, in no order: key, and value or null for none. */
+export type TakenRows = [rowKey: string, value: Uint8Array | null][];
 
 /** Row key of a state, and of a due collection. */
 export const STATE_ROW = 'k';
@@ -97,6 +101,9 @@ export class StateCache implements KeyStates {
   readonly #due = new Map<string, Uint8Array | null>();
   #writing: readonly Entry[] = [];
   #registersWriting: readonly number[] = [];
+  /** The step that is being taken, and how many of the registers on their way have been looked at for it. */
+  #taking: TakenRows | undefined;
+  #registersTaken = 0;
   /** For the looks of one page of a scan; gone with the next change. */
   #fresh: { readonly prefix: string; readonly keys: FreshKeys<Fresh> } | undefined;
   /** Without the registers. */
@@ -438,9 +445,20 @@ export class StateCache implements KeyStates {
   }
 
   /** The rows of everything that the store does not have yet; from now on it is taken to have them. */
-  takeDirty(): [rowKey: string, value: Uint8Array | null][] {
+  takeDirty(): TakenRows {
+    const rows = this.beginTaking();
+    this.takeMore(Infinity);
+    return rows;
+  }
+
+  /**
+   * As takeDirty(), but registers, of which there can be many thousands, come into the rows with takeMore(). They come as they are now (I11: rows are
+   * the state at the step's cursor): one that changes before its turn has come is put in by the change.
+   */
+  beginTaking(): TakenRows {
+    invariant(this.#taking === undefined, 'one step at a time is taken from the states of a shard');
     this.#fresh = undefined;
-    const rows: [string, Uint8Array | null][] = [];
+    const rows: TakenRows = [];
     for (const entry of this.#dirty) {
       entry.dirty = false;
       entry.writing = true;
@@ -455,13 +473,34 @@ export class StateCache implements KeyStates {
     }
     this.#writing = this.#dirty;
     this.#dirty = [];
-    this.#registersWriting = this.registers.takeDirty();
-    for (const place of this.#registersWriting) {
-      rows.push([STATE_ROW + this.registers.keyOf(place), this.#registerRow(place)]);
-    }
+    this.#registersWriting = this.registers.takeDirty((place) => this.#takeRegister(place));
+    this.#registersTaken = 0;
+    if (this.#registersWriting.length > 0) this.#taking = rows;
     for (const row of this.#due) rows.push(row);
     this.#due.clear();
     return rows;
+  }
+
+  /** Some of the rows are still to come. */
+  get isTaking(): boolean {
+    return this.#taking !== undefined;
+  }
+
+  /** Looks at up to so many registers of the step that was begun; returns at how many. */
+  takeMore(registersMax: number): number {
+    if (this.#taking === undefined) return 0;
+    const places = this.#registersWriting;
+    const from = this.#registersTaken;
+    const to = Math.min(places.length, from + registersMax);
+    for (let i = from; i < to; i++) this.#takeRegister(places[i]!);
+    this.#registersTaken = to;
+    if (to === places.length) this.#taking = undefined;
+    return to - from;
+  }
+
+  #takeRegister(place: number): void {
+    if (!this.registers.readPending(place)) return;
+    this.#taking!.push([STATE_ROW + this.registers.keyOf(place), this.#registerRow(place)]);
   }
 
   #registerRow(place: number): Buffer | null {

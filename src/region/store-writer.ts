@@ -1,6 +1,8 @@
 // Writes what all shards of the node have landed to the store, many shards and many ops in one transaction, behind the log's back:
 // the store is a cache (I11), so nobody waits for it.
 //
+// Many rows are made in slices, a turn of the event loop each, while ops go on landing. A step's rows are those of its cursor all the same (state-cache.ts).
+//
 // Bound: the writer never has more than one transaction under way; what lands meanwhile waits in the shards' caches, whose dirty
 // entries are counted against limits.storeBacklogMax at admission.
 
@@ -16,6 +18,10 @@ const FLUSH_SLICES = 8;
 const FLUSH_KEYS = 16_384;
 /** … or when so much of its log is not in the store: its values are in memory until then. */
 const FLUSH_BYTES = 32 * 1024 * 1024;
+/** So many rows are made in one turn of the event loop: about 2 ms. */
+const SLICE_ROWS = 512;
+/** The first slice; each is twice the one before. So steps of few keys, such as the simulator's, are taken in several turns too. */
+const SLICE_ROWS_FIRST = 8;
 /** After a failed transaction. */
 const RETRY_MS = 200;
 
@@ -30,11 +36,12 @@ export class StoreWriter {
   readonly #idle: (() => void)[] = [];
   /** Shards with something to write, the longest dirty first. */
   readonly #dirty = new Set<ShardRunner>();
-  /** Shards of the transaction under way, and who waits for its end. */
+  /** Shards of the transaction under way or being put together, and who waits for its end. */
   readonly #shards = new Set<ShardId>();
   readonly #ended: (() => void)[] = [];
   #timer: TimerHandle | undefined;
   #urgent = false;
+  /** From the first step that is taken to the end of the transaction. */
   #writing = false;
   #stopped = false;
 
@@ -112,23 +119,64 @@ export class StoreWriter {
     this.#timer = undefined;
     this.#urgent = false;
     if (this.#stopped || this.#writing) return;
+    this.#writing = true;
+    this.#take(this.#due());
+  }
+
+  #take(due: readonly ShardRunner[]): void {
     const steps: StoreStep[] = [];
     const runners = new Map<ShardId, ShardRunner>();
-    for (const runner of this.#due()) {
-      const step = runner.takeStep();
-      // While a runner still replays its log it gives nothing, and is asked again.
-      if (step !== undefined || runner.recovered || runner.stopped) this.#dirty.delete(runner);
-      if (step === undefined) continue;
-      steps.push(step);
-      runners.set(runner.shard, runner);
-    }
+    let next = 0;
+    /** Whose step lacks rows. */
+    let taking: ShardRunner | undefined;
+    let rowsMax = SLICE_ROWS_FIRST;
+    const slice = (): void => {
+      if (this.#stopped) {
+        this.#end();
+        return;
+      }
+      for (let rows = 0; rows < rowsMax;) {
+        if (taking !== undefined) {
+          const { taken, isWhole } = taking.takeRows(rowsMax - rows);
+          rows += taken;
+          if (isWhole) taking = undefined;
+          continue;
+        }
+        const runner = due[next++];
+        if (runner === undefined) {
+          this.#write(steps, runners);
+          return;
+        }
+        const step = runner.takeStep();
+        // While a runner still replays its log it gives nothing, and is asked again.
+        if (step !== undefined || runner.recovered || runner.stopped) this.#dirty.delete(runner);
+        if (step === undefined) continue;
+        rows += step.rows.length;
+        steps.push(step);
+        runners.set(runner.shard, runner);
+        this.#shards.add(runner.shard);
+        taking = runner;
+      }
+      rowsMax = Math.min(SLICE_ROWS, rowsMax * 2);
+      this.#timers.soon(slice);
+    };
+    slice();
+  }
+
+  /** No step is under way any more. */
+  #end(): void {
+    this.#writing = false;
+    this.#shards.clear();
+    for (const fn of this.#ended.splice(0)) fn();
+  }
+
+  #write(steps: readonly StoreStep[], runners: ReadonlyMap<ShardId, ShardRunner>): void {
     if (steps.length === 0) {
+      this.#end();
       for (const done of this.#idle.splice(0)) done();
       if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(this.#waitMs(), () => this.#flush());
       return;
     }
-    this.#writing = true;
-    for (const { shard } of steps) this.#shards.add(shard);
     this.#store.write(steps, (outcomes) => {
       this.#writing = false;
       this.#shards.clear();

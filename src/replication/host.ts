@@ -13,8 +13,15 @@ export type Received =
   | 'taken'
   | 'parked'
   | 'duplicate'
+  /** Its turn comes later: until then it holds its credit, so that its source sends no more than we get done (Answers). */
+  | 'waiting'
   /** Not kept: gap, full buffer, held for the clock, frozen, fork, quarantine. The node asks again through Links.wantAgain(). */
   | 'dropped';
+
+/** Of one stream: where the host says that it has answered for what was `waiting`. Says nothing once the stream is over. */
+export interface Answers {
+  answered(bytes: number): void;
+}
 
 export interface ClockSample {
   /** Remote clock minus ours, ms, corrected for half the round trip. */
@@ -49,7 +56,7 @@ export interface ReplicationHost {
   liveOrigin(shard: ShardId): OriginId | undefined;
 
   /** `batch` is a view on a whole frame (up to 17 MiB) and keeps it alive: copy what is kept for long, such as a parked batch. */
-  receive(from: RegionId, batch: Uint8Array): Received;
+  receive(from: RegionId, batch: Uint8Array, answers: Answers): Received;
   beats(): readonly ShardBeat[];
   onBeats(from: RegionId, beats: readonly ShardBeat[]): void;
   onClockSample(from: RegionId, sample: ClockSample): void;

@@ -11,8 +11,9 @@ import type { ReadonlyVector, VersionVector } from '../record/vector.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import type { Tracing } from '../tracing/tracing.ts';
+import { Feeders } from './feeders.ts';
 import { BEGINNINGS, type Identity } from './handshake.ts';
-import type { LinkState, ReplicationHost } from './host.ts';
+import type { Answers, LinkState, ReplicationHost } from './host.ts';
 import type { Begin, Down, Up, Welcome } from './messages.ts';
 import { Receiver, type Compression, type Moment, type ReceiverAction, type ReceiverEvent } from './receiver.ts';
 import { Relays, RELAY_AFTER_MS } from './relays.ts';
@@ -94,7 +95,7 @@ interface Stuck {
   waitMs: number;
 }
 
-interface DialledStream {
+interface DialledStream extends Answers {
   stream: LinkStream<Up> | undefined;
 }
 
@@ -113,6 +114,7 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #system: System;
   readonly #relays: Relays;
+  readonly #feeders: Feeders;
   readonly #dialled: Dialled[];
   readonly #served = new Set<Served>();
   /** By streams that have ended. */
@@ -131,6 +133,7 @@ export class Links {
     this.#system = options.system;
     this.#relays = new Relays(options.relayAfterMs ?? RELAY_AFTER_MS);
     const { region, node, instance, clusterId, settingsHash } = host;
+    this.#feeders = new Feeders(region);
     const self: Identity = { region, node, instance, clusterId, settingsHash };
     this.#dialled = options.peers.flatMap(({ region: peer, addresses }) =>
       [...new Set(addresses)].map((address): Dialled => {
@@ -311,7 +314,7 @@ export class Links {
         });
         return;
       case 'deliver':
-        this.#deliver(dialled, action.batches);
+        this.#deliver(dialled.peer, dialled.current ?? ENDED, action.batches);
         return;
       case 'beats':
         this.#beats(dialled, action.beats);
@@ -332,9 +335,14 @@ export class Links {
   }
 
   #dial(dialled: Dialled): void {
-    const current: DialledStream = { stream: undefined };
-    dialled.current = current;
+    const current: DialledStream = {
+      stream: undefined,
+      answered: (bytes) => {
+        if (isCurrent()) this.#post(dialled, { kind: 'answered', bytes });
+      },
+    };
     const isCurrent = (): boolean => dialled.current === current;
+    dialled.current = current;
     const stream = this.#options.transport.dial(dialled.address, {
       message: (message) => {
         if (isCurrent()) this.#post(dialled, { kind: 'message', message });
@@ -368,15 +376,15 @@ export class Links {
     return have;
   }
 
-  #deliver(dialled: Dialled, batches: readonly Uint8Array[]): void {
+  #deliver(peer: RegionId, stream: Answers, batches: readonly Uint8Array[]): void {
     let bytes = 0;
     for (const batch of batches) {
       // Credit comes back whatever the answer is: what is parked is bounded by the host, what is dropped is asked for again.
-      this.#host.receive(dialled.peer, batch);
+      const received = this.#host.receive(peer, batch, stream);
       if (!this.#running) return;
-      bytes += batch.length;
+      if (received !== 'waiting') bytes += batch.length;
     }
-    this.#post(dialled, { kind: 'answered', bytes });
+    if (bytes > 0) stream.answered(bytes);
   }
 
   #beats(dialled: Dialled, beats: readonly ShardBeat[]): void {
@@ -387,6 +395,7 @@ export class Links {
       for (const { origin } of beat.watermarks) news = this.#noteOrigin(beat.shard, origin) || news;
       this.#noteStuck(dialled, beat);
     }
+    for (const { shard, watermarks } of meant) this.#feeders.heard(shard, dialled.peer, watermarks);
     this.#host.onBeats(dialled.peer, meant);
     if (news) this.#wantAll();
   }
@@ -432,6 +441,10 @@ export class Links {
       welcome.features.includes(BEGINNINGS),
     );
     this.#noteDirect();
+    const { monotonicMs } = this.#moment();
+    for (const { shard, vector } of shards) {
+      this.#feeders.welcomed(shard, dialled.peer, vector, this.#host.taken(shard), monotonicMs);
+    }
     this.#wantAll();
     for (const { shard } of shards) {
       this.#post(dialled, { kind: 'durable', shard, vector: this.#host.vector(shard) });
@@ -477,11 +490,27 @@ export class Links {
     for (const shard of this.#host.shards()) {
       for (const region of this.#host.members(shard)) {
         if (region === this.#host.region) continue;
-        const up = this.#dialled.some(({ peer, receiver }) => peer === region && receiver.served.has(shard));
-        changed = this.#relays.note(shard, region, up, monotonicMs) || changed;
+        changed = this.#relays.note(shard, region, this.#serves(region, shard), monotonicMs) || changed;
       }
     }
+    for (const shard of this.#feeders.shards()) {
+      const serves = (peer: RegionId): boolean => this.#serves(peer, shard);
+      changed = this.#feeders.check(shard, this.#host.taken(shard), serves, monotonicMs) || changed;
+    }
     return changed;
+  }
+
+  #serves(peer: RegionId, shard: ShardId): boolean {
+    return this.#dialled.some((dialled) => dialled.peer === peer && dialled.receiver.served.has(shard));
+  }
+
+  /** Of which regions' ops a peer is asked. */
+  #regionsOf(shard: ShardId, peer: RegionId, members: readonly RegionId[]): readonly RegionId[] {
+    const { region } = this.#host;
+    const others = members.filter((member) => member !== region);
+    const feeder = this.#feeders.of(shard);
+    if (feeder === undefined) return this.#relays.regionsOf(shard, peer, region, others);
+    return feeder === peer ? this.#relays.allOf(shard, members) : [region];
   }
 
   #wantAll(): void {
@@ -491,9 +520,7 @@ export class Links {
       const wants = new Map<ShardId, readonly RegionId[]>();
       for (const shard of this.#host.shards()) {
         const members = this.#host.members(shard);
-        if (!members.includes(peer)) continue;
-        const others = members.filter((member) => member !== this.#host.region);
-        wants.set(shard, this.#relays.regionsOf(shard, peer, this.#host.region, others));
+        if (members.includes(peer)) wants.set(shard, this.#regionsOf(shard, peer, members));
       }
       wanted.set(peer, wants);
     }
@@ -604,6 +631,9 @@ function addSent(sent: Map<RegionId, SentBytes>, { region, source, stream }: Ser
   const bytes = source.state().bytesSent;
   sent.set(region, { raw: raw + bytes, wire: wire + (stream.wireBytesSent ?? bytes) });
 }
+
+/** Of a stream that ended before what came with it was looked at. */
+const ENDED: Answers = { answered: ignore };
 
 function ignore(): void {
   // A stream that was turned away has nothing more to say.

@@ -69,13 +69,17 @@ export class Relays {
   /** Regions whose origins of the shard are asked of `peer`, sorted. */
   regionsOf(shard: ShardId, peer: RegionId, self: RegionId, members: readonly RegionId[]): RegionId[] {
     // Ourselves always: the peer may hold ops of our earlier incarnations that our log has lost.
-    const regions = new Set([peer, self]);
-    for (const member of members) {
-      if (this.isRelayed(shard, member)) regions.add(member);
-    }
-    for (const region of this.#former.get(shard) ?? []) {
-      if (!members.includes(region)) regions.add(region);
-    }
-    return [...regions].toSorted();
+    const relayed = members.filter((member) => this.isRelayed(shard, member));
+    return this.#withFormer(shard, [peer, self, ...relayed], members);
+  }
+
+  /** Everybody's, sorted: of a peer that is the only one to be asked. */
+  allOf(shard: ShardId, members: readonly RegionId[]): RegionId[] {
+    return this.#withFormer(shard, members, members);
+  }
+
+  #withFormer(shard: ShardId, asked: readonly RegionId[], members: readonly RegionId[]): RegionId[] {
+    const former = [...(this.#former.get(shard) ?? [])].filter((region) => !members.includes(region));
+    return [...new Set([...asked, ...former])].toSorted();
   }
 }

@@ -361,7 +361,8 @@ describe('two regions', () => {
     const shard = shardOf(DEFINITIONS.namespace, DEFINITIONS.name, 'shop/carts', 1, 4);
     const receive = us.node.receive.bind(us.node);
     let lost = true;
-    us.node.receive = (from, batch) => (lost && peekShard(batch) === shard ? 'dropped' : receive(from, batch));
+    us.node.receive = (from, batch, answers) =>
+      lost && peekShard(batch) === shard ? 'dropped' : receive(from, batch, answers);
     create(eu, 'set-aw');
     await cluster.run(500);
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`).filter(

@@ -113,6 +113,30 @@ describe('keys that are not in memory', () => {
   });
 });
 
+describe('a peer that sends more than the store answers for', () => {
+  const MIB = 1024 * 1024;
+  const LIMITS = { ...NO_CACHE, linkWindowBytes: 4 * MIB, inFlightBytesMax: 256 * MIB };
+
+  test('I12: its batches wait up to a bound, beyond it at the source; and all of them come', async () => {
+    const cluster = await TestCluster.started({ regions: ['eu', 'us'], lateStore: true, limits: LIMITS });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    eu.heldStore = [];
+    const value = 'x'.repeat(MIB / 2);
+    let most = 0;
+    for (let i = 0; i < 80; i++) {
+      us.write(put(`k${i}`, value));
+      await cluster.run(20);
+      most = Math.max(most, eu.node.figures().inFlightBytes);
+    }
+    expect(most).toBeGreaterThan(15 * MIB);
+    expect(most).toBeLessThan(18 * MIB);
+    eu.releaseStore();
+    await cluster.until(() => eu.digests()[0] === us.digests()[0], 20_000);
+    expect(await text(cluster, eu, 'k79')).toBe(value);
+    expect(eu.node.figures().inFlightBytes).toBe(0);
+  });
+});
+
 describe('a store that loses what it had', () => {
   test('I11: the shard is read again from its log, and nobody is shown anything else', async () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'], lateStore: true, limits: NO_CACHE });

@@ -22,7 +22,7 @@ function paceAfter(rounds: number, busyAt: (paceMs: number) => number, isRemote 
       },
     },
   } as unknown as System;
-  const paced = new SealRounds(system, { isRemote });
+  const paced = new SealRounds(system, { isRemote }, () => undefined);
   let sealed = 0;
   for (let i = 0; i < rounds; i++) {
     nowMs += 25;

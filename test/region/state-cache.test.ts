@@ -1,5 +1,6 @@
 // The cache of key states in front of the store.
 
+import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { Digest } from '../../src/shard/digest.ts';
 import { OpsWriter } from '../../src/record/ops-writer.ts';
@@ -7,7 +8,7 @@ import { stateKey } from '../../src/record/op.ts';
 import { originId, type StateKey } from '../../src/record/ids.ts';
 import { mergeOf } from '../../src/merge/merge.ts';
 import { prepareHead } from '../../src/merge/register-lww.ts';
-import { StateCache, STATE_ROW } from '../../src/region/state-cache.ts';
+import { decodeState, StateCache, STATE_ROW } from '../../src/region/state-cache.ts';
 import { MemoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
 import { collection, EU, put, SHARD, textOf } from '../support/shard-kit.ts';
 
@@ -147,6 +148,51 @@ describe.each(['register-lww', 'register-mv'] as const)('%s', (type) => {
     expect(text(cache, 'changed')).toBe('4');
     expect([...rows.keys()].filter((row) => row.startsWith('t'))).toHaveLength(1);
   });
+
+  test('I11: a step that is taken in slices is the state at its beginning, whatever lands in between', async () => {
+    const name = fc.integer({ min: 0, max: 9 }).map((n) => `k${n}`);
+    const change = fc.record({ name, value: fc.option(fc.string({ maxLength: 90 }), { nil: undefined }) });
+    const between = fc.record({ changes: fc.array(change, { maxLength: 4 }), slice: fc.integer({ min: 0, max: 4 }) });
+    const shape = [fc.array(change, { maxLength: 20 }), fc.array(between, { maxLength: 8 }), fc.boolean()] as const;
+    await fc.assert(
+      fc.asyncProperty(...shape, async (before, turns, isRefused) => {
+        const { cache, disk } = await opened(2000);
+        const states = new Map<string, string | undefined>();
+        const make = ({ name: each, value }: { name: string; value: string | undefined }): void => {
+          set(cache, each, value);
+          states.set(STATE_ROW + key(each), value);
+        };
+        const expectStored = (expected: ReadonlyMap<string, string | undefined>): void => {
+          const stored = new Map([...disk.shard(SHARD).rows].map(([row, bytes]) => [row, textOfRow(bytes)]));
+          expect(stored).toEqual(new Map([...expected].filter(([, value]) => value !== undefined)));
+        };
+        before.forEach(make);
+        const atBeginning = new Map(states);
+        const rows = cache.beginTaking();
+        for (const { changes, slice } of turns) {
+          changes.forEach(make);
+          crowd(cache);
+          cache.takeMore(slice);
+        }
+        cache.takeMore(Infinity);
+        expect(cache.isTaking).toBe(false);
+        expect(new Set(rows.map(([rowKey]) => rowKey)).size).toBe(rows.length);
+        expect(new Set(rows.map(([rowKey]) => rowKey))).toEqual(new Set(atBeginning.keys()));
+        if (isRefused) cache.putBack(rows);
+        else {
+          disk.step({ shard: SHARD, fromCursor: 0, toCursor: 1, rows });
+          expectStored(atBeginning);
+          cache.written();
+        }
+        write(cache, disk);
+        expectStored(states);
+      }),
+    );
+  });
+
+  function textOfRow(row: Uint8Array): string | undefined {
+    return textOf(merge.view(decodeState(row).state, 0));
+  }
 
   test('a row key stands once in a step', async () => {
     const { cache } = await opened(2000);

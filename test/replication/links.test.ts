@@ -131,6 +131,30 @@ describe('links', () => {
     w.checkLogs();
   });
 
+  test('a region that was cut off from several gets all that it lacks of a shard from one of them, and then from each its own', () => {
+    const w = world({ relayAfterMs: 1000 });
+    w.start();
+    w.time.advance(5000);
+    const writers = [w.region('eu').host, w.region('us').host];
+    const { from } = w.region('ap').host.received;
+    const carried = (): number[] => [eu, us].map((region) => from.get(region) ?? 0);
+    w.net.cut('ap', 'eu');
+    w.net.cut('ap', 'us');
+    for (let i = 0; i < 50; i++) {
+      for (const writer of writers) writer.write(wide);
+      w.time.advance(50);
+    }
+    w.net.heal();
+    w.time.until('converged', () => w.converged(), 20_000);
+    expect(carried().toSorted((a, b) => a - b)).toEqual([0, 100]);
+    w.time.advance(3000);
+    const before = carried();
+    for (const writer of writers) writer.write(wide);
+    w.time.until('converged', () => w.converged());
+    expect(carried()).toEqual(before.map((n) => n + 1));
+    w.checkLogs();
+  });
+
   test('relay: from the start, when a region was never there', () => {
     const w = world();
     w.region('eu').start();

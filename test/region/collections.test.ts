@@ -438,7 +438,7 @@ describe('two regions', () => {
     const data = shardOf('shop', 'carts', away, 1, 4);
     // us hears of everything but what the definition's shard has.
     const receive = us.node.receive.bind(us.node);
-    us.node.receive = (from, batch) => (peekShard(batch) === home ? 'dropped' : receive(from, batch));
+    us.node.receive = (from, batch, answers) => (peekShard(batch) === home ? 'dropped' : receive(from, batch, answers));
     const first = eu.write(add(away, 'book'));
     await cluster.run(500);
     expect(outcome(first)).toBe('ok');
@@ -466,7 +466,8 @@ describe('two regions', () => {
   ])('what is deleted before a drop leaves the store of every region, what is not stays: %s', async (type, intent) => {
     const cluster = await start();
     const [eu, us] = [cluster.region('eu'), cluster.region('us')];
-    const write = (key: string, what: Intent) => eu.write({ namespace: 'shop', collection: 'carts', key, intent: what });
+    const write = (key: string, what: Intent) =>
+      eu.write({ namespace: 'shop', collection: 'carts', key, intent: what });
     create(eu, type);
     await cluster.run(2000);
     const writes = ['anna', 'ben', 'cleo'].map((key) => write(key, intent));

@@ -14,10 +14,10 @@ export interface Sealable {
 
 const JUDGE_EVERY_MS = 50;
 
-/** What part of the time the event loop should be busy; the time in which other processes have the core counts. Measured (BENCHMARKS): at 0.55 rounds are
+/** What part of the time the event loop should be busy; the time in which other processes have the core counts. Measured (BENCHMARKS): above 0.55 rounds are
  *  smaller and bursts wait for each other, below 0.4 everything waits for rounds that there was time for. Where a commit is a message to servers
  *  (Log.isRemote) these need the cores too. */
-const BUSY_GOAL = { local: 0.45, remote: 0.38 };
+const BUSY_GOAL = { local: 0.5, remote: 0.38 };
 /** How much of the way to the goal is gone with one judgement: a burst of a tenth of a second (a collection of garbage, rows for the store) is
  *  not to double the pace, and ten times the load is to be met within a second. */
 const GAIN = 0.15;

@@ -47,8 +47,8 @@ test('the pace comes to rest where rounds leave the node the time that it should
   const costs = (perRoundMs: number) => (paceMs: number) => Math.min(1, perRoundMs / Math.max(1, paceMs));
   let before = 0;
   const burstThen = (perRoundMs: number) => (paceMs: number) => (before++ < 40 ? 1 : costs(perRoundMs)(paceMs));
-  expect(paceAfter(1000, costs(4))).toBeCloseTo(4 / 0.45, 0);
-  expect(paceAfter(1000, burstThen(4))).toBeCloseTo(4 / 0.45, 0);
+  expect(paceAfter(1000, costs(4))).toBeCloseTo(4 / 0.5, 0);
+  expect(paceAfter(1000, burstThen(4))).toBeCloseTo(4 / 0.5, 0);
   expect(before).toBeGreaterThan(40);
 });
 

@@ -104,6 +104,7 @@ export async function composeNode(config: Config, system: System = realSystem())
       release: (shard) => node.release(shard),
       follow: (shard) => node.follow(shard),
       unfollow: (shard) => node.unfollow(shard),
+      cannotBegin: (shard) => node.isStoreAway(shard),
       opsOf: (shard) => node.opsLanded(shard),
       address: () => reachedAt,
     });

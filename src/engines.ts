@@ -29,6 +29,8 @@ export interface EngineHooks {
   /** A shard of another node shall come here: its log is read meanwhile. */
   readonly follow: (shard: ShardId) => Promise<void>;
   readonly unfollow: (shard: ShardId) => void;
+  /** The store does not answer for a shard of ours: no other node could begin to serve it. */
+  readonly cannotBegin: (shard: ShardId) => boolean;
   /** Ops of the shard since the node started: what shares are measured by. */
   readonly opsOf: (shard: ShardId) => number;
   /** Where the other nodes of the region reach this one; asked once it listens. */
@@ -72,7 +74,7 @@ function embedded(config: Config, system: System, { onFatal }: EngineHooks): Eng
 }
 
 function distributed(config: Config, system: System, hooks: EngineHooks): Engines {
-  const { onFatal, onLost, release, follow, unfollow, opsOf, address } = hooks;
+  const { onFatal, onLost, release, follow, unfollow, cannotBegin, opsOf, address } = hooks;
   const { clusterId, node, dataDir } = config;
   const region = regionId(config.region);
   const nats = natsOptions(config);
@@ -118,6 +120,7 @@ function distributed(config: Config, system: System, hooks: EngineHooks): Engine
     drain: release,
     follow,
     unfollow,
+    cannotBegin,
     opsOf,
     system,
   });

@@ -4,7 +4,8 @@
 // - A shard that nobody serves is claimed at once: by whoever shall have it, whether it has read its log or not.
 // - A shard that somebody serves stays there until whoever shall have it has read its log, and says so by a bid. A bid is for one claim, named by its revision: what was read under an
 //   earlier claim says nothing.
-// - A holder waits for a bid as long as it may (`patienceMs`): a node that does not know of bids, or cannot read, gets the shard without one.
+// - A holder waits for a bid as long as it may (BID_MS_MAX): a node that does not know of bids, or cannot read, gets the shard without one.
+// - While nobody could begin a shard, because the store that its state is read from does not answer, a holder that serves it from memory keeps it, bid or none.
 
 /** While the holder goes on serving. Far longer than a log that is remembered takes to read. */
 const BID_MS_MAX = 30_000;
@@ -30,7 +31,9 @@ export interface Situation {
   /** This node is on its way out. */
   readonly leaves: boolean;
   readonly bid: Bid | undefined;
-  /** For how long it was to go to `wanted`. */
+  /** Whoever took it could not begin: the store does not answer. */
+  readonly cannotBegin: boolean;
+  /** For how long it was to go to `wanted`, and could have. */
   readonly wantedForMs: number;
 }
 
@@ -49,7 +52,8 @@ export function nextStep(situation: Situation): Step {
   return isFree ? 'claim' : 'follow';
 }
 
-function isAwaited({ wanted, claim, bid, leaves, wantedForMs }: Situation): boolean {
+function isAwaited({ wanted, claim, bid, leaves, cannotBegin, wantedForMs }: Situation): boolean {
+  if (cannotBegin && !leaves) return true;
   if (bid?.node === wanted && bid?.revision === claim?.revision) return false;
   return wantedForMs < (leaves ? LEAVING_BID_MS_MAX : BID_MS_MAX);
 }

@@ -63,6 +63,8 @@ export interface NatsKvOptions {
   readonly follow?: (shard: ShardId) => Promise<void>;
   /** Called when a shard that was followed, or still is, shall not be this node's any more. */
   readonly unfollow?: (shard: ShardId) => void;
+  /** Asked of a shard of ours that another node shall have: true while that node could not begin to serve it. It stays here meanwhile. */
+  readonly cannotBegin?: (shard: ShardId) => boolean;
   /** Ops of the shard that this node has put into the log so far, of which its load is made. Without it nothing moves for its load. */
   readonly opsOf?: (shard: ShardId) => number;
   /** Default: balancer.ts's. */
@@ -351,6 +353,9 @@ export class NatsKvOwnership implements Ownership {
       if (this.#owned.has(shard) && !(leased && mine)) this.#set(shard, false);
       if (!leased || this.#busy.has(shard)) continue;
       const wanted = wantedOwners.get(shard);
+      const cannotBegin = mine && wanted !== node && this.#options.cannotBegin?.(shard) === true;
+      // The next owner is waited for once it can read.
+      if (cannotBegin) this.#departing.delete(shard);
       const step = nextStep({
         node,
         wanted,
@@ -359,6 +364,7 @@ export class NatsKvOwnership implements Ownership {
         serves: this.#owned.has(shard),
         leaves: this.#leaving.has(node),
         bid: this.#bids.get(shard),
+        cannotBegin,
         wantedForMs: this.#departingForMs(shard, mine ? wanted : node),
       });
       switch (step) {

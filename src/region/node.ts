@@ -611,6 +611,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#runners.get(shard)?.storeLost(why);
   }
 
+  /** The shard's store does not answer: here it is served from memory, and elsewhere it could not even begin. */
+  isStoreAway(shard: ShardId): boolean {
+    return this.#runners.get(shard)?.storeAway === true;
+  }
+
   readonly #events: RunnerEvents = {
     landed: (runner, landed) => this.#landed(runner, landed),
     judged: (_runner, verdicts, replayed) => {

@@ -495,6 +495,10 @@ describe.skipIf(missing !== undefined)('a region whose Redis stands still', () =
     const home = cluster.client(addresses(eu));
     const roaming = cluster.client([...addresses(eu), ...addresses(us)]);
     const keys = Array.from({ length: 12 }, (_, i) => `k${i}`);
+    // Both nodes have shards: whoever has none needs nothing of Redis, and one that has just moved has nothing in memory.
+    await vi.waitFor(() => {
+      for (const { running } of eu.nodes) expect(running!.region.status().shards).toHaveLength(SHARDS / 2);
+    }, PATIENCE);
     for (const key of keys) await home.counter('likes').increment(key);
     // Every shard has rows in Redis: one that has none yet needs nothing of it.
     const command = new Redis({ host: eu.redis.host, port: eu.redis.port });

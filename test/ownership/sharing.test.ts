@@ -77,6 +77,31 @@ describe('shares', () => {
     );
   });
 
+  test('are alike in regions of equally many nodes, whatever these are called and whoever takes a shard first', () => {
+    const placesIn = (names: readonly string[], count: number, steps: number[][], order?: (n: number) => number) => {
+      const region = new Region(count);
+      for (const places of steps) {
+        region.settle(
+          places.map((place) => names[place]!),
+          order,
+        );
+      }
+      return region.shards.map((shard) => names.indexOf(region.holders.get(shard)!));
+    };
+    fc.assert(
+      fc.property(shardCount, orders, (count, order) => {
+        const step = [[0], [0, 1], [0, 1, 2]];
+        expect(placesIn(['eu-1', 'eu-2', 'eu-3'], count, step)).toEqual(placesIn(NAMES, count, step));
+        // What divides evenly is shared alike by all ways.
+        const even = count * 2;
+        const two = placesIn(NAMES, even, [[0, 1]]);
+        for (const steps of [[[0, 1]], [[0], [0, 1]], [[1], [0, 1]]]) {
+          expect(placesIn(['x', 'y'], even, steps, order)).toEqual(two);
+        }
+      }),
+    );
+  });
+
   test('of a node that goes are all that moves', () => {
     fc.assert(
       fc.property(shardCount, fc.subarray(NAMES, { minLength: 2 }), orders, (count, able, order) => {

@@ -148,6 +148,13 @@ export class CollectionRegistry {
     return all.sort(byNameAndAge);
   }
 
+  /** In no order. */
+  dropped(): CollectionStatus[] {
+    return this.#all()
+      .filter((definition) => this.#stateOf(definition) === 'dropped')
+      .map((definition) => this.#statusOf(definition));
+  }
+
   #statusOf(definition: Definition): CollectionStatus {
     const { namespace, name, id, type, description, defaultExpiryMs, created, createdBy, dropped } = definition;
     return {

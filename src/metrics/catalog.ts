@@ -258,6 +258,16 @@ export const METRICS = {
     labels: [],
     help: 'How often a shard of the store was made anew from the log, because it was missing or proved nothing.',
   },
+  causeway_swept_keys_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Keys of dropped collections that this node has deleted.',
+  },
+  causeway_unswept_shards: {
+    type: 'gauge',
+    labels: [],
+    help: 'Shards of dropped collections in which this node found something to delete when it last looked, or has not looked yet.',
+  },
   causeway_shard_digest: {
     type: 'gauge',
     labels: ['shard'],

@@ -26,7 +26,7 @@ import {
 import { CollectionRegistry, type CollectionStatus } from '../collections/registry.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { mergeOf } from '../merge/merge.ts';
-import type { RegionId, ShardId } from '../record/ids.ts';
+import type { RegionId, ShardId, Version } from '../record/ids.ts';
 import { DEFINITIONS, type CollectionRef } from '../record/op.ts';
 import type { EngineOp } from '../shard/engine.ts';
 import { stableFront } from './read-levels.ts';
@@ -196,6 +196,15 @@ export class CollectionChanges {
 
   list(): CollectionInfo[] {
     return this.registry.list().map((status) => ({ ...status, settled: this.#settled(status) }));
+  }
+
+  /** Those of which every region has heard. */
+  settledDrops(): { readonly collection: CollectionRef; readonly dropped: Version }[] {
+    return this.registry.dropped().flatMap((status) => {
+      const { ref, type, dropped } = status;
+      if (type === undefined || dropped === undefined || !this.#settled(status)) return [];
+      return [{ collection: { ...ref, type }, dropped }];
+    });
   }
 
   /** Every region has heard of it, and nothing can come that was before it. */

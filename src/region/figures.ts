@@ -10,6 +10,7 @@ import type { ReadonlyVector } from '../record/vector.ts';
 import type { LinksState, SentBytes } from '../replication/links.ts';
 import type { Hold } from '../shard/origins.ts';
 import type { Canaries } from './canary.ts';
+import type { DropSweep } from './drop-sweep.ts';
 import type { RegionStatus } from './region.ts';
 import type { ShardRunner } from './shard-runner.ts';
 import { OriginTally, type Tallies } from './tallies.ts';
@@ -25,6 +26,10 @@ export interface NodeFigures {
   readonly subscriptions: number;
   readonly shardRestarts: number;
   readonly storeRebuilds: number;
+  /** Of dropped collections, deleted by this node. */
+  readonly sweptKeys: number;
+  /** Shards of dropped collections in which there was something at the last look. */
+  readonly unsweptShards: number;
   readonly inFlightBytes: number;
   readonly inFlightBytesMax: number;
   readonly storeBacklogKeys: number;
@@ -72,13 +77,14 @@ export interface FiguresSources {
   readonly storeBacklogKeys: number;
   readonly subscriptions: number;
   readonly canaries?: Canaries | undefined;
+  readonly sweep: Pick<DropSweep, 'sweptKeys' | 'unswept'>;
 }
 
 /** Digests of one moment compare; regions that are scraped within one minute are asked about the same. */
 const DIGEST_STEP_MS = 60_000;
 
 export function figuresOf(from: FiguresSources): NodeFigures {
-  const { status, runners, tallies, limits } = from;
+  const { status, runners, tallies, limits, sweep } = from;
   const sum = (of: (runner: ShardRunner) => number): number => runners.reduce((total, each) => total + of(each), 0);
   const asOfMs = Math.floor(status.nowMs / DIGEST_STEP_MS) * DIGEST_STEP_MS;
   return {
@@ -92,6 +98,8 @@ export function figuresOf(from: FiguresSources): NodeFigures {
     subscriptions: from.subscriptions,
     shardRestarts: tallies.shardRestarts,
     storeRebuilds: tallies.storeRebuilds,
+    sweptKeys: sweep.sweptKeys,
+    unsweptShards: sweep.unswept,
     inFlightBytes: sum(({ inFlightBytes }) => inFlightBytes),
     inFlightBytesMax: limits.inFlightBytesMax,
     storeBacklogKeys: from.storeBacklogKeys,

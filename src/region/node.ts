@@ -87,6 +87,7 @@ import type {
   WriteResult,
 } from './region.ts';
 import { readHistory } from './key-history.ts';
+import { DropSweep, type SweptShard } from './drop-sweep.ts';
 import { storeAway } from './late-store.ts';
 import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
 import { scanPage, type KeyRange } from './scan.ts';
@@ -102,6 +103,7 @@ import { StoreWriter } from './store-writer.ts';
 import { Tallies } from './tallies.ts';
 import { refusalOfWriteTo } from './system-namespace.ts';
 import { WaitingCalls } from './waiting-calls.ts';
+import { sweptShard, type SweptNode } from './swept-shard.ts';
 import { WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
@@ -198,6 +200,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #binding = new Set<RegionId>();
   readonly #journal: ConflictJournal;
   readonly #canaries: Canaries | undefined;
+  readonly #sweep: DropSweep;
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
   readonly #timers: TimerHandle[] = [];
   readonly #counters = {
@@ -295,6 +298,16 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         write: (key, value, trace, other) => this.#writeCanary(key, value, trace, other),
       });
     }
+    this.#sweep = new DropSweep({
+      region: this.region,
+      maxSkewMs: settings.maxSkewMs,
+      system: ports.system,
+      drops: () =>
+        this.#changes.settledDrops().map((drop) => {
+          return { ...drop, members: this.#namespaces.get(drop.collection.namespace)?.regions ?? [] };
+        }),
+      shardsOf: ({ namespace }) => this.#sweptShards(namespace),
+    });
     const { conflictsMax, conflictsBytesMax, conflictsKeepMs } = settings.limits;
     this.#journal = new ConflictJournal(
       { entriesMax: conflictsMax, bytesMax: conflictsBytesMax, keepMs: conflictsKeepMs },
@@ -345,6 +358,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#phase = 'running';
     this.#timers.push(system.timers.every(TICK_MS, () => this.#tick()));
     this.#timers.push(system.timers.every(COLLECT_EVERY_MS, () => this.#collect()));
+    this.#sweep.start();
     const canaries = this.#canaries;
     if (canaries !== undefined) this.#timers.push(system.timers.every(this.settings.canaryMs!, () => canaries.send()));
     this.#timers.push(system.timers.after(CHECKPOINT_FIRST_MS, () => void this.#checkpoint()));
@@ -409,6 +423,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#phase === 'stopped') return;
     this.#phase = 'stopped';
     for (const timer of this.#timers) timer.cancel();
+    this.#sweep.stop();
     this.#links.stop();
     this.#sessionWrites.check(this.#monotonicMs());
     const over = new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`);
@@ -860,6 +875,20 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     runner.write(call, [0], [{ collection: CANARIES, key, intent, trace }]);
     call.allHandedOut();
     return true;
+  }
+
+  #sweptShards(namespace: string): SweptShard[] {
+    const { id, shards = 0 } = this.#namespaces.get(namespace) ?? {};
+    const host: SweptNode = {
+      nowMs: () => this.#nowMs(),
+      monotonicMs: () => this.#monotonicMs(),
+      hasRoom: () =>
+        this.#refusalOfWrite({ ops: [] }) === undefined &&
+        this.#writer.backlog < this.settings.limits.storeBacklogMax / 2,
+    };
+    return Array.from({ length: shards }, (_, i) => this.#runners.get(shardId(id!, i)))
+      .filter((runner) => runner?.open === true && !this.#isLeaving(runner.shard))
+      .map((runner) => sweptShard(runner!, host));
   }
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
@@ -1948,6 +1977,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       storeBacklogKeys: this.#writer.backlog,
       subscriptions: this.#feed.size,
       canaries: this.#canaries,
+      sweep: this.#sweep,
     });
   }
 

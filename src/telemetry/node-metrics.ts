@@ -110,11 +110,14 @@ function exportPeer(into: MetricSink, status: RegionStatus, figures: PeerFigures
   into.value('causeway_canaries_lost_total', figures.canariesLost, { peer });
 }
 
-function exportShards(into: MetricSink, { shards, shardRestarts, storeRebuilds }: NodeFigures): void {
+function exportShards(into: MetricSink, figures: NodeFigures): void {
+  const { shards, shardRestarts, storeRebuilds, sweptKeys, unsweptShards } = figures;
   into.value('causeway_shards', shards.length);
   into.value('causeway_shards_open', shards.filter(({ open }) => open).length);
   into.value('causeway_shard_restarts_total', shardRestarts);
   into.value('causeway_store_rebuilds_total', storeRebuilds);
+  into.value('causeway_swept_keys_total', sweptKeys);
+  into.value('causeway_unswept_shards', unsweptShards);
   for (const { shard, digest, vectorHash } of shards) {
     into.value('causeway_shard_digest', digest, { shard });
     into.value('causeway_shard_vector_hash', vectorHash, { shard });

@@ -84,7 +84,10 @@ function elements(region: TestRegion, key: string): string[] | string {
 
 /** Keys of the first collection of the name and type that have a row in the region's store, in all shards. */
 function cartRows(region: TestRegion, type: MergeTypeName): string[] {
-  const first = STATE_ROW + stateKeyPrefix({ ...CARTS, id: runTimeId(1, type), type });
+  return rowsFrom(region, STATE_ROW + stateKeyPrefix({ ...CARTS, id: runTimeId(1, type), type }));
+}
+
+function rowsFrom(region: TestRegion, first: string): string[] {
   const keys: string[] = [];
   for (const shard of region.cluster.shards) {
     region.store.scan(shard, first, afterPrefix(first)!, 100, (rows) => {
@@ -462,26 +465,81 @@ describe('two regions', () => {
   test.each<[MergeTypeName, Intent]>([
     ['set-aw', { kind: 'set-add', elements: [Buffer.from('book')] }],
     ['register-lww', { kind: 'put', value: Buffer.from('book') }],
+    ['register-mv', { kind: 'put', value: Buffer.from('book') }],
+    ['map-lww', { kind: 'map-update', put: [{ field: 'f', value: Buffer.from('book') }], remove: [] }],
     ['counter-pn', { kind: 'increment', by: 5n }],
-  ])('what is deleted before a drop leaves the store of every region, what is not stays: %s', async (type, intent) => {
+  ])('what is in a collection leaves the store of every region once it is dropped: %s', async (type, intent) => {
     const cluster = await start();
     const [eu, us] = [cluster.region('eu'), cluster.region('us')];
-    const write = (key: string, what: Intent) =>
-      eu.write({ namespace: 'shop', collection: 'carts', key, intent: what });
+    const write = (key: string) => eu.write({ namespace: 'shop', collection: 'carts', key, intent });
     create(eu, type);
+    const other = eu.write(put('anna', 'another collection'));
     await cluster.run(2000);
-    const writes = ['anna', 'ben', 'cleo'].map((key) => write(key, intent));
+    const writes = ['anna', 'ben', 'cleo'].map((key) => write(key));
     await cluster.run(2000);
-    expect(writes.map(outcome)).toEqual(['ok', 'ok', 'ok']);
+    expect([other, ...writes].map(outcome)).toEqual(['ok', 'ok', 'ok', 'ok']);
     const all = ['anna', 'ben', 'cleo'];
     expect([cartRows(eu, type), cartRows(us, type)]).toEqual([all, all]);
-    const deletes = ['anna', 'ben'].map((key) => write(key, { kind: 'delete' }));
-    await cluster.run(500);
-    expect(deletes.map(outcome)).toEqual(['ok', 'ok']);
-    drop(eu);
+    drop(us);
     await cluster.run(120_000);
     expect(about(us)).toMatchObject([{ state: 'dropped', settled: true }]);
-    expect([cartRows(eu, type), cartRows(us, type)]).toEqual([['cleo'], ['cleo']]);
+    expect([cartRows(eu, type), cartRows(us, type)]).toEqual([[], []]);
+    expect(eu.digests()).toEqual(us.digests());
+    // By the region that has dropped it, once.
+    expect(
+      [eu, us].map(({ node }) => node.figures()).map(({ sweptKeys, unsweptShards }) => [sweptKeys, unsweptShards]),
+    ).toEqual([
+      [0, 0],
+      [3, 0],
+    ]);
+    expect(view(eu, 'anna', 'register-lww')).toMatchObject({ type: 'register-lww' });
+  });
+
+  test('nothing is deleted before every region has heard of the drop, and what one of them takes until then goes too', async () => {
+    const cluster = await start();
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    create(eu, 'set-aw');
+    await cluster.run(2000);
+    eu.write(add('anna', 'book'));
+    await cluster.run(2000);
+    cluster.cut('eu', 'us');
+    await cluster.run(100);
+    drop(eu, { force: true });
+    await cluster.run(30_000);
+    expect(cartRows(eu, 'set-aw')).toEqual(['anna']);
+    const late = ['anna', 'ben'].map((key) => us.write(add(key, 'lamp')));
+    await cluster.run(200);
+    expect(late.map(outcome)).toEqual(['ok', 'ok']);
+    cluster.cut('eu', 'us', false);
+    await cluster.run(120_000);
+    expect([cartRows(eu, 'set-aw'), cartRows(us, 'set-aw')]).toEqual([[], []]);
+    expect(eu.digests()).toEqual(us.digests());
+  });
+
+  test('a sweep goes on where it stood when its node dies, and leaves what is created under the name alone', async () => {
+    const cluster = await start();
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    create(eu, 'set-aw');
+    await cluster.run(2000);
+    const keys = Array.from({ length: 2000 }, (_, i) => `k${i}`);
+    for (const key of keys) eu.write(add(key, 'book'));
+    await cluster.run(2000);
+    drop(eu);
+    await cluster.until(() => served(us) === undefined);
+    create(us, 'set-aw');
+    await cluster.run(500);
+    const again = us.write(add('k0', 'lamp'));
+    const swept = (): number => eu.node.figures().sweptKeys;
+    for (let ms = 0; swept() === 0 && ms < 30_000; ms++) await cluster.run(1);
+    expect(swept()).toBeGreaterThan(0);
+    expect(swept()).toBeLessThan(keys.length);
+    expect(outcome(again)).toBe('ok');
+    eu.crash();
+    void eu.start();
+    await cluster.run(120_000);
+    expect(swept()).toBeGreaterThan(0);
+    expect([cartRows(eu, 'set-aw'), cartRows(us, 'set-aw')]).toEqual([[], []]);
+    expect([elements(eu, 'k0'), elements(us, 'k0')]).toEqual([['lamp'], ['lamp']]);
     expect(eu.digests()).toEqual(us.digests());
   });
 });
@@ -615,6 +673,15 @@ describe('three regions under faults', () => {
     );
     servedInAll += served;
     seedsRun++;
+    // What has been dropped leaves every store.
+    await cluster.run(120_000);
+    for (const { ref, type, state } of eu.node.collections()) {
+      if (state !== 'dropped') continue;
+      const first = STATE_ROW + stateKeyPrefix({ ...ref, type: type! });
+      for (const region of cluster.regions)
+        expect(rowsFrom(region, first), `${region.id}: ${ref.name} ${ref.id}`).toEqual([]);
+    }
+    expect(new Set(cluster.regions.map((region) => region.digests().join())).size).toBe(1);
     // Nobody had created it unseen: a drop that was not forced hides nothing that its author could not know of.
     for (const { ref, createdBy } of eu.node.collections()) {
       const id = `${ref.name} ${ref.id}`;

@@ -74,6 +74,27 @@ describe('a collection of run time', () => {
     }
   });
 
+  test('is swept by the owners of its data when it is dropped, whoever owns its definition', async () => {
+    const shared = await SharedCluster.started();
+    const [first, second] = shared.nodes as [SharedNode, SharedNode];
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+    for (const name of NAMES.slice(0, 2)) {
+      await created(shared, first, name);
+      for (const key of keys) expect(await add(shared, first, name, key)).toBe('ok');
+      const before = [first, second].map(({ node }) => node.figures().sweptKeys);
+      const changes: unknown[] = [];
+      first.region.dropCollection({ namespace: 'shop', name }, { ...PATIENT, force: false }, (change) =>
+        changes.push(change),
+      );
+      await shared.cluster.until(() => changes.length === 1);
+      await shared.cluster.run(60_000);
+      const swept = [first, second].map(({ node }, i) => node.figures().sweptKeys - before[i]!);
+      expect(swept[0]! + swept[1]!).toBe(keys.length);
+      expect(Math.min(...swept)).toBeGreaterThan(0);
+      expect([first, second].map(({ node }) => node.figures().unsweptShards)).toEqual([0, 0]);
+    }
+  });
+
   test('is known when its definition has moved, at a node that starts, and while its owner is away', async () => {
     const shared = await SharedCluster.started();
     const [first, second] = shared.nodes as [SharedNode, SharedNode];

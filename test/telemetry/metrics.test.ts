@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import { packageRoot } from '../../src/config/version.ts';
 import { CONSTANT_LABELS, METRICS, metricsMarkdown } from '../../src/metrics/catalog.ts';
@@ -35,9 +35,15 @@ test('a live node exports every metric of the list with its type and labels, and
   // One op that is refused, so that every family has a sample.
   await expect(client.counter('profiles').increment('anna', 1n)).rejects.toMatchObject({ code: 'WRONG_OPERATION' });
   client.close();
-  // The scrape that is going on is not answered yet: the second one sees the first.
-  await scraped();
-  const families = await scraped();
+  // A peer's clock is known with its first heartbeat. The scrape that is going on is not answered yet: the next one sees it.
+  let families = await scraped();
+  await vi.waitFor(
+    async () => {
+      families = await scraped();
+      expect(families.get('causeway_clock_offset_seconds')!.samples).not.toEqual([]);
+    },
+    { timeout: 10_000 },
+  );
   expect([...families.keys()]).toEqual(Object.keys(METRICS));
   for (const [name, { type, help, labels }] of Object.entries(METRICS)) {
     const family = families.get(name)!;

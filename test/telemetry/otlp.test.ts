@@ -56,9 +56,13 @@ test('metrics: every family of /metrics, by the same name, with type, unit and l
     config: { otlp: { endpoint: `${collector.endpoint}/`, headersFile, metricsMs: 100 } },
   });
   await write('anna');
-  const accepted = (): number | undefined =>
-    collector.metrics.get('eu/eu-1')?.find(({ name }) => name === 'causeway_ops_accepted_total')?.points[0]?.value;
-  await until(() => accepted() === 1, 'a push after the write');
+  const latest = (named: string): number | undefined =>
+    collector.metrics.get('eu/eu-1')?.find(({ name }) => name === named)?.points[0]?.value;
+  // A peer's clock is known with its first heartbeat.
+  await until(
+    () => latest('causeway_ops_accepted_total') === 1 && latest('causeway_clock_offset_seconds') !== undefined,
+    'a push after the write, and after a heartbeat',
+  );
   expect(collector.headers).toMatchObject({ authorization: 'Bearer a:b c', 'x-tenant': 'night' });
   expect([...collector.metrics.keys()].toSorted()).toEqual(['eu/eu-1', 'us/us-1']);
   const pushed = collector.metrics.get('eu/eu-1')!;

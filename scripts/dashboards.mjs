@@ -478,6 +478,15 @@ export const DASHBOARDS = [
             q(`causeway_shards_open{${HERE}}`, '{{node}} open'),
           ],
         },
+        {
+          title: 'Dropped collections',
+          says: 'Keys of them that are deleted, a second, and shards in which some were found at the last look.',
+          unit: 'short',
+          queries: [
+            q(`rate(causeway_swept_keys_total{${HERE}}[$__rate_interval])`, '{{node}} keys a second'),
+            q(`causeway_unswept_shards{${HERE}}`, '{{node}} shards'),
+          ],
+        },
       ],
     },
   },

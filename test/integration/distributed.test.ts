@@ -5,7 +5,14 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Cluster } from '../../demo/processes.ts';
 import { digestsEqual, RegionAdmin, regionReady } from '../../demo/region-client.ts';
 import { cli } from '../support/cli.ts';
-import { adminClient, connect, text, type Causeway, type NodeConflict } from '../../src/client/index.ts';
+import {
+  adminClient,
+  connect,
+  text,
+  type Causeway,
+  type NodeConflict,
+  type WatchConflictsOptions,
+} from '../../src/client/index.ts';
 import { isCausewayError } from '../../src/errors/errors.ts';
 import type { WriteResult } from '../../src/region/region.ts';
 import { natsFound, redisFound } from '../support/servers.ts';
@@ -82,11 +89,21 @@ describe.skipIf(missing !== undefined)('each node of two regions of two nodes', 
     const followed: string[] = [];
     const stop = new AbortController();
     onTestFinished(() => stop.abort());
+    // A shard may move to the other node meanwhile: whoever follows goes on from the last cursor.
     const follow = (async () => {
-      for await (const { conflicts } of admins[1]!.watchConflicts({ from: 'beginning', signal: stop.signal })) {
-        followed.push(...conflicts.map(({ loser: { origin, seq }, shard }) => `${shard} ${origin} ${seq}`));
+      let from: WatchConflictsOptions['from'] = 'beginning';
+      while (!stop.signal.aborted) {
+        try {
+          for await (const { conflicts, cursor } of admins[1]!.watchConflicts({ from, signal: stop.signal })) {
+            followed.push(...conflicts.map(({ loser: { origin, seq }, shard }) => `${shard} ${origin} ${seq}`));
+            if (cursor !== undefined) from = { cursor };
+          }
+        } catch (error) {
+          if (!(isCausewayError(error) && error.retriable)) throw error;
+        }
       }
     })();
+    follow.catch(() => undefined);
     const losers = async (admin: (typeof admins)[number]): Promise<NodeConflict[]> => {
       const all: NodeConflict[] = [];
       for (let pageToken: string | undefined = ''; pageToken !== undefined;) {

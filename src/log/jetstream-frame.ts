@@ -40,8 +40,7 @@ export function entryBytes(entry: LogEntry): number {
 
 export function encodeFrame(incarnation: number, firstOffset: number, entries: readonly LogEntry[]): Frame {
   const length = entries.reduce((sum, entry) => sum + entryBytes(entry), HEADER_BYTES);
-  // Slow: a slice of the shared pool would keep its neighbours in memory as long as the entries are cached.
-  const payload = Buffer.allocUnsafeSlow(length);
+  const payload = Buffer.allocUnsafe(length);
   MAGIC.copy(payload);
   payload.writeUIntLE(incarnation, 8, 6);
   payload.writeUInt16LE(0, 14);

@@ -1,12 +1,10 @@
-// What the JetStream log keeps in memory of one shard, and the newest entries of all shards.
-// I12 the cache holds at most bytesMax of messages (and at least the newest): the oldest message goes first. Slow readers hold no memory here; they
-//     read from the servers.
+// What the JetStream log keeps in memory of one shard.
 
 import type { ShardId } from '../record/ids.ts';
 import { BatchIndex } from './batch-index.ts';
 import type { FrameIndex } from './jetstream-frame.ts';
 import type { OpenedStream } from './jetstream-stream.ts';
-import type { AppendOutcome, LogEntry, StoredEntry } from './log.ts';
+import type { AppendOutcome, LogEntry } from './log.ts';
 import { PositionIndex } from './position-index.ts';
 import { CachedTail } from './tail-cache.ts';
 
@@ -63,56 +61,5 @@ export class JetStreamTrack {
     this.bytes += bytes;
     this.sequences.add(index.firstOffset, sequence);
     for (const batch of index.batches) this.batches.add(batch, index.firstOffset);
-  }
-}
-
-interface CachedMessage {
-  readonly track: JetStreamTrack;
-  readonly entries: number;
-  readonly bytes: number;
-}
-
-/** What an entry costs beside its bytes. */
-const ENTRY_OVERHEAD_BYTES = 192;
-
-export class MessageCache {
-  readonly #bytesMax: number;
-  /** Oldest first, from #head on. */
-  #messages: CachedMessage[] = [];
-  #head = 0;
-  #bytes = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  /** Entries of one message, that follow those cached of the shard. */
-  add(track: JetStreamTrack, entries: readonly StoredEntry[], payloadBytes: number): void {
-    for (const entry of entries) track.cached.push(entry);
-    const bytes = payloadBytes + entries.length * ENTRY_OVERHEAD_BYTES;
-    this.#messages.push({ track, entries: entries.length, bytes });
-    this.#bytes += bytes;
-    while (this.#bytes > this.#bytesMax && this.#head < this.#messages.length - 1) {
-      const oldest = this.#messages[this.#head++]!;
-      this.#bytes -= oldest.bytes;
-      oldest.track.cached.drop(oldest.entries);
-    }
-    // Copying what is left each time would cost much; waiting for half makes it one copy a message at most.
-    if (this.#head * 2 > this.#messages.length) {
-      this.#messages = this.#messages.slice(this.#head);
-      this.#head = 0;
-    }
-  }
-
-  /** What comes next of the shard does not follow what is cached of it. */
-  forget(track: JetStreamTrack): void {
-    const kept = this.#messages.slice(this.#head);
-    this.#messages = kept.filter((message) => message.track !== track);
-    this.#head = 0;
-    for (const message of kept) {
-      if (message.track !== track) continue;
-      this.#bytes -= message.bytes;
-      track.cached.drop(message.entries);
-    }
   }
 }

@@ -40,7 +40,8 @@ import {
 } from './jetstream-frame.ts';
 import { recallStreams, rememberStreams, type RememberedStreams } from './jetstream-memory.ts';
 import { incarnationOf, isGone, Streams, type OpenedStream, type StreamInfo } from './jetstream-stream.ts';
-import { JetStreamTrack, MessageCache, type PendingAppend } from './jetstream-track.ts';
+import { JetStreamTrack, type PendingAppend } from './jetstream-track.ts';
+import { TailCache } from './tail-cache.ts';
 import {
   LOG_ENTRY_BYTES_MAX,
   type AppendOutcome,
@@ -128,7 +129,7 @@ export class JetStreamLog implements Log {
   readonly #system: System;
   readonly #entryBytesMax: number;
   readonly #peeker = new BatchPeeker();
-  readonly #cache: MessageCache;
+  readonly #cache: TailCache;
   readonly #tracks = new Map<ShardId, JetStreamTrack>();
   readonly #listeners: ((state: LogState) => void)[] = [];
   #opened: Opened | undefined;
@@ -151,7 +152,7 @@ export class JetStreamLog implements Log {
     this.#options = options;
     this.#system = options.system;
     this.#entryBytesMax = options.entryBytesMax ?? LOG_ENTRY_BYTES_MAX;
-    this.#cache = new MessageCache(options.cacheBytes ?? CACHE_BYTES);
+    this.#cache = new TailCache(options.cacheBytes ?? CACHE_BYTES);
   }
 
   get promise(): LogPromise {
@@ -449,7 +450,7 @@ export class JetStreamLog implements Log {
   #stored(track: JetStreamTrack, sequence: number, frame: Frame, index: FrameIndex): void {
     if (index.hasLease) this.#wentBack.delete(track);
     track.add(sequence, index, frame.payload.length);
-    this.#cache.add(track, frame.entries, frame.payload.length);
+    this.#keep(track, frame.entries);
   }
 
   #landed(track: JetStreamTrack, group: readonly PendingAppend[]): void {
@@ -503,7 +504,7 @@ export class JetStreamLog implements Log {
         if (error instanceof CausewayError && error.code === 'CORRUPT') this.#fail(error.message);
         return false;
       } finally {
-        this.#cache.forget(track);
+        track.cached.forget();
       }
     }
     while (track.lastSequence < last) {
@@ -528,8 +529,13 @@ export class JetStreamLog implements Log {
     const index = indexOf(message, this.#peeker);
     const bytes = message.reduce((sum, entry) => sum + entryBytes(entry), 0);
     track.add(sequence, index, bytes);
-    this.#cache.add(track, message, bytes);
+    this.#keep(track, message);
     return true;
+  }
+
+  #keep(track: JetStreamTrack, entries: readonly StoredEntry[]): void {
+    for (const entry of entries) this.#cache.copy(track.cached, entry);
+    this.#cache.trim();
   }
 
   refresh(shard: ShardId, done: () => void): void {

@@ -77,7 +77,9 @@ interface Pending {
 interface CommitEntry {
   readonly track: ShardTrack;
   readonly entry: StoredEntry;
+  /** Where `entry.bytes` are. */
   readonly memory: Buffer;
+  readonly at: number;
   readonly position: number;
 }
 
@@ -380,7 +382,8 @@ export class SegmentLog implements Log {
     const offset = ++track.assigned;
     const end = writeRecord(memory, at, active.salt, active.length, track.placement, track.index, offset, kind, bytes);
     const stored = { kind, bytes: memory.subarray(at + RECORD_HEADER_BYTES, end), offset };
-    commit.entries.push({ track, entry: stored, memory, position: active.base + active.length + commit.bytes });
+    const position = active.base + active.length + commit.bytes;
+    commit.entries.push({ track, entry: stored, memory, at: at + RECORD_HEADER_BYTES, position });
     commit.bytes += length;
     // Records that lie side by side in a chunk are one buffer of the write.
     const last = commit.buffers.at(-1);
@@ -416,11 +419,11 @@ export class SegmentLog implements Log {
   }
 
   #finish(commit: Commit): void {
-    for (const { track, entry, memory, position } of commit.entries) {
+    for (const { track, entry, memory, at, position } of commit.entries) {
       const { kind, bytes, offset } = entry;
       track.tail = offset;
       track.positions.add(offset, position);
-      this.#cache.add(track.cached, entry, memory);
+      this.#cache.add(track.cached, entry, memory, at, bytes.length);
       if (kind === 'lease') track.proven = true;
       if (kind === 'batch') {
         const peek = this.#peeker.peek(bytes);

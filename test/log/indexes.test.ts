@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { BatchIndex } from '../../src/log/batch-index.ts';
 import { PositionIndex } from '../../src/log/position-index.ts';
 import { CachedTail, TailCache } from '../../src/log/tail-cache.ts';
+import type { StoredEntry } from '../../src/log/log.ts';
 import { originOf } from '../contract/log.ts';
 
 const origin = originOf('us-east', 1);
@@ -82,7 +83,7 @@ describe('the tail cache', () => {
       const { memory, at } = cache.allocate(length);
       memory.fill(next[shard]! & 0xff, at, at + length);
       const offset = next[shard]!++;
-      cache.add(tails[shard]!, { kind: 'barrier', offset, bytes: memory.subarray(at, at + length) }, memory);
+      cache.add(tails[shard]!, { kind: 'barrier', offset }, memory, at, length);
       if (i % 10 === 0) cache.trim();
       expect(cache.bytes).toBeLessThan(bytesMax + 128 * 1024);
     }
@@ -101,12 +102,43 @@ describe('the tail cache', () => {
     expect(tails[0]!.take(tails[0]!.from!, 1e9).length).toBeGreaterThan(1000);
   });
 
+  test('what was read stays as it was when its memory is filled again, also over the ends of chunks', () => {
+    const cache = new TailCache(256 * 1024);
+    const [tail, other] = [new CachedTail(), new CachedTail()];
+    const read: StoredEntry[] = [];
+    const memories = new Set<Buffer>();
+    for (let offset = 1; offset <= 5000; offset++) {
+      const { memory, at } = cache.allocate(300);
+      memories.add(memory);
+      memory.fill(offset & 0xff, at, at + 300);
+      cache.add(tail, { kind: offset % 7 === 0 ? 'lease' : 'batch', offset }, memory, at, 300);
+      cache.copy(other, { kind: 'barrier', offset, bytes: Buffer.alloc(100, 0xee) });
+      // Each of them once, as a reader does that follows two hundred entries behind.
+      if (offset % 200 === 0) read.push(...tail.take(offset - 199, 1e9));
+      cache.trim();
+    }
+    expect(memories.size).toBeLessThan(12);
+    expect(read.map(({ offset }) => offset)).toEqual(Array.from({ length: 5000 }, (_, i) => i + 1));
+    for (const { offset, kind, bytes } of read) {
+      expect([kind, bytes.length]).toEqual([offset % 7 === 0 ? 'lease' : 'batch', 300]);
+      expect(bytes.every((byte) => byte === (offset & 0xff))).toBe(true);
+    }
+    // As many as the bytes allow, and one in any case.
+    const { from } = tail;
+    expect(tail.take(from! + 5, 999).map(({ offset }) => offset - from!)).toEqual([5, 6, 7]);
+    expect(tail.take(from! + 5, 1)).toHaveLength(1);
+    tail.forget();
+    expect(tail.from).toBeUndefined();
+    cache.copy(tail, { kind: 'batch', offset: 9000, bytes: Buffer.from('x') });
+    expect(tail.take(9000, 1e9)).toEqual([{ kind: 'batch', offset: 9000, bytes: Buffer.from('x') }]);
+  });
+
   test('an entry larger than the cache is written and then not kept with others', () => {
     const cache = new TailCache(100_000);
     const tail = new CachedTail();
     for (let offset = 1; offset <= 5; offset++) {
       const { memory, at } = cache.allocate(1_000_000);
-      cache.add(tail, { kind: 'batch', offset, bytes: memory.subarray(at, at + 1_000_000) }, memory);
+      cache.add(tail, { kind: 'batch', offset }, memory, at, 1_000_000);
       cache.trim();
     }
     expect(tail.from).toBe(5);

@@ -66,7 +66,6 @@ function embedded(config: Config, system: System, { onFatal }: EngineHooks): Eng
     directory: join(config.dataDir, 'store'),
     // The node opens the log first; a store made from another log, or before it was damaged, proves nothing.
     logIdentity: () => log.identity,
-    timers: system.timers,
   });
   // The log locks the directory by itself.
   const lock = (): Promise<() => void> => Promise.resolve(() => undefined);

@@ -949,9 +949,9 @@ export class ShardRunner {
     const toCursor = this.engine.offset;
     const rows = this.cache.beginTaking();
     const journalRows = this.journal.takeRows();
-    if (GUARDS.journalRows) for (const row of journalRows) rows.push([row[0], row[1]]);
+    if (GUARDS.journalRows) for (const [rowKey, value] of journalRows) rows.push(rowKey, value);
     if (rows.length === 0 && !this.cache.isTaking && toCursor === this.#storeCursor) return undefined;
-    rows.push([META_ROW, encodeMeta(this.engine.meta())]);
+    rows.push(META_ROW, encodeMeta(this.engine.meta()));
     this.#storeWriting = true;
     this.#unstoredBytes = 0;
     return { shard: this.shard, fromCursor: this.#storeCursor, toCursor, rows };
@@ -971,9 +971,9 @@ export class ShardRunner {
   }
 
   /** The store could not write: its rows come again with the next step. */
-  stepFailed(step: StoreStep): void {
+  stepFailed(): void {
     this.#storeWriting = false;
-    this.cache.putBack(step.rows);
+    this.cache.putBack();
     this.journal.putBack();
   }
 

@@ -26,10 +26,10 @@ import type { LocatedOps } from '../record/located-ops.ts';
 import type { StateChange } from '../shard/engine.ts';
 import { Slot, type KeyStates } from '../shard/key-slot.ts';
 import { FreshKeys } from './fresh-keys.ts';
+import { PackedRows } from '../store/packed-rows.ts';
 import type { StoreReads } from './late-store.ts';
 
 /** A step's rows, in no order: key, and value or null for none. */
-export type TakenRows = [rowKey: string, value: Uint8Array | null][];
 
 /** Row key of a state, and of a due collection. */
 export const STATE_ROW = 'k';
@@ -98,11 +98,13 @@ export class StateCache implements KeyStates {
   readonly #byRef = new WeakMap<CollectionRef, Collected>();
   #dirty: Entry[] = [];
   /** 't' rows to be written: due row key → type code. */
-  readonly #due = new Map<string, Uint8Array | null>();
+  #due = new Map<string, Uint8Array | null>();
+  /** On their way to the store. */
+  #dueWriting = new Map<string, Uint8Array | null>();
   #writing: readonly Entry[] = [];
   #registersWriting: readonly number[] = [];
   /** The step that is being taken, and how many of the registers on their way have been looked at for it. */
-  #taking: TakenRows | undefined;
+  #taking: PackedRows | undefined;
   #registersTaken = 0;
   /** For the looks of one page of a scan; gone with the next change. */
   #fresh: { readonly prefix: string; readonly keys: FreshKeys<Fresh> } | undefined;
@@ -445,7 +447,7 @@ export class StateCache implements KeyStates {
   }
 
   /** The rows of everything that the store does not have yet; from now on it is taken to have them. */
-  takeDirty(): TakenRows {
+  takeDirty(): PackedRows {
     const rows = this.beginTaking();
     this.takeMore(Infinity);
     return rows;
@@ -455,29 +457,30 @@ export class StateCache implements KeyStates {
    * As takeDirty(), but registers, of which there can be many thousands, come into the rows with takeMore(). They come as they are now (I11: rows are
    * the state at the step's cursor): one that changes before its turn has come is put in by the change.
    */
-  beginTaking(): TakenRows {
+  beginTaking(): PackedRows {
     invariant(this.#taking === undefined, 'one step at a time is taken from the states of a shard');
     this.#fresh = undefined;
-    const rows: TakenRows = [];
+    const rows = new PackedRows();
     for (const entry of this.#dirty) {
       entry.dirty = false;
       entry.writing = true;
       if (entry.state === undefined) {
-        rows.push([STATE_ROW + entry.key, null]);
+        rows.push(STATE_ROW + entry.key, null);
         continue;
       }
       const row = encodeState(entry.type, entry.state);
       this.#bytes += row.length - entry.bytes;
       entry.bytes = row.length;
-      rows.push([STATE_ROW + entry.key, row]);
+      rows.push(STATE_ROW + entry.key, row);
     }
     this.#writing = this.#dirty;
     this.#dirty = [];
     this.#registersWriting = this.registers.takeDirty((place) => this.#takeRegister(place));
     this.#registersTaken = 0;
     if (this.#registersWriting.length > 0) this.#taking = rows;
-    for (const row of this.#due) rows.push(row);
-    this.#due.clear();
+    for (const [rowKey, value] of this.#due) rows.push(rowKey, value);
+    this.#dueWriting = this.#due;
+    this.#due = new Map();
     return rows;
   }
 
@@ -500,18 +503,20 @@ export class StateCache implements KeyStates {
 
   #takeRegister(place: number): void {
     if (!this.registers.readPending(place)) return;
-    this.#taking!.push([STATE_ROW + this.registers.keyOf(place), this.#registerRow(place)]);
+    this.#taking!.push(STATE_ROW + this.registers.keyOf(place), this.#registerRow(place));
   }
 
+  /** A view, valid until the next. */
   #registerRow(place: number): Buffer | null {
     if (!this.registers.isPresent(place)) return null;
     scratch.reset();
     this.registers.encode(place, scratch.u8(MERGE_TYPE_CODES['register-lww']));
-    return scratch.finish();
+    return scratch.view();
   }
 
   written(): void {
     this.#fresh = undefined;
+    this.#dueWriting = new Map();
     for (const entry of this.#writing) entry.writing = false;
     this.#writing = [];
     this.registers.written(this.#registersWriting);
@@ -519,14 +524,12 @@ export class StateCache implements KeyStates {
   }
 
   /** The store did not take the step: its keys are dirty again, and its due rows too unless they have changed since. */
-  putBack(rows: readonly (readonly [rowKey: string, value: Uint8Array | null])[]): void {
-    const entries = this.#writing;
+  putBack(): void {
+    const [entries, due] = [this.#writing, this.#dueWriting];
     this.registers.putBack(this.#registersWriting);
     this.#registersWriting = [];
     this.written();
-    for (const [rowKey, value] of rows) {
-      if (rowKey.startsWith(DUE_ROW) && !this.#due.has(rowKey)) this.#due.set(rowKey, value);
-    }
+    for (const [rowKey, value] of due) if (!this.#due.has(rowKey)) this.#due.set(rowKey, value);
     for (const entry of entries) this.#setDirty(entry);
   }
 }

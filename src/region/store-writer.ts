@@ -190,7 +190,7 @@ export class StoreWriter {
             `the store of ${step.shard} stands at ${outcome.cursor}, not at ${step.fromCursor}: another owner writes it`,
           );
         } else {
-          runner.stepFailed(step);
+          runner.stepFailed();
           this.#failed(outcome.message);
           this.#dirty.add(runner);
           retry = true;

@@ -5,12 +5,12 @@
 //         second writer waits for the first with its whole thread, so the main thread begins none while the other one writes.
 
 import { open as openEnvironment } from 'lmdb';
-import { rowReader } from './lmdb-rows.mjs';
+import { rowReader } from './packed-row-reader.mjs';
 
 /**
  * @typedef {import('../record/ids.ts').ShardId} ShardId
  * @typedef {import('./store.ts').StepOutcome} StepOutcome
- * @typedef {import('./lmdb-rows.mjs').PackedSteps} PackedSteps
+ * @typedef {import('./packed-row-reader.mjs').PackedSteps} PackedSteps
  * @typedef {import('lmdb').Database<Buffer, Buffer>} Rows
  * @typedef {object} Environment
  * @property {import('lmdb').RootDatabase<Buffer, Buffer>} env

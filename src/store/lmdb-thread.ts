@@ -8,7 +8,7 @@
 import { Worker } from 'node:worker_threads';
 import { invariant } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
-import type { PackedStep } from './lmdb-rows.mjs';
+import type { PackedStep } from './packed-row-reader.mjs';
 import type { StepOutcome } from './store.ts';
 
 /** What a writer does, shared with it (lmdb-writer.mjs has the same numbers). */

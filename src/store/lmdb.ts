@@ -3,7 +3,7 @@
 // proven is dropped, and the shard is rebuilt from the log.
 //
 // A transaction costs 2 to 10 µs a row, and lmdb-js' asynchronous ones up to twice as much. So large ones run in a thread of the store's own
-// (lmdb-thread.ts, decision 17), and here their rows are only packed, some in each turn of the event loop. Small ones run here at once.
+// (lmdb-thread.ts, decision 17), and the memory of their rows goes there. Small ones run here at once.
 // - One transaction at a time, here or there: what is called meanwhile waits in line. Reads never wait.
 // - Until `done` is called reads see the rows as they were before, also when LMDB has the new ones already: there is no in between.
 // Bound: whoever writes has one write under way (region/store-writer.ts), and a shard one reset; the line is as long as its callers make it.
@@ -20,7 +20,6 @@ import { join } from 'node:path';
 import type { Transaction } from 'lmdb';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
-import type { Timers } from '../system/system.ts';
 import {
   cursorBytes,
   cursorOf,
@@ -31,9 +30,10 @@ import {
   type Rows,
 } from './lmdb-environment.mjs';
 import { judge, readProof, STORE_FORMAT, writeProof, type Proof } from './lmdb-proof.ts';
-import { packRows, type PackedStep } from './lmdb-rows.mjs';
+import type { PackedStep } from './packed-row-reader.mjs';
 import { WriterThread, type WriterAnswer } from './lmdb-thread.ts';
-import { ROW_KEY_BYTES_MAX, type StepOutcome, type Store, type StoreRow, type StoreStep } from './store.ts';
+import { ROW_KEY_BYTES_MAX } from './packed-rows.ts';
+import type { StepOutcome, Store, StoreRow, StoreStep } from './store.ts';
 
 export interface LmdbStoreOptions {
   /** Of this store alone; made if it is not there. */
@@ -42,7 +42,6 @@ export interface LmdbStoreOptions {
   readonly logIdentity: string | (() => string);
   /** Changes with each start of the machine. Default: what Linux says; empty means that rows are proven by a clean shutdown only. */
   readonly bootId?: string;
-  readonly timers: Pick<Timers, 'soon'>;
   /** A write of so many rows runs in the thread. Default 64; 0: each does; Infinity: none does, and no thread is started. */
   readonly threadRowsMin?: number;
 }
@@ -51,9 +50,6 @@ const FILE = 'rows.mdb';
 const THREAD_ROWS_MIN = 64;
 /** So many bytes of values count as one row more. */
 const THREAD_ROW_BYTES = 4096;
-/** What is packed in one turn of the event loop: less than a millisecond. */
-const SLICE_ROWS = 1000;
-const SLICE_BYTES = 1024 * 1024;
 
 export class LmdbStore implements Store {
   readonly engine = 'lmdb';
@@ -182,15 +178,11 @@ export class LmdbStore implements Store {
     let weight = 0;
     for (const { shard, rows } of steps) {
       this.#rows(shard);
-      weight += rows.length;
-      for (const [rowKey, value] of rows) {
-        checkKey(rowKey);
-        if (value !== null) weight += value.length / THREAD_ROW_BYTES;
-      }
+      weight += rows.length + rows.valueBytes / THREAD_ROW_BYTES;
     }
     const inThread = weight >= (this.#options.threadRowsMin ?? THREAD_ROWS_MIN);
     this.#inTurn(() => {
-      if (inThread) this.#pack(steps, done);
+      if (inThread) this.#writeThere(steps, done);
       else done(this.#writeHere(steps));
     });
   }
@@ -198,39 +190,20 @@ export class LmdbStore implements Store {
   #writeHere(steps: readonly StoreStep[]): readonly StepOutcome[] {
     const failed = this.#begin(steps);
     if (failed !== undefined) return failed;
-    return writeSteps(this.#use(), { steps: steps.map(packedStep), chunks: [...packRows(steps, Infinity, Infinity)] });
+    return writeSteps(this.#use(), { steps: steps.map(packedStep), chunks: chunksOf(steps) });
   }
 
-  #pack(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
-    this.#busy = true;
-    const packing = packRows(steps, SLICE_ROWS, SLICE_BYTES);
-    const chunks: Buffer<ArrayBuffer>[] = [];
-    const slice = (): void => {
-      const { value } = packing.next();
-      if (value === undefined) {
-        this.#writeThere(steps, chunks, done);
-        return;
-      }
-      chunks.push(value);
-      this.#options.timers.soon(slice);
-    };
-    this.#options.timers.soon(slice);
-  }
-
-  #writeThere(
-    steps: readonly StoreStep[],
-    chunks: readonly Buffer<ArrayBuffer>[],
-    done: (outcomes: readonly StepOutcome[]) => void,
-  ): void {
+  #writeThere(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
     const opened = this.#use();
     const failed = this.#begin(steps);
     if (failed !== undefined) {
-      this.#free(() => done(failed));
+      done(failed);
       return;
     }
+    this.#busy = true;
     this.#snapshot = this.#reading(() => opened.env.useReadTransaction());
     const cursors = new Map(steps.map(({ shard }) => [shard, this.cursor(shard)]));
-    this.#thread!.write(steps.map(packedStep), chunks, (answer) => {
+    this.#thread!.write(steps.map(packedStep), chunksOf(steps), (answer) => {
       this.#snapshot?.done();
       this.#snapshot = undefined;
       opened.env.resetReadTxn();
@@ -401,6 +374,10 @@ function checkKey(rowKey: string): void {
   if (rowKey.length > 0 && rowKey.length * 3 <= ROW_KEY_BYTES_MAX) return;
   const bytes = Buffer.byteLength(rowKey);
   invariant(bytes > 0 && bytes <= ROW_KEY_BYTES_MAX, `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${bytes}`);
+}
+
+function chunksOf(steps: readonly StoreStep[]): Buffer<ArrayBuffer>[] {
+  return steps.flatMap(({ rows }) => rows.chunks());
 }
 
 function packedStep({ shard, fromCursor, toCursor, rows }: StoreStep): PackedStep {

@@ -15,7 +15,7 @@
 
 import { invariant } from '../errors/errors.ts';
 import type { ShardId } from '../record/ids.ts';
-import { ROW_KEY_BYTES_MAX, type StepOutcome, type Store, type StoreRow, type StoreStep } from './store.ts';
+import type { StepOutcome, Store, StoreRow, StoreStep } from './store.ts';
 
 class DiskShard {
   cursor = 0;
@@ -253,15 +253,6 @@ export class MemoryStore implements Store {
   }
 
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
-    for (const { rows } of steps) {
-      for (const [rowKey] of rows) {
-        const bytes = Buffer.byteLength(rowKey);
-        invariant(
-          bytes > 0 && bytes <= ROW_KEY_BYTES_MAX,
-          `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${bytes}`,
-        );
-      }
-    }
     this.#inTurn(() => done(steps.map((step) => this.#step(step))));
   }
 

@@ -1,29 +1,33 @@
 // A step of the store as what is sent to Redis: one message, written at once.
 // ioredis makes four buffers of each argument, and a step has thousands of them.
 
-import type { StoreStep } from './store.ts';
+import type { PackedRows } from './packed-rows.ts';
 
 /** `EVAL`, then `words`, the number of rows to set, those as pairs, and the row keys to delete (redis-scripts.ts has their order), as RESP. */
-export function stepMessage(words: readonly string[], rows: StoreStep['rows']): Buffer {
+export function stepMessage(words: readonly string[], rows: PackedRows): Buffer {
   let sets = 0;
   let length = 64;
-  for (const [rowKey, value] of rows) {
-    length += argumentBytesMax(rowKey);
-    if (value === null) continue;
+  rows.each((rowKey, value) => {
+    length += rowKey.length + FRAME_BYTES_MAX;
+    if (value === null) return;
     sets++;
     length += value.length + FRAME_BYTES_MAX;
-  }
+  });
   const all = ['EVAL', ...words, `${sets}`];
   for (const word of all) length += argumentBytesMax(word);
   const out = new Resp(length);
   out.begin(all.length + rows.length + sets);
   for (const word of all) out.text(word);
-  for (const [rowKey, value] of rows) {
-    if (value === null) continue;
-    out.text(rowKey);
+  rows.each((rowKey, value) => {
+    if (value === null) return;
+    out.bytes(rowKey);
     out.bytes(value);
+  });
+  if (sets < rows.length) {
+    rows.each((rowKey, value) => {
+      if (value === null) out.bytes(rowKey);
+    });
   }
-  for (const [rowKey, value] of rows) if (value === null) out.text(rowKey);
   return out.finish();
 }
 

@@ -19,7 +19,8 @@ import type { RegionId, ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import { DROP, LOOK, SCAN, STEP } from './redis-scripts.ts';
 import { stepMessage } from './redis-step.ts';
-import { ROW_KEY_BYTES_MAX, type StepOutcome, type Store, type StoreRow, type StoreStep } from './store.ts';
+import { PackedRows } from './packed-rows.ts';
+import type { StepOutcome, Store, StoreRow, StoreStep } from './store.ts';
 
 const OPEN_MS_MAX = 30_000;
 const CONNECT_MS_MAX = 5000;
@@ -280,7 +281,7 @@ export class RedisStore implements Store {
     return redis.callBuffer('EVAL', lua, keys.length, ...keys, ...args);
   }
 
-  #sendStep(words: readonly string[], { keys }: Place, rows: StoreStep['rows']): Promise<unknown> {
+  #sendStep(words: readonly string[], { keys }: Place, rows: PackedRows): Promise<unknown> {
     const redis = this.#redis;
     if (redis === undefined) return Promise.reject(new Error('the store is closed'));
     const command = new StepCommand(keys, stepMessage(words, rows));
@@ -371,15 +372,6 @@ export class RedisStore implements Store {
   // ── Write ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void): void {
-    for (const { rows } of steps) {
-      for (const [rowKey] of rows) {
-        const bytes = Buffer.byteLength(rowKey);
-        invariant(
-          bytes > 0 && bytes <= ROW_KEY_BYTES_MAX,
-          `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${bytes}`,
-        );
-      }
-    }
     if (steps.length === 0) {
       done([]);
       return;
@@ -420,9 +412,10 @@ export class RedisStore implements Store {
     const fits = step.fromCursor === before.cursor;
     const name = this.#system.random.uint48().toString(16).padStart(12, '0');
     const after: Head = { cursor: step.toCursor, text: `${FORMAT} ${step.toCursor} ${name} ${this.#identity}` };
-    const rows = fits ? step.rows : [];
+    const rows = fits ? step.rows : new PackedRows();
     if (fits) place.next = after;
-    const bytes = rows.reduce((sum, [rowKey, value]) => sum + (value === null ? 0 : rowKey.length + value.length), 0);
+    let bytes = 0;
+    rows.each((rowKey, value) => (bytes += value === null ? 0 : rowKey.length + value.length));
     const words = [STEP, `${place.keys.length}`, ...place.keys, fits ? before.text : 'nowhere', after.text];
     place.used = true;
     const { life } = place;

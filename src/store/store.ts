@@ -17,15 +17,14 @@
 // - Callbacks may be called before the method returns. They never throw.
 
 import type { ShardId } from '../record/ids.ts';
-
-export const ROW_KEY_BYTES_MAX = 1400;
+import type { PackedRows } from './packed-rows.ts';
 
 export interface StoreStep {
   readonly shard: ShardId;
   readonly fromCursor: number;
   readonly toCursor: number;
-  /** null deletes. A row key stands at most once in a step. */
-  readonly rows: readonly (readonly [rowKey: string, value: Uint8Array | null])[];
+  /** Of a store that writes them in a thread of its own nothing is left in them afterwards. */
+  readonly rows: PackedRows;
 }
 
 export type StepOutcome =

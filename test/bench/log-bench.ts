@@ -14,6 +14,7 @@ import { encodeBatch, NO_CHECKSUM, OrderedDeps } from '../../src/record/batch.ts
 import { originId, regionId, shardId, type ShardId } from '../../src/record/ids.ts';
 import type { CollectionRef } from '../../src/record/op.ts';
 import { LmdbStore } from '../../src/store/lmdb.ts';
+import { PackedRows } from '../../src/store/packed-rows.ts';
 import type { StoreStep } from '../../src/store/store.ts';
 import { realSystem } from '../../src/system/real.ts';
 
@@ -148,7 +149,7 @@ function benchFdatasync(root: string): object {
 async function benchStore(root: string, keys: number, rowsPerStep: number): Promise<object> {
   const directory = fs.mkdtempSync(join(root, 'store-'));
   try {
-    const store = new LmdbStore({ directory, logIdentity: 'bench', timers: system.timers, threadRowsMin: Infinity });
+    const store = new LmdbStore({ directory, logIdentity: 'bench', threadRowsMin: Infinity });
     await store.open(SHARDS);
     const value = Buffer.alloc(OP_BYTES, 7);
     const cursors = SHARDS.map(() => 0);
@@ -156,7 +157,7 @@ async function benchStore(root: string, keys: number, rowsPerStep: number): Prom
       shard: SHARDS[shard]!,
       fromCursor: cursors[shard]!,
       toCursor: ++cursors[shard]!,
-      rows: rowKeys.map((rowKey) => [rowKey, value] as const),
+      rows: PackedRows.of(rowKeys.map((rowKey) => [rowKey, value])),
     });
     const keyOf = (i: number): string => `bench\u0000users#1\u0000key-${String(i).padStart(8, '0')}`;
     for (let i = 0; i < keys; i += 1000) {

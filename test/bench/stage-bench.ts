@@ -21,7 +21,6 @@ import { ShardEngine, type EngineOp, type Landed } from '../../src/shard/engine.
 import { bringKeysNear } from '../../src/shard/key-slot.ts';
 import { encodeMeta } from '../../src/shard/meta.ts';
 import { LmdbStore } from '../../src/store/lmdb.ts';
-import { realSystem } from '../../src/system/real.ts';
 import { WireWriter } from '../../src/proto/wire.ts';
 import { keyName, makeLoad } from './load.ts';
 
@@ -43,7 +42,6 @@ class Side {
     this.store = new LmdbStore({
       directory,
       logIdentity: 'bench/1',
-      timers: realSystem().timers,
       // What a step costs is measured here, and not on whose thread.
       threadRowsMin: Infinity,
     });
@@ -80,7 +78,7 @@ class Side {
   flush(i: number): number {
     const rows = this.caches[i]!.takeDirty();
     const changed = rows.length;
-    rows.push(['m', encodeMeta(this.engines[i]!.meta())]);
+    rows.push('m', encodeMeta(this.engines[i]!.meta()));
     const fromCursor = this.cursors[i]!;
     this.cursors[i] = this.engines[i]!.offset;
     this.store.write([{ shard: SHARDS[i]!, fromCursor, toCursor: this.cursors[i]!, rows }], (outcomes) => {

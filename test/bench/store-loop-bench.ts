@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { shardId } from '../../src/record/ids.ts';
 import { LmdbStore } from '../../src/store/lmdb.ts';
+import { PackedRows } from '../../src/store/packed-rows.ts';
 import type { StoreStep } from '../../src/store/store.ts';
 import { realSystem } from '../../src/system/real.ts';
 
@@ -35,15 +36,14 @@ async function measure(threadRowsMin: number, rows: number): Promise<object> {
     fn();
     storeMs = Math.max(storeMs, now() - start);
   };
-  const timers = { soon: (fn: () => void) => system.timers.soon(() => timed(fn)) };
-  const store = new LmdbStore({ directory, logIdentity: 'bench/1', timers, threadRowsMin });
+  const store = new LmdbStore({ directory, logIdentity: 'bench/1', threadRowsMin });
   await store.open(SHARDS);
   const cursors = SHARDS.map(() => 0);
   const stepOf = (shard: number, indexes: Iterable<number>): StoreStep => ({
     shard: SHARDS[shard]!,
     fromCursor: cursors[shard]!,
     toCursor: ++cursors[shard]!,
-    rows: Array.from(indexes, (i) => [keyOf(i), VALUE] as const),
+    rows: PackedRows.of(Array.from(indexes, (i) => [keyOf(i), VALUE] as const)),
   });
   const write = (step: StoreStep): Promise<void> =>
     new Promise((resolve, reject) => {

@@ -10,6 +10,7 @@ import { ShardJournal } from '../../src/conflicts/shard-journal.ts';
 import type { CausewayError } from '../../src/errors/errors.ts';
 import { originId, regionId, shardId, type ShardId, type Version } from '../../src/record/ids.ts';
 import type { LandedConflict } from '../../src/shard/engine.ts';
+import { PackedRows } from '../../src/store/packed-rows.ts';
 import { MemoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
 
 export const SHARDS: readonly ShardId[] = [shardId(1, 0), shardId(1, 1)];
@@ -107,7 +108,7 @@ export class Journals {
       const fromCursor = this.#cursors.get(journal.shard)!;
       const toCursor = fromCursor + 1;
       this.#cursors.set(journal.shard, toCursor);
-      const step = { shard: journal.shard, fromCursor, toCursor, rows: journal.takeRows() };
+      const step = { shard: journal.shard, fromCursor, toCursor, rows: PackedRows.of(journal.takeRows()) };
       this.store.write([step], ([outcome]) => {
         if (outcome!.kind !== 'written') throw new Error(outcome!.kind);
         journal.written();

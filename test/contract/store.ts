@@ -3,13 +3,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { shardId, type ShardId } from '../../src/record/ids.ts';
-import {
-  ROW_KEY_BYTES_MAX,
-  type StepOutcome,
-  type Store,
-  type StoreRow,
-  type StoreStep,
-} from '../../src/store/store.ts';
+import { PackedRows, ROW_KEY_BYTES_MAX } from '../../src/store/packed-rows.ts';
+import { type StepOutcome, type Store, type StoreRow, type StoreStep } from '../../src/store/store.ts';
 
 export interface StoreHarness {
   /** Not opened; each on the same disk as the ones before, and made from the same log. */
@@ -32,7 +27,9 @@ export function stepOf(
     shard,
     fromCursor,
     toCursor,
-    rows: Object.entries(rows).map(([key, value]) => [key, value === null ? null : Buffer.from(value)] as const),
+    rows: PackedRows.of(
+      Object.entries(rows).map(([key, value]) => [key, value === null ? null : Buffer.from(value)] as const),
+    ),
   };
 }
 
@@ -45,7 +42,12 @@ export const LARGE_ROWS = 20_000;
 /** Every row of it says where its cursor went. */
 export function largeStep(shard: ShardId, fromCursor: number, toCursor: number): StoreStep {
   const value = Buffer.from(`value ${toCursor}`);
-  return { shard, fromCursor, toCursor, rows: Array.from({ length: LARGE_ROWS }, (_, i) => [`k${i}`, value] as const) };
+  return {
+    shard,
+    fromCursor,
+    toCursor,
+    rows: PackedRows.of(Array.from({ length: LARGE_ROWS }, (_, i) => [`k${i}`, value] as const)),
+  };
 }
 
 export function writeTo(store: Store, ...steps: StoreStep[]): Promise<readonly StepOutcome[]> {
@@ -232,23 +234,21 @@ export function runStoreContract(name: string, makeHarness: () => Promise<StoreH
       expect(Buffer.from(row!.value).toString()).toBe('<ab>');
     });
 
-    test('the largest row key, a large value, and nothing longer', async () => {
+    test('the largest row key and a large value', async () => {
       const { store } = await start();
       const key = 'ü'.repeat(ROW_KEY_BYTES_MAX / 2);
       const value = Buffer.alloc(2 << 20, 'causeway ');
-      await writeTo(store, { shard: SHARD_A, fromCursor: 0, toCursor: 1, rows: [[key, value]] });
+      await writeTo(store, { shard: SHARD_A, fromCursor: 0, toCursor: 1, rows: PackedRows.of([[key, value]]) });
       const [row] = await scanFrom(store, SHARD_A, 'a', '\uffff', 9);
       expect(row!.rowKey).toBe(key);
       expect(value.equals(Buffer.from(row!.value))).toBe(true);
-      expect(() => store.write([stepOf(SHARD_A, 1, 2, { [`${key}x`]: '' })], () => undefined)).toThrow(/row key/);
-      expect(() => store.write([stepOf(SHARD_A, 1, 2, { '': '' })], () => undefined)).toThrow(/row key/);
     });
 
     test('values that were read stay what they were, whatever is read and written later', async () => {
       const { store } = await start();
       const sizes = [0, 1, 10, 100, 5000, 70_000, 300_000];
       const rows = sizes.map((size, i) => [`k${i}`, Buffer.alloc(size, i + 1)] as const);
-      await writeTo(store, { shard: SHARD_A, fromCursor: 0, toCursor: 1, rows });
+      await writeTo(store, { shard: SHARD_A, fromCursor: 0, toCursor: 1, rows: PackedRows.of(rows) });
       // What the caller gave is the caller's again.
       for (const [, value] of rows) value.fill(99);
       const read = await new Promise<readonly (Uint8Array | undefined)[]>((resolve) => {
@@ -263,7 +263,7 @@ export function runStoreContract(name: string, makeHarness: () => Promise<StoreH
         shard: SHARD_A,
         fromCursor: 1,
         toCursor: 2,
-        rows: rows.map(([key]) => [key, Buffer.alloc(50, 77)]),
+        rows: PackedRows.of(rows.map(([key]) => [key, Buffer.alloc(50, 77)])),
       });
       await getFrom(store, SHARD_A, ...rows.map(([key]) => key));
       for (const [i, size] of sizes.entries()) {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { shardId, type ShardId } from '../../src/record/ids.ts';
 import type { ShardRunner } from '../../src/region/shard-runner.ts';
 import { StoreWriter } from '../../src/region/store-writer.ts';
+import { PackedRows } from '../../src/store/packed-rows.ts';
 import type { StepOutcome, Store, StoreStep } from '../../src/store/store.ts';
 import { SeededRandom } from '../../chaos/sim/random.ts';
 
@@ -14,7 +15,7 @@ class Rows {
   readonly unstoredBytes = 0;
   readonly journal = { waiting: 0 };
   readonly shard: ShardId;
-  readonly #rows: [string, null][] = [];
+  readonly #rows = new PackedRows();
   #left: number;
   isWritten = false;
 
@@ -33,7 +34,7 @@ class Rows {
 
   takeRows(rowsMax: number): { taken: number; isWhole: boolean } {
     const taken = Math.min(rowsMax, this.#left);
-    for (let i = 0; i < taken; i++) this.#rows.push([`${this.#rows.length}`, null]);
+    for (let i = 0; i < taken; i++) this.#rows.push(`${this.#rows.length}`, null);
     this.#left -= taken;
     return { taken, isWhole: this.#left === 0 };
   }

@@ -5,7 +5,6 @@
 
 import fs from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { realSystem } from '../../src/system/real.ts';
 import { LmdbStore } from '../../src/store/lmdb.ts';
 import type { StoreStep } from '../../src/store/store.ts';
 import { largeStep, SHARD_A, SHARDS, scanFrom, stepOf, writeTo } from '../contract/store.ts';
@@ -13,7 +12,7 @@ import { largeStep, SHARD_A, SHARDS, scanFrom, stepOf, writeTo } from '../contra
 const [directory, bootId, ...doings] = process.argv.slice(2) as [string, string, ...string[]];
 const say = (line: unknown): void => void fs.writeSync(1, `${JSON.stringify(line)}\n`);
 
-const store = new LmdbStore({ directory, logIdentity: 'log/1', bootId, timers: realSystem().timers });
+const store = new LmdbStore({ directory, logIdentity: 'log/1', bootId });
 await store.open(SHARDS);
 say({ findings: store.findings });
 for (const doing of doings) {

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { Command } from 'ioredis';
 import { expect, test } from 'vitest';
+import { PackedRows } from '../../src/store/packed-rows.ts';
 import { stepMessage } from '../../src/store/redis-step.ts';
 
 const rows = fc.uniqueArray(
@@ -17,7 +18,7 @@ test('the same bytes as one argument after the other', () => {
       const deletes = step.flatMap(([rowKey, value]) => (value === null ? [rowKey] : []));
       const command = new Command('EVAL', [...words, `${sets.length / 2}`, ...sets, ...deletes]);
       const expected = Buffer.from(command.toWritable(undefined as never));
-      expect(stepMessage(words, step).toString('latin1')).toBe(expected.toString('latin1'));
+      expect(stepMessage(words, PackedRows.of(step)).toString('latin1')).toBe(expected.toString('latin1'));
     }),
   );
 });

@@ -46,6 +46,7 @@ export const RULES: LayerRules = {
       'system',
       'tracing',
       'log/log.ts',
+      'store/packed-rows.ts',
       'store/store.ts',
       'ownership/ownership.ts',
     ],

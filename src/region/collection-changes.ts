@@ -33,12 +33,11 @@ import { stableFront } from './read-levels.ts';
 import type { Alarm, ChangeOptions, CollectionChanged, CollectionInfo, WriteResult } from './region.ts';
 import { scanPage } from './scan.ts';
 import type { ShardRunner } from './shard-runner.ts';
-import type { WaitingCall } from './waiting-calls.ts';
+import { DEADLINE_MS_MAX, type WaitingCall } from './waiting-calls.ts';
 
 const DEFINITIONS_MAX = 10_000;
 const PAGE_ROWS = 1000;
 const PAGE_BYTES = 8 * 1024 * 1024;
-const DEADLINE_MS_MAX = 60_000;
 
 /** What of the node it needs. */
 export interface CollectionHost {

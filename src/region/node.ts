@@ -4,23 +4,22 @@
 // Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
 
 import { AgreedTime } from '../clock/agreed-time.ts';
-import { Hlc, msOfStamp, stampOfMs, STAMPS_PER_MS } from '../clock/hlc.ts';
-import { isTooFarAhead, judgeOwnClock, judgeStamp } from '../clock/skew.ts';
+import { Hlc, msOfStamp } from '../clock/hlc.ts';
+import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
 import { withDefaultExpiry } from '../collections/expiry.ts';
 import type { CollectionRegistry } from '../collections/registry.ts';
 import { ConflictJournal } from '../conflicts/journal.ts';
 import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
 import type { ShardJournal } from '../conflicts/shard-journal.ts';
-import { CausewayError, isCausewayError } from '../errors/errors.ts';
+import { CausewayError } from '../errors/errors.ts';
 import { Feed, type FeedShard } from '../feed/feed.ts';
-import type { Log, LogRecovery } from '../log/log.ts';
+import type { Log } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
 import type { Intent, View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
 import {
   KEY_BYTES_MAX,
-  originId,
   originRegion,
   shardId,
   shardParts,
@@ -48,7 +47,8 @@ import { Canaries } from './canary.ts';
 import { CollectionChanges } from './collection-changes.ts';
 import { figuresOf, type NodeFigures } from './figures.ts';
 import { Intake } from './intake.ts';
-import { ASK_WHOLE_MS, MembershipCheck } from './membership-check.ts';
+import { Beginnings } from './beginnings.ts';
+import { ASK_WHOLE_MS } from './membership-check.ts';
 import type { NodeLifecycle, NodePorts, NodeSettings, PlacementSettings } from './options.ts';
 import type {
   AlterSpec,
@@ -60,7 +60,6 @@ import type {
   ConflictQuery,
   ConflictSink,
   ConflictSubscription,
-  Consistency,
   CreateSpec,
   DropSpec,
   FeedSink,
@@ -89,20 +88,19 @@ import type {
 import { readHistory } from './key-history.ts';
 import { DropSweep, type SweptShard } from './drop-sweep.ts';
 import { storeAway } from './late-store.ts';
-import { lowest, notStable, promisedFront, tooStale, type Front } from './read-levels.ts';
-import { scanPage, type KeyRange } from './scan.ts';
+import { Readings } from './readings.ts';
+import { behindOf, lostOf, sessionBehind } from './sessions.ts';
 import { ShardFollowers, type ReadAhead } from './shard-follower.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
-import { StableRead, type Cut } from './stable-read.ts';
+import { StableRead } from './stable-read.ts';
 import type { KeyOf } from './state-cache.ts';
 import { StableScan } from './stable-scan.ts';
 import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
-import { StoreReaders } from './store-readers.ts';
 import { StoreWriter } from './store-writer.ts';
 import { Tallies } from './tallies.ts';
 import { refusalOfWriteTo } from './system-namespace.ts';
-import { WaitingCalls } from './waiting-calls.ts';
+import { DEADLINE_MS_MAX, WaitingCalls } from './waiting-calls.ts';
 import { sweptShard, type SweptNode } from './swept-shard.ts';
 import { WriteCall } from './write-call.ts';
 
@@ -112,7 +110,6 @@ const COLLECT_EVERY_MS = 1000;
 const CHECKPOINT_FIRST_MS = 3000;
 const CHECKPOINT_EVERY_MS = 30_000;
 const RESTART_RUNNER_MS = 100;
-const DEADLINE_MS_MAX = 60_000;
 const OVERLOAD_RETRY_MS = 50;
 const DRAIN_POLL_MS = 5;
 const CLASH_FORGOTTEN_MS = 60_000;
@@ -122,38 +119,6 @@ const HOT_KEYS = 10;
 const DRAIN_LOG_MS_MAX = 10_000;
 /** A shard that moves to another node: writes that wait for other regions, and then the log. */
 const RELEASE_MS_MAX = 2000;
-
-/** What an answer says of itself; `viewAtMs`: as of when what expires is judged, now if undefined. */
-interface AnsweredAs {
-  readonly stale?: boolean;
-  readonly asOfStamp?: number;
-  readonly unchangedSince?: number;
-  readonly viewAtMs?: number;
-}
-
-/** A read or a scan that was asked for, once its names are known to be right. */
-interface Reading<Result> {
-  readonly consistency: Consistency;
-  readonly deadlineMs: number;
-  /** Of this moment: while it waits, a shard may begin anew, or go. Always as many, in one order. */
-  readonly runners: () => ShardRunner[] | CausewayError;
-  readonly answer: (
-    runners: readonly ShardRunner[],
-    as: AnsweredAs,
-    answered: (result: Result | CausewayError) => void,
-  ) => void;
-  /** Not all of it is in memory. */
-  readonly needsStore: (runner: ShardRunner) => boolean;
-  readonly cut: (runners: readonly ShardRunner[]) => Cut;
-  readonly done: (result: Result | CausewayError) => void;
-}
-
-/** What of a session's token is not here yet. */
-interface Behind {
-  readonly shard: ShardId;
-  readonly origin: OriginId;
-  readonly behindMs: number;
-}
 
 export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly id: RegionId;
@@ -178,26 +143,17 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Of shards that other nodes own, and this one is to have. */
   readonly #followers: ShardFollowers;
   readonly #rounds: SealRounds;
-  readonly #asking = new Map<ShardId, MembershipCheck>();
-  /** Shards whose log tail is proven, by itself or by the members. */
-  readonly #proven = new Set<ShardId>();
+  readonly #beginnings: Beginnings;
   readonly #links: Links;
   readonly #feed: Feed;
   readonly #writer: StoreWriter;
-  readonly #reads = new WaitingCalls('reads');
-  readonly #storeReaders = new StoreReaders();
+  readonly #readings: Readings;
   /** Of sessions that have seen what is not here yet. */
   readonly #sessionWrites = new WaitingCalls('writes');
-  /** Reads and scans of the level stable that wait. */
-  readonly #cuts = new Set<Cut>();
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #agreed: AgreedTime;
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #tallies: Tallies;
-  /** What each member has last said of each shard, since this node started. */
-  readonly #welcomes = new Map<RegionId, Map<ShardId, WelcomeShard>>();
-  /** Peers that can be asked where we may begin. */
-  readonly #binding = new Set<RegionId>();
   readonly #journal: ConflictJournal;
   readonly #canaries: Canaries | undefined;
   readonly #sweep: DropSweep;
@@ -214,10 +170,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     commits: 0,
   };
   readonly #startedAtMs: number;
-  #recovery: LogRecovery | undefined;
   #phase: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #clockUnsynced: { readonly sinceMs: number; readonly message: string } | undefined;
-  #behindPeers: { readonly sinceMs: number; readonly message: string } | undefined;
   /** Until the next start: what was set aside is for a person to look at. */
   #damaged: { readonly sinceMs: number; readonly message: string } | undefined;
   #storeAway: { readonly sinceMs: number; readonly message: string } | undefined;
@@ -252,6 +206,31 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       const placement = this.#placements.get(namespace.placementId);
       if (placement !== undefined) this.#namespaces.set(namespace.name, placement);
     }
+    this.#readings = new Readings({
+      region: this.region,
+      store: ports.store,
+      runners: this.#runners,
+      notReady: () => this.#notReady(),
+      nowMs: () => this.#nowMs(),
+      monotonicMs: () => this.#monotonicMs(),
+    });
+    this.#beginnings = new Beginnings({
+      region: this.region,
+      maxSkewMs: settings.maxSkewMs,
+      allowFreshStart: settings.allowFreshStart,
+      clock: this.clock,
+      log: ports.log,
+      system: ports.system,
+      runners: this.#runners,
+      clockOffsets: () => this.#clockOffsets(),
+      isStarted: () => this.#phase !== 'starting',
+      begin: (from, begin) => this.#links.begin(from, begin),
+      opened: () => {
+        this.#links.onOwnership();
+        this.#checkReady();
+      },
+      notice: (level, message) => this.#notice(level, message),
+    });
     this.#changes = new CollectionChanges(settings.collections, {
       region: this.region,
       ownerOf: (namespace, name) => this.#definer(namespace, name),
@@ -261,7 +240,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return runner instanceof CausewayError ? undefined : runner;
       },
       write: (runner, op, deadlineMs, done) => this.#define(runner, op, deadlineMs, done),
-      wait: (read) => this.#reads.wait(read),
+      wait: (read) => this.#readings.wait(read),
       soon: (fn) => ports.system.timers.soon(fn),
       nowMs: () => this.#nowMs(),
       monotonicMs: () => this.#monotonicMs(),
@@ -321,14 +300,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   async start(): Promise<void> {
     const { log, store, ownership, system } = this.#ports;
     const shards = [...this.#members.keys()];
-    this.#recovery = await log.open(shards);
-    for (const finding of this.#recovery.findings) this.#notice('warn', finding);
-    for (const shard of shards) if (!this.#recovery.unproven.includes(shard)) this.#proven.add(shard);
+    const recovery = await log.open(shards);
+    for (const finding of recovery.findings) this.#notice('warn', finding);
+    this.#beginnings.recovered(recovery, shards);
     await store.open(shards);
-    if (this.#recovery.state === 'damaged') {
+    if (recovery.state === 'damaged') {
       this.#damaged = {
         sinceMs: this.#nowMs(),
-        message: `the log was damaged when this node started: ${this.#recovery.findings.join('; ')}`,
+        message: `the log was damaged when this node started: ${recovery.findings.join('; ')}`,
       };
     }
     log.onState((state) => {
@@ -337,7 +316,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         state.kind === 'ready' ? 'info' : 'error',
         `the log is ${state.kind}${state.kind === 'ready' ? '' : `: ${state.reason}`}`,
       );
-      if (state.kind === 'ready') for (const shard of this.#runners.keys()) this.#tryOpen(shard);
+      if (state.kind === 'ready') for (const shard of this.#runners.keys()) this.#beginnings.tryOpen(shard);
     });
     ownership.onChange((shard, owned) => {
       if (owned) this.#startRunner(shard);
@@ -364,7 +343,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#timers.push(system.timers.after(CHECKPOINT_FIRST_MS, () => void this.#checkpoint()));
     this.#timers.push(system.timers.every(CHECKPOINT_EVERY_MS, () => void this.#checkpoint()));
     this.#links.start();
-    for (const shard of this.#runners.keys()) this.#tryOpen(shard);
+    for (const shard of this.#runners.keys()) this.#beginnings.tryOpen(shard);
     this.#checkReady();
   }
 
@@ -469,10 +448,10 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
         return;
       }
       this.#changes.read(runner);
-      this.#ask(shard, members, runner);
+      this.#beginnings.ask(shard, members, runner);
       done?.();
       this.#links.onOwnership();
-      this.#tryOpen(shard);
+      this.#beginnings.tryOpen(shard);
       // Subscriptions may have stood still for it, and causal reads.
       this.#feed.landed();
       this.#journal.grown(this.#agreedMs());
@@ -501,93 +480,25 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const untilMs = this.#monotonicMs() + ASK_WHOLE_MS;
     return new Promise((resolve) => {
       const look = (): void => {
-        const waits = members.some((member) => this.#welcomes.get(member)?.has(shard) !== true);
-        if (!waits || this.#isStopped() || this.#monotonicMs() >= untilMs) resolve();
+        if (this.#beginnings.areWelcomed(shard, members) || this.#isStopped() || this.#monotonicMs() >= untilMs)
+          resolve();
         else this.#ports.system.timers.after(DRAIN_POLL_MS, look);
       };
       look();
     });
   }
 
-  #ask(shard: ShardId, members: readonly RegionId[], runner: ShardRunner): void {
-    // A log that was new when this node opened it, and has a lease now: another owner of this region has asked before us. (Entries
-    // alone say nothing: what comes from peers is logged before anybody was asked.)
-    if (this.#recovery?.state === 'new' && runner.engine.leased) this.#proven.add(shard);
-    const whole = this.#proven.has(shard) || this.settings.allowFreshStart;
-    const others = members.filter((member) => member !== this.region);
-    const { clock, random } = this.#ports.system;
-    const origin = originId(this.region, random.uint48());
-    const check = new MembershipCheck(shard, origin, others, whole, clock.monotonicMs());
-    this.#asking.set(shard, check);
-    // What was lost was lost before this node opened the log, so whatever a member has said since then counts.
-    for (const [from, welcomes] of this.#welcomes) {
-      const welcome = welcomes.get(shard);
-      if (welcome !== undefined) this.#hearWelcome(from, welcome, check, runner);
-    }
-    for (const from of this.#binding) this.#askWhereToBegin(from, [shard]);
-  }
-
-  #hearWelcome(from: RegionId, welcome: WelcomeShard, check: MembershipCheck, runner: ShardRunner): void {
-    if (!check.whole) runner.mustReach(from, welcome);
-    if (check.whole || !this.#binding.has(from)) this.#hearBound(from, welcome.boundOfReceiver, check);
-  }
-
-  /** I5, I9: a bound from a wrong clock is not followed, one from a clock that is right is not ignored. */
-  #hearBound(from: RegionId, bound: number, check: MembershipCheck): void {
-    switch (judgeStamp(bound, from, this.#nowMs(), this.#clockOffsets(), this.settings.maxSkewMs)) {
-      case 'right':
-        check.answer(from, bound);
-        return;
-      case 'wrong':
-        check.disregard(from);
-        return;
-      case 'unclear':
-        if (![...this.#asking.values()].some(({ doubts }) => doubts.has(from)))
-          this.#notice('warn', this.#doubtOf(from, bound));
-        check.doubt(from, bound);
-    }
-  }
-
-  #doubtOf(from: RegionId, bound: number): string {
-    const aheadMs = Math.round(msOfStamp(bound) - this.#nowMs());
-    return `${from} says to begin ${aheadMs} ms ahead of this node's clock, and no third clock tells which of the two is wrong: nothing is accepted until they agree or another region tells (set the wrong one right; runbook clock-skew)`;
-  }
-
-  #askWhereToBegin(from: RegionId, shards: Iterable<ShardId>): void {
-    const begin = [];
-    for (const shard of shards) {
-      const check = this.#asking.get(shard);
-      if (check?.whole === false) begin.push({ shard, origin: check.origin });
-    }
-    if (begin.length > 0) this.#links.begin(from, begin);
-  }
-
   #endRunner(shard: ShardId): void {
     this.#runners.get(shard)?.stop();
     this.#runners.delete(shard);
     this.#leaving.delete(shard);
-    this.#asking.delete(shard);
+    this.#beginnings.forget(shard);
     this.#feed.fail(
       new CausewayError('UNAVAILABLE', `shard ${shard} is no longer served by node ${this.node} of ${this.region}`, {
         hint: 'go on with the cursor at another node',
       }),
       shard,
     );
-    this.#checkReady();
-  }
-
-  /** Opens a live origin once the members have said what they must (DESIGN 7). */
-  #tryOpen(shard: ShardId): void {
-    const runner = this.#runners.get(shard);
-    const asking = this.#asking.get(shard);
-    if (runner === undefined || asking === undefined || !runner.recovered || this.#phase === 'starting') return;
-    if (this.log.state().kind !== 'ready') return;
-    const bound = asking.bound(this.#ports.system.clock.monotonicMs());
-    if (bound === undefined) return;
-    this.#asking.delete(shard);
-    this.#proven.add(shard);
-    runner.openIncarnation(asking.origin, bound);
-    this.#links.onOwnership();
     this.#checkReady();
   }
 
@@ -706,11 +617,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     this.#links.onDurable(runner.shard);
     if (landed.batches.length > 0) {
       this.#tallies.landed(runner.shard, landed.batches.at(-1)!.offset, ops, nowMs);
-      if (this.#cuts.size > 0) {
-        const changed = new Set(landed.changes.map(({ key }) => key));
-        for (const place of landed.registers) changed.add(runner.cache.registers.keyOf(place));
-        for (const cut of this.#cuts) cut.landed(runner, changed, landed.batches);
-      }
+      this.#readings.landed(runner, landed);
       this.#feed.landed();
       this.#checkWaiting();
     }
@@ -729,25 +636,17 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     }
     this.#judgeStore(nowMs);
     if ([...this.#runners.values()].some((runner) => runner.awaitsRegions)) this.#links.wantAcks();
-    for (const [shard, check] of this.#asking) {
-      for (const [from, bound] of check.doubts) this.#hearBound(from, bound, check);
-      this.#tryOpen(shard);
-      if (this.#asking.has(shard) && check.isDueAgain(this.#monotonicMs())) this.#askAgain(check);
-    }
+    this.#beginnings.tick();
     this.#checkWaiting();
     this.#judgeClock(nowMs);
     this.#checkReady();
-  }
-
-  #askAgain(check: MembershipCheck): void {
-    for (const from of check.waitingFor()) if (this.#binding.has(from)) this.#askWhereToBegin(from, [check.shard]);
   }
 
   /** Something moved, or time passed. */
   #checkWaiting(): void {
     const monotonicMs = this.#monotonicMs();
     this.#sessionWrites.check(monotonicMs);
-    this.#reads.check(monotonicMs);
+    this.#readings.check(monotonicMs);
   }
 
   #collect(): void {
@@ -764,7 +663,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       this.#storeAway = undefined;
       return;
     }
-    this.#storeReaders.check();
+    this.#readings.storeAway();
     const { engine } = this.#ports.store;
     const silentMs = Math.max(...away.map(({ storeSilentMs }) => storeSilentMs));
     const message = `the store (${engine}) does not answer: reads and writes of keys that are not in memory are refused (STORE_AWAY) in ${away.length} of ${this.#runners.size} shards`;
@@ -953,7 +852,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       call.partDone();
     };
     const attempt = (): boolean => {
-      const error = this.#phase === 'running' ? (this.#movedAway(shard) ?? this.#lostOf(seen)) : this.#draining();
+      const error =
+        this.#phase === 'running' ? (this.#movedAway(shard) ?? lostOf(seen, this.#runners)) : this.#draining();
       if (error !== undefined) {
         waits = false;
         refuse(error);
@@ -964,14 +864,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       // A shard may begin anew meanwhile. Between seal and take of a remote batch nothing may be written (I4).
       if (runner?.open !== true || runner.taking) return false;
       if (isTooFarAhead(call.above, nowMs, this.settings.maxSkewMs)) return false;
-      if (GUARDS.sessionWait && this.#behind(seen).length > 0) return false;
+      if (GUARDS.sessionWait && behindOf(seen, this.#runners).length > 0) return false;
       waits = false;
       this.clock.advanceTo(call.above);
       runner.write(call, indexes, ops);
       return true;
     };
     const expired = (): void => {
-      const behind = this.#behind(seen);
+      const behind = behindOf(seen, this.#runners);
       if (behind.length > 0) refuse(sessionBehind(this.region, behind));
       else refuse(this.#sessionAhead(call.above) ?? this.#notReady());
     };
@@ -1191,7 +1091,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       if (!this.#changes.knows(shard)) return false;
       // Another node of the region has it, and has told.
       if (runner === undefined) continue;
-      if (runner.catchingUp || this.#asking.get(shard)?.whole === false) return false;
+      if (runner.catchingUp || this.#beginnings.isUnproven(shard)) return false;
     }
     return true;
   }
@@ -1270,11 +1170,11 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       request.keys
         .filter((key) => this.shardFor(request.namespace, request.collection, key) === shard)
         .map((key) => ({ key: stateKey(collection, key), type: collection.type }));
-    this.#answerReading({
+    this.#readings.answer({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
       runners: () => this.#runnersOfRead(request),
-      answer: (runners, as, answered) => this.#readNow(runners, request, collection, as, answered),
+      answer: (runners, as, answered) => this.#readings.read(runners, request, collection, as, answered),
       needsStore: (runner) => !runner.cache.has(keysOf(runner)),
       cut: (runners) => {
         const keys = request.keys.map((key, i) => ({ key, stateKey: stateKey(collection, key), runner: runners[i]! }));
@@ -1300,190 +1200,14 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       from: after === undefined || compareKeys(after, request.prefix) < 0 ? request.prefix : after,
       to: afterPrefix(request.prefix),
     };
-    this.#answerReading({
+    this.#readings.answer({
       consistency: request.consistency,
       deadlineMs: request.deadlineMs,
       runners: () => this.#runnersOfScan(request),
-      answer: (runners, as, answered) => this.#scanNow(runners, request, range, as, answered),
+      answer: (runners, as, answered) => this.#readings.scan(runners, request, range, as, answered),
       needsStore: () => true,
       cut: (runners) => new StableScan(range, runners, this.region),
       done,
-    });
-  }
-
-  /** Answers once the shards hold what is asked for, or says at the deadline why they do not. */
-  #answerReading<Result>(reading: Reading<Result>): void {
-    const runners = reading.runners();
-    if (runners instanceof CausewayError) {
-      reading.done(runners);
-      return;
-    }
-    const { consistency } = reading;
-    const deadlineAtMs = this.#monotonicMs() + Math.min(reading.deadlineMs, DEADLINE_MS_MAX);
-    switch (consistency.kind) {
-      case 'local':
-        this.#answer(reading, runners, {}, reading.done);
-        return;
-      case 'causal':
-        this.#readCausal(reading, consistency, runners, deadlineAtMs);
-        return;
-      case 'bounded':
-        this.#readBounded(reading, consistency.maxStaleMs, deadlineAtMs);
-        return;
-      case 'stable':
-        this.#readStable(reading, consistency.atStamp ?? 0, runners, deadlineAtMs);
-        return;
-    }
-  }
-
-  /** From the runners of this moment: while a read waited, its shard may have begun anew, or gone. */
-  #answerNow<Result>(reading: Reading<Result>, as: AnsweredAs): void {
-    const found = reading.runners();
-    if (found instanceof CausewayError) reading.done(found);
-    else this.#answer(reading, found, as, reading.done);
-  }
-
-  #answer<Result>(
-    { answer, needsStore }: Reading<Result>,
-    runners: readonly ShardRunner[],
-    as: AnsweredAs,
-    done: (result: Result | CausewayError) => void,
-  ): void {
-    if (this.#ports.store.answersAtOnce) answer(runners, as, done);
-    else
-      this.#storeReaders.ask<Result | CausewayError>(
-        runners,
-        needsStore,
-        (answered) => answer(runners, as, answered),
-        done,
-      );
-  }
-
-  #readCausal<Result>(
-    reading: Reading<Result>,
-    consistency: Extract<Consistency, { kind: 'causal' }>,
-    runners: readonly ShardRunner[],
-    deadlineAtMs: number,
-  ): void {
-    const { done } = reading;
-    // Only the shards that are read: causality holds within a shard.
-    const shards = new Set(runners.map(({ shard }) => shard));
-    const session = new Map([...consistency.session].filter(([shard]) => shards.has(shard)));
-    const lost = this.#lostOf(session);
-    if (lost !== undefined) {
-      done(lost);
-      return;
-    }
-    const error = this.#reads.wait({
-      deadlineAtMs,
-      attempt: () => {
-        if (this.#behind(session).length > 0) return false;
-        // Reached may also mean that the origin was closed meanwhile, before what the session has seen.
-        const lostNow = this.#lostOf(session);
-        if (lostNow === undefined) this.#answerNow(reading, {});
-        else done(lostNow);
-        return true;
-      },
-      expired: () => {
-        if (consistency.allowStale) this.#answerNow(reading, { stale: true });
-        else done(sessionBehind(this.region, this.#behind(session)));
-      },
-    });
-    if (error !== undefined) done(error);
-  }
-
-  #readBounded<Result>(reading: Reading<Result>, maxStaleMs: number, deadlineAtMs: number): void {
-    const { done } = reading;
-    /** Of this moment: a shard may begin anew while the read waits. */
-    const front = (): Front | CausewayError => {
-      const runners = reading.runners();
-      return runners instanceof CausewayError
-        ? runners
-        : lowest(runners.map((runner) => promisedFront(runner, this.region)));
-    };
-    const isYoung = ({ stamp }: Front): boolean => stamp >= stampOfMs(this.#nowMs()) - maxStaleMs * STAMPS_PER_MS;
-    /** The views are being read: when they are there they may be too old. */
-    let trying = false;
-    let over = false;
-    const error = this.#reads.wait({
-      deadlineAtMs,
-      attempt: () => {
-        if (over || trying) return over;
-        const runners = reading.runners();
-        // What is not ready now may be by the deadline.
-        if (runners instanceof CausewayError) return false;
-        const reached = lowest(runners.map((runner) => promisedFront(runner, this.region)));
-        if (!isYoung(reached)) return false;
-        trying = true;
-        this.#answer(reading, runners, { asOfStamp: Math.min(reached.stamp, stampOfMs(this.#nowMs())) }, (result) => {
-          trying = false;
-          if (over || (!isStoreAway(result) && (result instanceof CausewayError || !isYoung(reached)))) return;
-          over = true;
-          done(result);
-        });
-        return over;
-      },
-      expired: () => {
-        over = true;
-        const reached = front();
-        done(reached instanceof CausewayError ? reached : tooStale(this.region, reached, maxStaleMs, this.#nowMs()));
-      },
-    });
-    if (error !== undefined) done(error);
-  }
-
-  #readStable<Result>(
-    reading: Reading<Result>,
-    atStamp: number,
-    found: readonly ShardRunner[],
-    deadlineAtMs: number,
-  ): void {
-    const cut = reading.cut(found);
-    this.#cuts.add(cut);
-    const end = (result: Result | CausewayError): void => {
-      this.#cuts.delete(cut);
-      reading.done(result);
-    };
-    /** The views are being read: they tell whether they are of one cut. */
-    let trying = false;
-    let over = false;
-    const attempt = (): boolean => {
-      if (over) return true;
-      const runners = reading.runners();
-      if (trying || runners instanceof CausewayError) return false;
-      cut.moved(runners);
-      const { front, beyond } = cut.judge(this.#nowMs());
-      if (beyond.length > 0 || front.stamp < atStamp) return false;
-      trying = true;
-      const { changes, bound } = cut;
-      // What is read is the same as of any stamp between the two.
-      const asOfStamp = atStamp > 0 && bound <= atStamp ? atStamp : front.stamp;
-      const answered = (result: Result | CausewayError): void => {
-        trying = false;
-        // Something landed while the views were read: the next attempt begins from there.
-        if (over || (cut.changes !== changes && !isStoreAway(result))) return;
-        over = true;
-        end(result);
-      };
-      this.#answer(reading, runners, { asOfStamp, unchangedSince: bound, viewAtMs: msOfStamp(asOfStamp) }, answered);
-      return over;
-    };
-    const look = (looked: (nothing: undefined) => void): void => cut.look(this.#nowMs(), () => looked(undefined));
-    this.#storeReaders.ask(found, reading.needsStore, look, (away) => {
-      if (away !== undefined) {
-        end(away);
-        return;
-      }
-      const error = this.#reads.wait({
-        deadlineAtMs,
-        attempt,
-        expired: () => {
-          over = true;
-          const { front, beyond } = cut.judge(this.#nowMs());
-          end(notStable(this.region, front, beyond[0], this.#nowMs()));
-        },
-      });
-      if (error !== undefined) end(error);
     });
   }
 
@@ -1519,100 +1243,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   #readable(placement: PlacementSettings, namespace: string, shard: ShardId): ShardRunner | CausewayError {
     const runner = this.#owned(placement, namespace, shard);
     if (runner instanceof CausewayError) return runner;
-    if (!runner.recovered || runner.catchingUp || this.#asking.get(shard)?.whole === false) return this.#notReady();
+    if (!runner.recovered || runner.catchingUp || this.#beginnings.isUnproven(shard)) return this.#notReady();
     return runner;
-  }
-
-  #readNow(
-    runners: readonly ShardRunner[],
-    request: ReadRequest,
-    collection: CollectionRef,
-    { stale = false, asOfStamp, unchangedSince, viewAtMs }: AnsweredAs,
-    done: (result: ReadResult | CausewayError) => void,
-  ): void {
-    const nowMs = viewAtMs ?? this.#nowMs();
-    const merge = mergeOf(collection.type);
-    const views: (View | undefined)[] = Array.from({ length: request.keys.length });
-    const session = new Map<ShardId, ReadonlyMap<OriginId, number>>();
-    const parts = new Map<ShardRunner, number[]>();
-    runners.forEach((runner, i) => {
-      const part = parts.get(runner);
-      if (part === undefined) parts.set(runner, [i]);
-      else part.push(i);
-    });
-    let left = parts.size + 1;
-    const finish = (): void => {
-      if (--left > 0) return;
-      // A store may take its time, and a shard may have begun anew meanwhile.
-      if (runners.some((runner) => runner.stopped)) done(this.#notReady());
-      else done({ views, session, stale, asOfStamp, unchangedSince });
-    };
-    for (const [runner, part] of parts) {
-      const { cache, engine, shard } = runner;
-      const keys = part.map((i) => ({ key: stateKey(collection, request.keys[i]!), type: collection.type }));
-      // All of a shard in one turn: the session says as of when they are.
-      cache.load(keys, () => {
-        part.forEach((i, at) => {
-          const state = GUARDS.durableReads
-            ? cache.get(keys[at]!.key, collection.type)
-            : engine.latestOf(collection, request.keys[i]!, cache);
-          views[i] = merge.view(state, nowMs);
-        });
-        session.set(shard, sessionOf(runner));
-        finish();
-      });
-    }
-    finish();
-  }
-
-  #scanNow(
-    runners: readonly ShardRunner[],
-    { limit, bytesMax }: ScanRequest,
-    range: KeyRange,
-    { stale = false, asOfStamp, unchangedSince, viewAtMs }: AnsweredAs,
-    done: (result: ScanResult | CausewayError) => void,
-  ): void {
-    const caches = runners.map(({ cache }) => cache);
-    scanPage(caches, { ...range, limit, bytesMax, nowMs: viewAtMs ?? this.#nowMs() }, ({ entries, next }) => {
-      // A store may take its time, and a shard may have begun anew meanwhile.
-      const gone = runners.find((runner) => runner.stopped);
-      if (gone !== undefined) done(this.#notReady());
-      else {
-        const session = new Map(runners.map((runner) => [runner.shard, sessionOf(runner)]));
-        done({ entries, next, session, stale, asOfStamp, unchangedSince });
-      }
-    });
-  }
-
-  #behind(session: SessionToken): readonly Behind[] {
-    const behind: Behind[] = [];
-    for (const [shard, origins] of session) {
-      const table = this.#runners.get(shard)?.engine.origins;
-      for (const [origin, stamp] of origins) {
-        const known = table?.get(origin);
-        if (known !== undefined && known.counted >= stamp) continue;
-        behind.push({ shard, origin, behindMs: Math.max(0, msOfStamp(stamp) - msOfStamp(known?.counted ?? 0)) });
-      }
-    }
-    return behind;
-  }
-
-  #lostOf(session: SessionToken): CausewayError | undefined {
-    for (const [shard, origins] of session) {
-      for (const [origin, stamp] of origins) {
-        const end = this.#runners.get(shard)?.engine.origins.get(origin);
-        if (end?.closed === true && end.end !== undefined && stamp > end.end.stamp) {
-          return new CausewayError(
-            'SESSION_LOST',
-            `the session has seen a write of ${origin} that no region holds: the origin ended before it`,
-            {
-              hint: 'begin a new session; what it had seen beyond that point is lost',
-            },
-          );
-        }
-      }
-    }
-    return undefined;
   }
 
   subscribe(request: SubscribeRequest, sink: FeedSink): FeedSubscription {
@@ -1695,7 +1327,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
           const view = mergeOf(collection.type).view(cache.get(state, collection.type), nowMs);
           answered({ ...page, shard, collection, view, logStart: log.start(shard), nowMs });
         });
-      this.#storeReaders.ask<KeyHistory | CausewayError>([runner], () => !cache.has(keys), read, done);
+      this.#readings.ask<KeyHistory | CausewayError>([runner], () => !cache.has(keys), read, done);
     });
   }
 
@@ -1848,10 +1480,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   #checkReady(): void {
-    if (this.#behindPeers !== undefined && ![...this.#runners.values()].some((runner) => runner.catchingUp)) {
-      this.#notice('info', 'what the log had lost has been fetched back from the peers');
-      this.#behindPeers = undefined;
-    }
+    this.#beginnings.checkFetched();
     const ready = this.ready();
     if (ready === this.#wasReady) return;
     this.#wasReady = ready;
@@ -1867,17 +1496,8 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     if (this.#phase === 'draining') return { state: 'draining', reason: 'the node is shutting down' };
     if (this.#fatal !== undefined) return { state: 'starting', reason: this.#fatal.message };
     if (this.#phase === 'starting') return { state: 'starting', reason: 'the log is being read' };
-    const asking = [...this.#asking.values()];
-    const waiting = asking.find((check) => !check.whole) ?? asking[0];
-    if (waiting !== undefined && this.log.state().kind === 'ready') {
-      const [doubt] = asking.flatMap(({ doubts }) => [...doubts]);
-      if (doubt !== undefined) return { state: 'asking-members', reason: this.#doubtOf(...doubt) };
-      const why = waiting.whole ? 'its log is whole' : `its log is ${this.#recovery?.state ?? 'unproven'}`;
-      return {
-        state: 'asking-members',
-        reason: `${why}; waits for ${waiting.waitingFor().join(', ') || 'nobody'} to say what they know of ${this.region}${waiting.whole ? '' : ' (allowFreshStart starts without them)'}`,
-      };
-    }
+    const asking = this.#beginnings.asking();
+    if (asking !== undefined && this.log.state().kind === 'ready') return { state: 'asking-members', ...asking };
     const behind = [...this.#runners.values()].filter((runner) => runner.catchingUp);
     if (behind.length > 0)
       return { state: 'catching-up', reason: `${behind.length} shards fetch what their members hold` };
@@ -1930,7 +1550,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       alarms: [
         ...alarmsOf(runners, [
           { alarm: this.#clockUnsynced, code: 'clock-unsynced' },
-          { alarm: this.#behindPeers, code: 'log-damaged' },
+          { alarm: this.#beginnings.behindPeers, code: 'log-damaged' },
           { alarm: this.#recentClash(nowMs), code: 'identity-clash' },
           { alarm: this.#damaged, code: 'log-damaged' },
           { alarm: this.#readOnly, code: 'read-only' },
@@ -2058,31 +1678,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   onWelcome(from: RegionId, shards: readonly WelcomeShard[], bindingAnswers: boolean): void {
-    const nowMs = this.#nowMs();
-    if (bindingAnswers) this.#binding.add(from);
-    else this.#binding.delete(from);
-    let welcomes = this.#welcomes.get(from);
-    if (welcomes === undefined) {
-      welcomes = new Map();
-      this.#welcomes.set(from, welcomes);
-    }
-    for (const welcome of shards) {
-      welcomes.set(welcome.shard, welcome);
-      const runner = this.#runners.get(welcome.shard);
-      if (runner?.recovered !== true) continue;
-      if (!isTooFarAhead(welcome.boundOfReceiver, nowMs, this.settings.maxSkewMs))
-        this.clock.advanceTo(welcome.boundOfReceiver);
-      const asking = this.#asking.get(welcome.shard);
-      if (asking?.whole !== false) this.#checkOwnPast(from, runner, welcome, nowMs);
-      if (asking !== undefined) {
-        this.#hearWelcome(from, welcome, asking, runner);
-        this.#tryOpen(welcome.shard);
-      }
-    }
-    this.#askWhereToBegin(
-      from,
-      shards.map(({ shard }) => shard),
-    );
+    this.#beginnings.heardWelcome(from, shards, bindingAnswers);
     this.#checkReady();
   }
 
@@ -2091,29 +1687,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   onBegun(from: RegionId, shards: readonly BegunShard[]): void {
-    for (const { shard, origin, boundOfReceiver } of shards) {
-      const asking = this.#asking.get(shard);
-      // An answer to an earlier question binds nobody to this one.
-      if (asking === undefined || asking.origin !== origin) continue;
-      this.#hearBound(from, boundOfReceiver, asking);
-      this.#tryOpen(shard);
-    }
-  }
-
-  /** A peer that holds more of our own earlier ops than our whole-looking log does: the log is an old copy, or lost its tail. */
-  #checkOwnPast(from: RegionId, runner: ShardRunner, welcome: WelcomeShard, nowMs: number): void {
-    const live = runner.engine.ownOrigin;
-    for (const [origin, seq] of welcome.vector) {
-      if (originRegion(origin) !== this.region || origin === live) continue;
-      if ((runner.engine.origins.taken.get(origin) ?? 0) >= seq) continue;
-      runner.mustReach(from, welcome);
-      if (this.#behindPeers === undefined) {
-        const message = `${from} holds ops of ${origin} up to ${seq} that our log lacks: the log was restored from an older copy or lost its tail; they are fetched back`;
-        this.#behindPeers = { sinceMs: nowMs, message };
-        this.#notice('error', message);
-      }
-      return;
-    }
+    this.#beginnings.heardBegun(from, shards);
   }
 
   onIdentityClash(region: RegionId, message: string): void {
@@ -2136,11 +1710,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const level = state.kind === 'refused' && state.reason === 'not-ready' ? 'info' : 'error';
     if (state.kind === 'refused') this.#notice(level, `${peer} refuses us (${state.reason}): ${state.message}`);
   }
-}
-
-/** Waiting is in vain: it ends what would wait for something else. */
-function isStoreAway(result: unknown): boolean {
-  return isCausewayError(result, 'STORE_AWAY');
 }
 
 function overloaded(message: string): CausewayError {
@@ -2175,25 +1744,4 @@ function winnerGone(overtaken: readonly Conflict[]): CausewayError {
   return new CausewayError('PRECONDITION_FAILED', `${what} has been written since the conflict`, {
     hint: 'look at what is there now; force restores the loser all the same',
   });
-}
-
-function sessionBehind(region: RegionId, behind: readonly Behind[]): CausewayError {
-  const worst = behind.reduce((a, b) => (b.behindMs > a.behindMs ? b : a));
-  return new CausewayError(
-    'SESSION_BEHIND',
-    `region ${region} has not reached what the session has seen: ${worst.origin} is ${worst.behindMs} ms behind in shard ${worst.shard}`,
-    {
-      details: { behind },
-      hint: 'wait, go on in the region of the last write, let a read be stale, or begin a new session',
-    },
-  );
-}
-
-/** Per origin the stamp of the last op applied to the shard; an absent key's read counts too (DESIGN 8). */
-function sessionOf(runner: ShardRunner): ReadonlyMap<OriginId, number> {
-  const session = new Map<OriginId, number>();
-  for (const origin of runner.engine.origins.all()) {
-    if (origin.seq > 0 && !origin.foldedDurable) session.set(origin.id, origin.stamp);
-  }
-  return session;
 }

@@ -55,8 +55,8 @@ import { askOneCut } from './shared-cut.ts';
 import { mergePages, SharedTail, type JournalPart } from './shared-journal.ts';
 import { SharedWrites } from './shared-writes.ts';
 import type { SharedOwnership, Siblings } from './siblings.ts';
+import { DEADLINE_MS_MAX } from './waiting-calls.ts';
 
-const DEADLINE_MS_MAX = 60_000;
 const AGAIN_MS = 50;
 /** As writes wait for the next owner of a shard. */
 const MOVE_MS_MAX = 5000;

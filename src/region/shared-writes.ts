@@ -20,13 +20,13 @@ import type { RegionNode } from './node.ts';
 import { HERE, type Owner, type Owners } from './owners.ts';
 import type { WriteOp, WriteRequest, WriteResult } from './region.ts';
 import type { SiblingStream, Siblings } from './siblings.ts';
+import { DEADLINE_MS_MAX } from './waiting-calls.ts';
 
 /** What waits for the same node is put together, up to so many ops, and about so many bytes. A message of a stream has at most 4 MiB by itself. */
 const TOGETHER_OPS_MAX = 4000;
 const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
 /** Of an op beside its value. */
 const OP_BYTES = 200;
-const DEADLINE_MS_MAX = 60_000;
 /** A shard that is given up in order is taken over long before, and one of a dead node within this (DESIGN). */
 const WAIT_MS_MAX = 5000;
 /** The map says who has a shard, not when it is open there. */

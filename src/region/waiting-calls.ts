@@ -7,6 +7,8 @@
 import { CausewayError } from '../errors/errors.ts';
 
 const CALLS_WAITING_MAX = 10_000;
+/** No call waits longer, whatever it asks for. */
+export const DEADLINE_MS_MAX = 60_000;
 
 export interface WaitingCall {
   /** By the monotonic clock. */

@@ -11,7 +11,7 @@ import { LOG_ENTRY_KINDS, type LogEntryKind, type StoredEntry } from './log.ts';
 const CHUNK_BYTES_MIN = 64 * 1024;
 const CHUNK_BYTES_MAX = 1024 * 1024;
 /** Three numbers, and room to grow. */
-const ENTRY_OVERHEAD_BYTES = 32;
+const ENTRY_OVERHEAD_BYTES = 40;
 /** Kept to be filled again. More than one is let go of at a time only after a record of many chunks. */
 const CHUNKS_SPARE_MAX = 2;
 

@@ -32,7 +32,7 @@ import {
 import { judge, readProof, STORE_FORMAT, writeProof, type Proof } from './lmdb-proof.ts';
 import type { PackedStep } from './packed-row-reader.mjs';
 import { WriterThread, type WriterAnswer } from './lmdb-thread.ts';
-import { ROW_KEY_BYTES_MAX } from './packed-rows.ts';
+import { checkRowKeyBytes } from './packed-rows.ts';
 import type { StepOutcome, Store, StoreRow, StoreStep } from './store.ts';
 
 export interface LmdbStoreOptions {
@@ -365,15 +365,9 @@ function label(opened: Environment): string | undefined {
 }
 
 function keyOf(rowKey: string): Buffer {
-  checkKey(rowKey);
-  return Buffer.from(rowKey);
-}
-
-function checkKey(rowKey: string): void {
-  // Most are short, and then nothing needs to be counted.
-  if (rowKey.length > 0 && rowKey.length * 3 <= ROW_KEY_BYTES_MAX) return;
-  const bytes = Buffer.byteLength(rowKey);
-  invariant(bytes > 0 && bytes <= ROW_KEY_BYTES_MAX, `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${bytes}`);
+  const key = Buffer.from(rowKey);
+  checkRowKeyBytes(key.length);
+  return key;
 }
 
 function chunksOf(steps: readonly StoreStep[]): Buffer<ArrayBuffer>[] {

@@ -9,6 +9,11 @@ import { DELETED, HEADER_BYTES, rowReader } from './packed-row-reader.mjs';
 
 export const ROW_KEY_BYTES_MAX = 1400;
 
+export function checkRowKeyBytes(bytes: number): void {
+  if (bytes > 0 && bytes <= ROW_KEY_BYTES_MAX) return;
+  invariant(false, `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${bytes}`);
+}
+
 /** Of UTF-8, at most, for a UTF-16 code unit. */
 const UNIT_BYTES_MAX = 3;
 /** The first chunk; each is four times the one before. */
@@ -44,10 +49,7 @@ export class PackedRows implements Iterable<readonly [rowKey: string, value: Uin
     if (chunk === undefined || chunk.length - this.#used < bytesMax) chunk = this.#nextChunk(bytesMax);
     const at = this.#used;
     const keyBytes = chunk.write(rowKey, at + HEADER_BYTES);
-    invariant(
-      keyBytes > 0 && keyBytes <= ROW_KEY_BYTES_MAX,
-      `a row key has 1 to ${ROW_KEY_BYTES_MAX} bytes; got ${keyBytes}`,
-    );
+    checkRowKeyBytes(keyBytes);
     const valueAt = at + HEADER_BYTES + keyBytes;
     chunk.writeUInt16LE(keyBytes, at);
     chunk.writeUInt32LE(value === null ? DELETED : value.length, at + 2);

@@ -36,7 +36,7 @@ import type {
   Refuse,
   Welcome,
 } from './messages.ts';
-import { SilenceWatch, silentAfterMs } from './silence.ts';
+import { quietBeatMs, SilenceWatch, silentAfterMs } from './silence.ts';
 
 export const BACKOFF_MS_MIN = 50;
 export const BACKOFF_MS_MAX = 5000;
@@ -158,6 +158,7 @@ export class Receiver {
   /** Those of the pending acks that tell the source about its own region's ops: somebody may wait for them. */
   readonly #acksUrgent = new Set<ShardId>();
   #pings: { readonly sentAtMs: number; readonly monotonicMs: number }[] = [];
+  #pingAtMs = Number.NEGATIVE_INFINITY;
   #rttMs: number | undefined;
   /** Of this stream. */
   #rttMsMin = Number.POSITIVE_INFINITY;
@@ -363,11 +364,20 @@ export class Receiver {
     }
     for (const shard of this.#acksPending.keys()) this.#acksUrgent.add(shard);
     if (this.#blocked) return;
-    this.#act({ kind: 'send', message: { kind: 'ping', sentAtMs: at.nowMs } });
-    this.#pings.push({ sentAtMs: at.nowMs, monotonicMs: at.monotonicMs });
-    if (this.#pings.length > PINGS_MAX) this.#pings.shift();
+    if (this.#pingIsDue(at)) {
+      this.#act({ kind: 'send', message: { kind: 'ping', sentAtMs: at.nowMs } });
+      this.#pings.push({ sentAtMs: at.nowMs, monotonicMs: at.monotonicMs });
+      if (this.#pings.length > PINGS_MAX) this.#pings.shift();
+      this.#pingAtMs = at.monotonicMs;
+    }
     // Topped up in full now and then: a batch larger than half the window fits only into a whole one.
     this.#grant(1);
+  }
+
+  /** At every heartbeat while shards are asked for, and until the wire has been measured. */
+  #pingIsDue(at: Moment): boolean {
+    if (this.#asked.size > 0 || this.#rttSamples < COMPRESS_SAMPLES) return true;
+    return at.monotonicMs - this.#pingAtMs >= quietBeatMs(this.#settings.heartbeatMs);
   }
 
   // What the source says

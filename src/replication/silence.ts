@@ -10,6 +10,12 @@ export function silentAfterMs(heartbeatMs: number): number {
   return Math.max(SILENT_HEARTBEATS * heartbeatMs, SILENT_MS_MIN);
 }
 
+/** A link over which no shard is asked for is kept alive, and its round trip and clock measured, so often. A node has as many of these as there are
+ *  nodes elsewhere with which it shares nothing. */
+export function quietBeatMs(heartbeatMs: number): number {
+  return silentAfterMs(heartbeatMs) / 4;
+}
+
 export class SilenceWatch {
   readonly #heartbeatMs: number;
   readonly #afterMs: number;

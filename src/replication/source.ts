@@ -16,7 +16,7 @@ import type { Tracing } from '../tracing/tracing.ts';
 import { ACKS_ON_DEMAND, ACKS_SOON_MS, COMPRESSED_FRAMES, judgeHello, type Identity } from './handshake.ts';
 import type { ReplicationHost } from './host.ts';
 import type { Ack, Begin, Credit, Down, Hello, RefuseReason, Up, Want, WelcomeShard } from './messages.ts';
-import { SilenceWatch, silentAfterMs } from './silence.ts';
+import { quietBeatMs, SilenceWatch, silentAfterMs } from './silence.ts';
 
 /** A frame goes out when it holds this much, and at the end of the turn in any case. A larger batch goes alone. */
 export const FRAME_BYTES = 256 * 1024;
@@ -107,6 +107,7 @@ export class Source {
   readonly #ports: SourcePorts;
   readonly #peeker = new BatchPeeker();
   readonly #silence: SilenceWatch;
+  readonly #quietBeatMs: number;
   #peer: Hello | undefined;
   #agreed: Agreed = { protocolVersion: 0, features: [] };
   #closed = false;
@@ -129,6 +130,7 @@ export class Source {
   #flushScheduled = false;
   #compress = false;
   #acksWantedAtMs = Number.NEGATIVE_INFINITY;
+  #beatAtMs = Number.NEGATIVE_INFINITY;
   #ping: { readonly pingSentAtMs: number; readonly receivedAtMs: number } | undefined;
   #welcomed = '';
 
@@ -137,6 +139,7 @@ export class Source {
     this.#ports = ports;
     // From accept to hello the same patience holds: a stream without a hello keeps nothing but itself.
     this.#silence = new SilenceWatch(settings.heartbeatMs, silentAfterMs(settings.heartbeatMs), monotonicMs);
+    this.#quietBeatMs = quietBeatMs(settings.heartbeatMs);
   }
 
   /** Who dialled; undefined before a hello that was accepted. */
@@ -240,7 +243,7 @@ export class Source {
     this.#send({ kind: 'beat', sentAtMs: nowMs, echo: undefined, shards: [], acksSoon: true });
   }
 
-  /** Every heartbeatMs, with what the host has to tell of all its shards. */
+  /** Every heartbeatMs, with what the host has to tell of all its shards: the peer is told of those that it has asked for. */
   heartbeat(beats: readonly ShardBeat[], nowMs: number, monotonicMs: number): void {
     if (this.#closed) return;
     if (this.#silence.heartbeat(monotonicMs)) {
@@ -253,8 +256,13 @@ export class Source {
     // A full stream gets no beat: the next one says all that this one would have said.
     if (!this.#writable) return;
     const echo = this.#ping;
+    // An echo is never late: the peer may wait for our clock.
+    if (this.#cursors.size === 0 && echo === undefined && monotonicMs - this.#beatAtMs < this.#quietBeatMs) return;
+    this.#beatAtMs = monotonicMs;
     this.#ping = undefined;
-    const shards = beats.filter(({ shard }) => this.#host.members(shard).includes(peer.region));
+    const shards = beats.filter(
+      ({ shard }) => this.#cursors.has(shard) && this.#host.members(shard).includes(peer.region),
+    );
     this.#send({ kind: 'beat', sentAtMs: nowMs, echo, shards: shards.slice(0, BEAT_SHARDS_MAX) });
     for (let from = BEAT_SHARDS_MAX; from < shards.length; from += BEAT_SHARDS_MAX) {
       this.#send({

@@ -437,6 +437,27 @@ describe('silence', () => {
     expect(states(d.beats(100, 'silent'))).toMatchObject([{ kind: 'down' }]);
   });
 
+  test('over a wire that has been measured, and of which no shard is asked, a ping is sent in a quarter of the time that is silence', () => {
+    const d = new Driver();
+    d.up();
+    const pings = (ms: number): number => {
+      let sent = 0;
+      for (let passed = 0; passed < ms; passed += HEARTBEAT) {
+        const actions = d.pass(HEARTBEAT).do({ kind: 'heartbeat' });
+        const pinged = kinds(actions).includes('ping');
+        const echo = pinged ? { pingSentAtMs: d.nowMs, receivedAtMs: d.nowMs } : undefined;
+        d.do(message(beat({ sentAtMs: d.nowMs, echo })));
+        if (pinged) sent++;
+      }
+      return sent;
+    };
+    expect(pings(2000)).toBe(2000 / HEARTBEAT);
+    d.do(wants([]));
+    expect(pings(4000)).toBe(8);
+    d.do(wants());
+    expect(pings(2000)).toBe(2000 / HEARTBEAT);
+  });
+
   test('a heartbeat of ours that comes late proves nothing about the peer', () => {
     const d = new Driver();
     d.up();

@@ -538,6 +538,7 @@ describe('bounds', () => {
     rig.prompt = false;
     const many = Array.from({ length: 9 }, (_, i) => shardId(1, i));
     rig.owned = many;
+    rig.owned = many;
     for (const each of many) {
       rig.placement.set(each, [eu, us]);
       for (let i = 0; i < 30; i++) rig.batch(ofEu, 1, 20_000, each);
@@ -576,13 +577,14 @@ describe('beats', () => {
     reports: [],
   });
 
-  test('I10: only of shards that the peer holds; with an echo of the latest ping, once', () => {
+  test('I10: only of shards that the peer holds and has asked for; with an echo of the latest ping, once', () => {
     const rig = new Rig().open();
+    rig.want([eu]);
     rig.say({ kind: 'ping', sentAtMs: 1 });
     rig.nowMs += 7;
     rig.say({ kind: 'ping', sentAtMs: 2 });
     rig.nowMs += 5;
-    rig.source.heartbeat([beatOf(shard), beatOf(foreign)], rig.nowMs, 0);
+    rig.source.heartbeat([beatOf(shard), beatOf(second), beatOf(foreign)], rig.nowMs, 0);
     rig.source.heartbeat([], rig.nowMs, 0);
     expect(rig.sent).toEqual([
       {
@@ -606,7 +608,11 @@ describe('beats', () => {
   test('many shards make several beats; a full stream gets none', () => {
     const rig = new Rig().open();
     const many = Array.from({ length: 150 }, (_, i) => shardId(1, i));
-    for (const each of many) rig.placement.set(each, [eu, us]);
+    rig.owned = many;
+    for (const each of many) {
+      rig.placement.set(each, [eu, us]);
+      rig.say({ kind: 'want', shard: each, regions: [eu], have: new Map() });
+    }
     rig.source.heartbeat(many.map(beatOf), rig.nowMs, 0);
     expect(rig.sent.map((message) => (message.kind === 'beat' ? message.shards.length : 0))).toEqual([64, 64, 22]);
     rig.room = 0;
@@ -614,6 +620,25 @@ describe('beats', () => {
     const { length } = rig.sent;
     for (let i = 0; i < 5; i++) rig.source.heartbeat([], rig.nowMs, 0);
     expect(rig.sent).toHaveLength(length);
+  });
+
+  test('a peer that has asked for no shard, or for none any more, gets an echo at once and else one beat in a quarter of the time that is silence', () => {
+    const rig = new Rig().open();
+    const sentOver = (fromMs: number): number => {
+      rig.sent.length = 0;
+      for (let ms = 0; ms < 2000; ms += 100) {
+        rig.monotonicMs = fromMs + ms;
+        rig.source.heartbeat([beatOf(shard)], rig.nowMs, rig.monotonicMs);
+        if (ms === 1100) rig.say({ kind: 'ping', sentAtMs: 1 });
+      }
+      expect(rig.sent.filter((sent) => sent.kind === 'beat' && sent.echo !== undefined)).toHaveLength(1);
+      return rig.sent.length;
+    };
+    expect(sentOver(0)).toBe(5);
+    rig.want([eu]);
+    expect(sentOver(2000)).toBe(20);
+    rig.want([]);
+    expect(sentOver(4000)).toBe(4);
   });
 
   test('a peer that is silent for long is let go', () => {

@@ -282,7 +282,7 @@ const limits = z
       cost: 'Memory, about 150 bytes an op; at a restart that much of the log is read again.',
     }),
     storeBacklogMax: whole(1000, 100_000_000, DEFAULT_LIMITS.storeBacklogMax, {
-      is: 'Changed keys that the store does not have yet, all shards. Beyond: writes are refused as OVERLOADED.',
+      is: 'Changed keys that the store does not have yet, all shards. Beyond: writes are refused as OVERLOADED. Batches of peers wait before that: half of what is left goes to them.',
       cost: 'Memory: those keys cannot leave it.',
     }),
     conflictsMax: whole(0, 10_000_000, DEFAULT_LIMITS.conflictsMax, {

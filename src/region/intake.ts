@@ -5,6 +5,8 @@
 // would cut the open batch of its shard short (I4). In a round our own batches go first. Then all of what peers have sent that are in step,
 // and so much of what those have sent that we are behind of: neither the first nor our clients wait for the hours that the others have in store.
 //
+// And what peers send may not use up what may wait for the store: clients are refused at that bound, and would find it reached whenever they ask.
+//
 // I8, I12 What waits holds its link's credit, so its source sends no more than a window of it. WINDOWS_MAX of them for one peer and shard
 //     are left of links that broke and came back; beyond, it is dropped, and asked for again.
 
@@ -139,6 +141,8 @@ export class Intake {
   readonly #monotonicMs: () => number;
   readonly #room: () => void;
   #inFlightBytes = 0;
+  /** Of ops, until the store's next transaction. */
+  #storeRoom = Infinity;
   /** Counts turns, so that each round goes on with the shard at which the one before has ended. */
   #turns = 0;
 
@@ -150,13 +154,32 @@ export class Intake {
 
   /** May more go to the log now? */
   get hasRoom(): boolean {
-    return this.#inFlightBytes < IN_FLIGHT_BYTES_MAX;
+    return this.#inFlightBytes < IN_FLIGHT_BYTES_MAX && this.storeHasRoom;
   }
 
-  /** On its way to the log; negative: no longer. */
-  move(bytes: number): void {
-    const had = this.hasRoom;
+  get storeHasRoom(): boolean {
+    return this.#storeRoom > 0;
+  }
+
+  /** A batch of so many ops is on its way to the log. */
+  taken(bytes: number, ops: number): void {
     this.#inFlightBytes += bytes;
+    this.#storeRoom -= ops;
+  }
+
+  /** So much is no longer on its way. */
+  landed(bytes: number): void {
+    this.#changed(() => (this.#inFlightBytes -= bytes));
+  }
+
+  /** The store has made a transaction, and so many keys may wait for the next beside those that do: half of that is for peers, half for clients. */
+  storeWrote(keys: number): void {
+    this.#changed(() => (this.#storeRoom = Math.max(0, Math.ceil(keys / 2))));
+  }
+
+  #changed(change: () => void): void {
+    const had = this.hasRoom;
+    change();
     if (!had && this.hasRoom) this.#room();
   }
 

@@ -258,12 +258,17 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       tracing: ports.tracing,
     });
     this.#feed = new Feed(ports.log, ports.system, (collection) => this.#collections.passedOver(collection));
+    this.#events.intake.storeWrote(settings.limits.storeBacklogMax);
     this.#writer = new StoreWriter(
       ports.store,
       ports.system,
       { flushMs: settings.storeFlushMs, backlogMax: settings.limits.storeBacklogMax },
       () => this.#runners.values(),
-      (message) => this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
+      {
+        wrote: () => this.#events.intake.storeWrote(settings.limits.storeBacklogMax - this.#writer.backlog),
+        failed: (message) =>
+          this.#notice('error', `the store cannot write: ${message}; it is behind the log until it can`),
+      },
     );
     const { log, store, system } = ports;
     this.#followers = new ShardFollowers({ log, store, timers: system.timers }, settings.limits.idempotencyEntriesMax);
@@ -1645,8 +1650,6 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     // I10, the receiving side: what we do not hold, we do not take.
     if (runner === undefined || !runner.members.includes(from) || this.#quiet) return 'dropped';
     if (this.#leaving.get(runner.shard) === 'all') return 'dropped';
-    // I12: clients are refused at half of this, so that only a store that takes nothing leads here.
-    if (this.#writer.backlog > this.settings.limits.storeBacklogMax * 2) return 'dropped';
     const received = runner.receive(from, batch, answers);
     if (received === 'dropped') this.#tallies.origin(from).refusedBatches++;
     return received;

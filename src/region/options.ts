@@ -69,7 +69,7 @@ export interface NodeLimits {
   readonly stateCacheBytesMax: number;
   /** Ops remembered per shard, so that their retries are recognised. Beyond: oldest first; what is older than that is refused. */
   readonly idempotencyEntriesMax: number;
-  /** States that the store does not have yet, all shards. Beyond: OVERLOADED. */
+  /** States that the store does not have yet, all shards. Beyond: OVERLOADED; peers' batches wait before that (intake.ts). */
   readonly storeBacklogMax: number;
   /** Conflicts kept in the journal, all shards. Beyond: oldest first, counted. 0: none are kept. */
   readonly conflictsMax: number;

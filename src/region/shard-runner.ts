@@ -733,7 +733,8 @@ export class ShardRunner {
     if (this.engine.openOps > 0) return 0;
     this.#gathering = true;
     let taken = false;
-    const mayTake = (peer: RegionId): boolean => this.#keys?.isFull !== true && from(peer);
+    const { intake } = this.#events;
+    const mayTake = (peer: RegionId): boolean => this.#keys?.isFull !== true && intake.storeHasRoom && from(peer);
     const bytes = this.#waiting.take(bytesMax, mayTake, (batch) => {
       taken = this.#receiveOne(batch) === 'taken' || taken;
     });
@@ -838,7 +839,7 @@ export class ShardRunner {
     if (inspected.batch.located.collections.includes(DEFINITIONS)) this.#definedOffsets.push(this.engine.takenOffset);
     this.#traces?.taken(inspected.batch, inspected.bytes, this.engine.takenOffset);
     // Counted first: a log may call back before append() returns, and what is counted behind that would be counted for good.
-    this.#events.intake.move(inspected.bytes.length);
+    this.#events.intake.taken(inspected.bytes.length, inspected.batch.count);
     this.#remoteInFlightBytes += inspected.bytes.length;
     this.#remoteInFlightSizes.push({ offset: this.engine.takenOffset, bytes: inspected.bytes.length });
     this.#append(append);
@@ -889,7 +890,7 @@ export class ShardRunner {
     while (this.#remoteInFlightSizes.length > 0 && this.#remoteInFlightSizes[0]!.offset <= offset) {
       const { bytes } = this.#remoteInFlightSizes.shift()!;
       this.#remoteInFlightBytes -= bytes;
-      this.#events.intake.move(-bytes);
+      this.#events.intake.landed(bytes);
       this.#unstoredBytes += bytes;
     }
     this.#checkTarget();
@@ -1148,7 +1149,7 @@ export class ShardRunner {
     this.#stopped = true;
     this.#queue.close();
     this.#waiting.drop();
-    this.#events.intake.move(-this.#remoteInFlightBytes);
+    this.#events.intake.landed(this.#remoteInFlightBytes);
     this.#remoteInFlightBytes = 0;
     this.#keys?.stop();
     if (this.#late !== undefined) {

@@ -18,12 +18,21 @@ const FLUSH_SLICES = 8;
 const FLUSH_KEYS = 16_384;
 /** … or when so much of its log is not in the store: its values are in memory until then. */
 const FLUSH_BYTES = 32 * 1024 * 1024;
-/** So many rows are made in one turn of the event loop: about 2 ms. */
+/** So many rows are made in one turn of the event loop: about 2 ms … */
 const SLICE_ROWS = 512;
+/** … or such a part of what waits beside them, if that is more. Turns of a node that has much to do are long: what is made in them must keep up
+ *  with what lands in them. */
+const SLICES_MAX = 32;
 /** The first slice; each is twice the one before. So steps of few keys, such as the simulator's, are taken in several turns too. */
 const SLICE_ROWS_FIRST = 8;
 /** After a failed transaction. */
 const RETRY_MS = 200;
+
+export interface StoreWriterHost {
+  /** A transaction has ended well, or there was nothing to write. */
+  wrote(): void;
+  failed(message: string): void;
+}
 
 export class StoreWriter {
   readonly #store: Store;
@@ -32,7 +41,7 @@ export class StoreWriter {
   readonly #backlogMax: number;
   readonly #sliceMs: number;
   readonly #runners: () => Iterable<ShardRunner>;
-  readonly #failed: (message: string) => void;
+  readonly #host: StoreWriterHost;
   readonly #idle: (() => void)[] = [];
   /** Shards with something to write, the longest dirty first. */
   readonly #dirty = new Set<ShardRunner>();
@@ -51,7 +60,7 @@ export class StoreWriter {
     { timers, random }: Pick<System, 'timers' | 'random'>,
     bounds: { readonly flushMs: number; readonly backlogMax: number },
     runners: () => Iterable<ShardRunner>,
-    failed: (message: string) => void,
+    host: StoreWriterHost,
   ) {
     this.#store = store;
     this.#timers = timers;
@@ -59,7 +68,7 @@ export class StoreWriter {
     this.#backlogMax = bounds.backlogMax;
     this.#sliceMs = Math.ceil(bounds.flushMs / FLUSH_SLICES);
     this.#runners = runners;
-    this.#failed = failed;
+    this.#host = host;
   }
 
   get backlog(): number {
@@ -157,7 +166,7 @@ export class StoreWriter {
         this.#shards.add(runner.shard);
         taking = runner;
       }
-      rowsMax = Math.min(SLICE_ROWS, rowsMax * 2);
+      rowsMax = Math.max(Math.min(SLICE_ROWS, rowsMax * 2), Math.floor(this.backlog / SLICES_MAX));
       this.#timers.soon(slice);
     };
     slice();
@@ -173,6 +182,7 @@ export class StoreWriter {
   #write(steps: readonly StoreStep[], runners: ReadonlyMap<ShardId, ShardRunner>): void {
     if (steps.length === 0) {
       this.#end();
+      this.#host.wrote();
       for (const done of this.#idle.splice(0)) done();
       if (this.#dirty.size > 0) this.#timer ??= this.#timers.after(this.#waitMs(), () => this.#flush());
       return;
@@ -191,13 +201,14 @@ export class StoreWriter {
           );
         } else {
           runner.stepFailed();
-          this.#failed(outcome.message);
+          this.#host.failed(outcome.message);
           this.#dirty.add(runner);
           retry = true;
         }
       });
       for (const fn of this.#ended.splice(0)) fn();
       if (this.#stopped) return;
+      if (!retry) this.#host.wrote();
       if (retry) {
         for (const done of this.#idle.splice(0)) done();
         this.#timer ??= this.#timers.after(RETRY_MS, () => this.#flush());

@@ -136,7 +136,7 @@ class Shard implements Taker {
       left -= bytes;
       this.#waiting.set(peer, waits - bytes);
       this.#count(peer, -bytes);
-      this.#intake.move(bytes);
+      this.#intake.taken(bytes, bytes);
       this.taken.set(peer, (this.taken.get(peer) ?? 0) + bytes);
     }
     return bytesMax - left;
@@ -168,15 +168,37 @@ test('I12: nothing more is taken while so much is on its way to the log, and it 
     () => 0,
     () => said++,
   );
-  intake.move(IN_FLIGHT_BYTES_MAX);
+  intake.taken(IN_FLIGHT_BYTES_MAX, 1);
   const shard = new Shard(intake, [[us, 100]]);
   intake.round([shard]);
   expect([intake.hasRoom, shard.waitingBytes]).toEqual([false, 100]);
-  intake.move(-1);
-  intake.move(-1);
+  intake.landed(1);
+  intake.landed(1);
   expect([intake.hasRoom, said]).toEqual([true, 1]);
   intake.round([shard]);
   expect(shard.waitingBytes).toBe(0);
+});
+
+test('I12: of what may wait for the store peers take half, then wait for its next transaction; it is said when there is room', () => {
+  let said = 0;
+  const intake = new Intake(
+    () => 0,
+    () => said++,
+  );
+  intake.storeWrote(9);
+  intake.taken(100, 4);
+  expect(intake.hasRoom).toBe(true);
+  intake.taken(100, 4);
+  expect(intake.hasRoom).toBe(false);
+  const shard = new Shard(intake, [[us, 100]]);
+  intake.round([shard]);
+  expect(shard.waitingBytes).toBe(100);
+  intake.landed(200);
+  intake.storeWrote(0);
+  intake.storeWrote(-3);
+  expect([intake.hasRoom, said]).toEqual([false, 0]);
+  intake.storeWrote(1);
+  expect([intake.hasRoom, said]).toEqual([true, 1]);
 });
 
 test('a round that takes long ends, and the next one goes on with the next shard', () => {

@@ -600,7 +600,7 @@ describe('starting and ending', () => {
     expect(eu.storeDisk.shard(shard!).cursor).toBe(0);
   });
 
-  test('I12: a store that takes nothing stops clients first and peers at twice that, and all of it is made up for', async () => {
+  test('I12: a store that takes nothing stops peers and then clients, and all of it is made up for', async () => {
     const cluster = await TestCluster.started({ regions: ['eu', 'us'], limits: { storeBacklogMax: 10 } });
     const [eu, us] = [cluster.region('eu'), cluster.region('us')];
     eu.storeDisk.failWrites('no');
@@ -609,10 +609,45 @@ describe('starting and ending', () => {
       await cluster.run(20);
     }
     await cluster.run(1000);
-    expect(outcome(eu.write(put('mine', 'x')))).toBe('OVERLOADED');
+    expect(eu.node.figures().storeBacklogKeys).toBe(5);
+    const mine = eu.write(Array.from({ length: 6 }, (_, i) => put(`mine${i}`, 'x')));
+    await cluster.run(100);
+    expect(outcome(mine)).toBe('ok');
+    expect(outcome(eu.write(put('another', 'x')))).toBe('OVERLOADED');
     expect(eu.text('register-lww', 'k99')).toBeUndefined();
     eu.storeDisk.failWrites(undefined);
     await cluster.until(() => eu.text('register-lww', 'k99') === 'x');
+    expect(eu.text('register-lww', 'mine5')).toBe('x');
+  });
+
+  test('I12: a store that is too slow for what peers send has room for clients too', async () => {
+    const cluster = await TestCluster.started({
+      regions: ['eu', 'us'],
+      limits: { storeBacklogMax: 10, batchOpsMax: 1 },
+    });
+    const [eu, us] = [cluster.region('eu'), cluster.region('us')];
+    eu.storeDisk.failWrites('no');
+    for (let i = 0; i < 200; i++) us.write(put(`k${i}`, 'x'));
+    const outcomes: unknown[] = [];
+    for (let i = 0; i < 10; i++) {
+      // One transaction in a second.
+      await cluster.run(1000);
+      const backlog = eu.node.figures().storeBacklogKeys;
+      eu.storeDisk.failWrites(undefined);
+      await cluster.until(() => eu.node.figures().storeBacklogKeys < backlog);
+      eu.storeDisk.failWrites('no');
+      await cluster.run(100);
+      for (let j = 0; j < 3; j++) {
+        const write = eu.write(put(`mine${i}.${j}`, 'x'));
+        await cluster.run(50);
+        outcomes.push(outcome(write));
+      }
+    }
+    expect(outcomes).toEqual(Array(30).fill('ok'));
+    expect(eu.text('register-lww', 'k20')).toBe('x');
+    expect(eu.text('register-lww', 'k199')).toBeUndefined();
+    eu.storeDisk.failWrites(undefined);
+    await cluster.until(() => eu.text('register-lww', 'k199') === 'x');
   });
 
   test('I6, I11: a new log with what peers have sent, and no lease, is still a new log', async () => {

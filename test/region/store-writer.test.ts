@@ -8,28 +8,43 @@ import { PackedRows } from '../../src/store/packed-rows.ts';
 import type { StepOutcome, Store, StoreStep } from '../../src/store/store.ts';
 import { SeededRandom } from '../../chaos/sim/random.ts';
 
-/** As much of a runner as the writer asks for: `count` rows, which come as they are asked for. */
+/** As much of a runner as the writer asks for: rows that wait, and those of the step under way, which come as they are asked for. */
 class Rows {
   readonly recovered = true;
   readonly stopped = false;
   readonly unstoredBytes = 0;
   readonly journal = { waiting: 0 };
   readonly shard: ShardId;
-  readonly #rows = new PackedRows();
-  #left: number;
+  #rows = new PackedRows();
+  #dirty: number;
+  #left = 0;
+  #isTaken = false;
   isWritten = false;
 
   constructor(partition: number, count: number) {
     this.shard = shardId(1, partition);
-    this.#left = count;
+    this.#dirty = count;
   }
 
   get cache(): { readonly dirtyCount: number } {
-    return { dirtyCount: this.#left };
+    return { dirtyCount: this.#dirty };
+  }
+
+  /** Rows that are not in the step yet. */
+  get left(): number {
+    return this.#dirty + this.#left;
+  }
+
+  add(rows: number): void {
+    this.#dirty += rows;
   }
 
   takeStep(): StoreStep | undefined {
-    return this.isWritten ? undefined : { shard: this.shard, fromCursor: 0, toCursor: 1, rows: this.#rows };
+    if (this.#dirty === 0 || this.#isTaken) return undefined;
+    this.#isTaken = true;
+    this.#rows = new PackedRows();
+    [this.#left, this.#dirty] = [this.#dirty, 0];
+    return { shard: this.shard, fromCursor: 0, toCursor: 1, rows: this.#rows };
   }
 
   takeRows(rowsMax: number): { taken: number; isWhole: boolean } {
@@ -40,6 +55,7 @@ class Rows {
   }
 
   stepWritten(): void {
+    this.#isTaken = false;
     this.isWritten = true;
   }
 }
@@ -47,7 +63,9 @@ class Rows {
 function made(...runners: Rows[]) {
   const soon: (() => void)[] = [];
   const written: (readonly number[])[] = [];
-  const left = (): number => runners.reduce((sum, { cache }) => sum + cache.dirtyCount, 0);
+  /** What was left at the end of each transaction. */
+  const wrote: number[] = [];
+  const left = (): number => runners.reduce((sum, runner) => sum + runner.left, 0);
   const store = {
     write(steps: readonly StoreStep[], done: (outcomes: readonly StepOutcome[]) => void) {
       written.push(steps.map(({ rows }) => rows.length));
@@ -67,9 +85,9 @@ function made(...runners: Rows[]) {
     { timers, random: new SeededRandom(1) },
     { flushMs: 1000, backlogMax: 100_000 },
     () => runners as unknown as ShardRunner[],
-    (message) => expect.fail(message),
+    { wrote: () => void wrote.push(left()), failed: (message) => expect.fail(message) },
   );
-  return { writer, soon, written, left };
+  return { writer, soon, written, wrote, left };
 }
 
 test('no turn makes more than 512 rows, over all shards, and the store gets them all in one transaction', () => {
@@ -85,6 +103,31 @@ test('no turn makes more than 512 rows, over all shards, and the store gets them
   }
   expect(written).toEqual([[5000, 3, 700]]);
   expect(isDrained).toBe(true);
+});
+
+test('I12: where more lands in a turn of the event loop than its rows are, turns make more, and what waits stays bounded', () => {
+  const runner = new Rows(0, 0);
+  const { writer, soon, written, left } = made(runner);
+  const perTurn = 2000;
+  let most = 0;
+  for (let turn = 0; turn < 1000; turn++) {
+    runner.add(perTurn);
+    writer.dirty(runner as unknown as ShardRunner);
+    soon.shift()?.();
+    most = Math.max(most, left());
+  }
+  while (soon.length > 0) soon.shift()!();
+  const rows = written.flat().reduce((sum, count) => sum + count, 0);
+  expect(rows).toBe(1000 * perTurn);
+  expect(most).toBeLessThan(150 * perTurn);
+});
+
+test('tells of the end of each transaction, when what it has written waits no longer, and of one that had nothing to write', () => {
+  const runner = new Rows(0, 700);
+  const { writer, soon, wrote } = made(runner);
+  writer.drain(() => undefined);
+  while (soon.length > 0) soon.shift()!();
+  expect(wrote).toEqual([0, 0]);
 });
 
 test('I11: who begins to read a shard waits for a step that is being put together', () => {

@@ -42,9 +42,16 @@ export function protoRoot(): protobuf.Root {
   return root;
 }
 
+const types = new Map<string, protobuf.Type>();
+
 /** E.g. `causeway.v1.WriteRequest`. Its encode and decode are generated code; decode throws on malformed bytes. */
 export function messageType(fullName: string): protobuf.Type {
-  return protoRoot().lookupType(fullName);
+  let type = types.get(fullName);
+  if (type === undefined) {
+    type = protoRoot().lookupType(fullName);
+    types.set(fullName, type);
+  }
+  return type;
 }
 
 /** Turns one message into bytes and back. `decode` throws on malformed bytes. */

@@ -11,7 +11,8 @@ import { HERE, type Owner, type Owners } from './owners.ts';
 import type { SharedState } from './region.ts';
 import type { Siblings } from './siblings.ts';
 
-const FOLLOW_MS = 200;
+/** What somebody waits for is asked at once (refresh()). */
+const FOLLOW_MS = 500;
 
 interface Heard {
   readonly atMs: number;
@@ -68,6 +69,7 @@ export class FollowedNodes {
     this.#siblings.sharedState(owner, this.#heard.get(owner)?.revision ?? '', (state) => {
       this.#asking.delete(owner);
       this.#hear(owner, state);
+      this.#looked();
       then?.();
       if (waiting.length > 0) this.#ask(owner, () => waiting.forEach((fn) => fn()));
     });

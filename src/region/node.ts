@@ -105,6 +105,8 @@ import { sweptShard, type SweptNode } from './swept-shard.ts';
 import { WriteCall } from './write-call.ts';
 
 const TICK_MS = 50;
+/** What other regions have said of themselves is passed on so often: it is for those who do not hear them, and two thirds of a beat. */
+const PASS_ON_MS = 500;
 const COLLECT_EVERY_MS = 1000;
 /** A node that has been up for so long was not ended by its store: the next start may trust it, however this one ends. */
 const CHECKPOINT_FIRST_MS = 3000;
@@ -170,6 +172,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     commits: 0,
   };
   readonly #startedAtMs: number;
+  #passedOnAtMs = Number.NEGATIVE_INFINITY;
   #phase: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #clockUnsynced: { readonly sinceMs: number; readonly message: string } | undefined;
   /** Until the next start: what was set aside is for a person to look at. */
@@ -1657,9 +1660,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   beats(): readonly ShardBeat[] {
     const nowMs = this.#nowMs();
+    const monotonicMs = this.#monotonicMs();
+    const passesOn = monotonicMs - this.#passedOnAtMs >= PASS_ON_MS;
+    if (passesOn) this.#passedOnAtMs = monotonicMs;
     return [...this.#runners.values()]
       .filter((runner) => runner.recovered && !runner.stopped)
-      .map((runner) => runner.beat(nowMs));
+      .map((runner) => runner.beat(nowMs, passesOn));
   }
 
   onBeats(from: RegionId, beats: readonly ShardBeat[]): void {

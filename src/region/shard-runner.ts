@@ -1109,8 +1109,8 @@ export class ShardRunner {
     });
   }
 
-  beat(nowMs: number): ShardBeat {
-    return this.engine.beat(nowMs);
+  beat(nowMs: number, passesOn: boolean): ShardBeat {
+    return this.engine.beat(nowMs, passesOn);
   }
 
   hear(beat: ShardBeat, nowMs: number): void {

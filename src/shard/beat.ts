@@ -1,4 +1,4 @@
-// What a shard's owner tells its peers between batches: promises (watermarks) and reports. Gossiped: an owner passes on the
+// What a shard's owner tells its peers between batches: promises (watermarks) and reports. Gossiped: now and then an owner passes on the
 // latest that it knows of everybody, so that an idle origin advances and a relay carries them too.
 //
 // A watermark (seq, stamp) counts only where the vector has reached seq; a report only where the vector has reached the

@@ -892,17 +892,18 @@ export class ShardEngine {
     return { origin: own.id, seq: own.seq, stamp };
   }
 
-  beat(nowMs: number): ShardBeat {
+  /** `passesOn`: with what others have said of themselves, beside what this owner says. */
+  beat(nowMs: number, passesOn = true): ShardBeat {
     const own = this.promise(nowMs);
     const watermarks: Watermark[] = [];
-    const reports = this.reports.newest();
+    const reports = passesOn ? this.reports.newest() : [];
     const frozen: Watermark[] = [];
     const reached: OriginId[] = [];
     const counted: { origin: OriginId; stamp: number }[] =
       own === undefined ? [] : [{ origin: own.origin, stamp: own.stamp }];
     for (const origin of this.origins.all()) {
       if (origin.id === own?.origin || origin.foldedDurable) continue;
-      if (origin.latest !== undefined && origin.counted !== Infinity) watermarks.push(origin.latest);
+      if (passesOn && origin.latest !== undefined && origin.counted !== Infinity) watermarks.push(origin.latest);
       if (origin.frozen && origin.end === undefined)
         frozen.push({ origin: origin.id, seq: origin.seq, stamp: origin.stamp });
       if (origin.counted === Infinity) reached.push(origin.id);

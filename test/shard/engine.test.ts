@@ -439,6 +439,19 @@ describe('streams that stop', () => {
     expect(beat.watermarks.filter(({ origin }) => origin === us.own)).toEqual([]);
   });
 
+  test('a beat says what its owner says of itself; what others have said is passed on when that is asked for', () => {
+    const [eu, us] = pair();
+    us.write('register-lww', 'k', put('1'));
+    ship(us, eu);
+    eu.engine.hear(us.engine.beat(us.nowMs), eu.nowMs);
+    const whole = eu.engine.beat(eu.nowMs);
+    const own = eu.engine.beat(eu.nowMs, false);
+    expect(whole.watermarks.map(({ origin }) => origin).toSorted()).toEqual([eu.own, us.own].toSorted());
+    expect(whole.reports.map(({ member }) => member).toSorted()).toEqual([EU, US].toSorted());
+    expect(own.watermarks.map(({ origin }) => origin)).toEqual([eu.own]);
+    expect(own.reports).toEqual(whole.reports.filter(({ member }) => member === EU));
+  });
+
   test('a fork stops that origin and nothing else', () => {
     const us = new ShardHost(US).open(2);
     const eu = new ShardHost(EU).open(1);

@@ -130,7 +130,7 @@ export class Source {
   #flushScheduled = false;
   #compress = false;
   #acksWantedAtMs = Number.NEGATIVE_INFINITY;
-  #beatAtMs = Number.NEGATIVE_INFINITY;
+  #wholeBeatAtMs = Number.NEGATIVE_INFINITY;
   #ping: { readonly pingSentAtMs: number; readonly receivedAtMs: number } | undefined;
   #welcomed = '';
 
@@ -243,7 +243,7 @@ export class Source {
     this.#send({ kind: 'beat', sentAtMs: nowMs, echo: undefined, shards: [], acksSoon: true });
   }
 
-  /** Every heartbeatMs, with what the host has to tell of all its shards: the peer is told of those that it has asked for. */
+  /** Every heartbeatMs, with what the host has to tell of all its shards. */
   heartbeat(beats: readonly ShardBeat[], nowMs: number, monotonicMs: number): void {
     if (this.#closed) return;
     if (this.#silence.heartbeat(monotonicMs)) {
@@ -256,12 +256,14 @@ export class Source {
     // A full stream gets no beat: the next one says all that this one would have said.
     if (!this.#writable) return;
     const echo = this.#ping;
+    // Of all shards now and then: a peer that has asked while we did not serve it must notice that nothing comes.
+    const whole = monotonicMs - this.#wholeBeatAtMs >= this.#quietBeatMs;
     // An echo is never late: the peer may wait for our clock.
-    if (this.#cursors.size === 0 && echo === undefined && monotonicMs - this.#beatAtMs < this.#quietBeatMs) return;
-    this.#beatAtMs = monotonicMs;
+    if (!whole && this.#cursors.size === 0 && echo === undefined) return;
+    if (whole) this.#wholeBeatAtMs = monotonicMs;
     this.#ping = undefined;
     const shards = beats.filter(
-      ({ shard }) => this.#cursors.has(shard) && this.#host.members(shard).includes(peer.region),
+      ({ shard }) => (whole || this.#cursors.has(shard)) && this.#host.members(shard).includes(peer.region),
     );
     this.#send({ kind: 'beat', sentAtMs: nowMs, echo, shards: shards.slice(0, BEAT_SHARDS_MAX) });
     for (let from = BEAT_SHARDS_MAX; from < shards.length; from += BEAT_SHARDS_MAX) {

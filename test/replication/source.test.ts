@@ -577,22 +577,25 @@ describe('beats', () => {
     reports: [],
   });
 
-  test('I10: only of shards that the peer holds and has asked for; with an echo of the latest ping, once', () => {
+  test('I10: only of shards that the peer holds, and in between of those that it has asked for; with an echo of the latest ping, once', () => {
     const rig = new Rig().open();
     rig.want([eu]);
     rig.say({ kind: 'ping', sentAtMs: 1 });
     rig.nowMs += 7;
     rig.say({ kind: 'ping', sentAtMs: 2 });
     rig.nowMs += 5;
-    rig.source.heartbeat([beatOf(shard), beatOf(second), beatOf(foreign)], rig.nowMs, 0);
+    const beats = [beatOf(shard), beatOf(second), beatOf(foreign)];
+    rig.source.heartbeat(beats, rig.nowMs, 0);
+    rig.source.heartbeat(beats, rig.nowMs, 100);
     rig.source.heartbeat([], rig.nowMs, 0);
     expect(rig.sent).toEqual([
       {
         kind: 'beat',
         sentAtMs: rig.nowMs,
         echo: { pingSentAtMs: 2, receivedAtMs: rig.nowMs - 5 },
-        shards: [beatOf(shard)],
+        shards: [beatOf(shard), beatOf(second)],
       },
+      { kind: 'beat', sentAtMs: rig.nowMs, echo: undefined, shards: [beatOf(shard)] },
       { kind: 'beat', sentAtMs: rig.nowMs, echo: undefined, shards: [] },
     ]);
   });
@@ -638,7 +641,7 @@ describe('beats', () => {
     rig.want([eu]);
     expect(sentOver(2000)).toBe(20);
     rig.want([]);
-    expect(sentOver(4000)).toBe(4);
+    expect(sentOver(4000)).toBe(5);
   });
 
   test('a peer that is silent for long is let go', () => {

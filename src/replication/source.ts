@@ -379,8 +379,12 @@ export class Source {
     }
     if (this.#goesOn(want)) return;
     this.#drop(shard);
-    // Not (or no longer) ours: the peer asks again when a welcome names the shard.
-    if (want.regions.length === 0 || !this.#host.shards().includes(shard)) return;
+    if (want.regions.length === 0) return;
+    if (!this.#host.shards().includes(shard)) {
+      // Not (or no longer) ours: the peer asks again when a welcome names the shard, once it has been told that the shard is gone.
+      this.#welcome(peer);
+      return;
+    }
     const regions = new Set(want.regions);
     const began = this.#startOf(shard, regions, want);
     const cursor: Cursor = {

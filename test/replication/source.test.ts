@@ -271,6 +271,19 @@ describe('the handshake', () => {
     rig.want([eu]).turn();
     expect(rig.closed).toBeUndefined();
     expect(rig.batches).toEqual([]);
+    expect(rig.sent).toHaveLength(1);
+  });
+
+  test('a want in the moment in which a shard begins anew: the peer is told that it has gone, and that it is back', () => {
+    const rig = new Rig().open();
+    rig.want([eu]);
+    // Nobody says so: it is the owner's all the while.
+    rig.owned = [second];
+    rig.want([eu, ap]).turn();
+    expect(rig.sent).toMatchObject([{ kind: 'welcome', shards: [{ shard: second }] }]);
+    rig.owned = [shard, second];
+    rig.source.onOwnership();
+    expect(rig.sent.slice(1)).toMatchObject([{ kind: 'welcome', shards: [{ shard }, { shard: second }] }]);
   });
 });
 

@@ -1,25 +1,23 @@
 // A node: the shards that it owns, the links to peers, the store behind the log, and what the API calls. It receives its ports and
 // constructs none (compose.ts and the simulator do).
 //
-// Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), admission, reads and status.
+// Owns: the node's clock, the life of its shard runners (recover, ask the members, open, end), status. What clients ask for stands in
+// writes.ts, readings.ts, collection-changes.ts and restores.ts.
 
 import { AgreedTime } from '../clock/agreed-time.ts';
 import { Hlc, msOfStamp } from '../clock/hlc.ts';
-import { isTooFarAhead, judgeOwnClock } from '../clock/skew.ts';
+import { judgeOwnClock } from '../clock/skew.ts';
 import { definitionKey } from '../collections/definition.ts';
-import { withDefaultExpiry } from '../collections/expiry.ts';
 import type { CollectionRegistry } from '../collections/registry.ts';
 import { ConflictJournal } from '../conflicts/journal.ts';
-import { restoringIntent, winnerStands } from '../conflicts/restore.ts';
 import type { ShardJournal } from '../conflicts/shard-journal.ts';
 import { CausewayError } from '../errors/errors.ts';
 import { Feed, type FeedShard } from '../feed/feed.ts';
 import type { Log } from '../log/log.ts';
 import { mergeOf } from '../merge/merge.ts';
-import type { Intent, View } from '../merge/types.ts';
+import type { View } from '../merge/types.ts';
 import { peekShard } from '../record/batch.ts';
 import {
-  KEY_BYTES_MAX,
   originRegion,
   shardId,
   shardParts,
@@ -38,11 +36,9 @@ import { Links } from '../replication/links.ts';
 import type { BegunShard, WelcomeShard } from '../replication/messages.ts';
 import type { ShardBeat } from '../shard/beat.ts';
 import type { EngineOp, Landed } from '../shard/engine.ts';
-import { GUARDS } from '../shard/guards.ts';
 import type { TimerHandle } from '../system/system.ts';
 import { CANARIES } from '../tracing/canaries.ts';
 import type { AppendFailure } from './append-queue.ts';
-import { refusalOfAtomic, withTheOthers } from './atomic.ts';
 import { Canaries } from './canary.ts';
 import { CollectionChanges } from './collection-changes.ts';
 import { figuresOf, type NodeFigures } from './figures.ts';
@@ -76,20 +72,17 @@ import type {
   RestoreRequest,
   ScanRequest,
   ScanResult,
-  SessionToken,
   ShardDigest,
   SharedState,
   SubscribeRequest,
   TailRequest,
-  WriteOp,
   WriteRequest,
   WriteResult,
 } from './region.ts';
 import { readHistory } from './key-history.ts';
 import { DropSweep, type SweptShard } from './drop-sweep.ts';
-import { storeAway } from './late-store.ts';
 import { Readings } from './readings.ts';
-import { behindOf, lostOf, sessionBehind } from './sessions.ts';
+import { Restores } from './restores.ts';
 import { ShardFollowers, type ReadAhead } from './shard-follower.ts';
 import { ShardRunner, type RunnerEvents } from './shard-runner.ts';
 import { StableRead } from './stable-read.ts';
@@ -99,10 +92,10 @@ import { SealRounds } from './seal-rounds.ts';
 import { alarmsOf, peerStatus, shardStatus, stalenessOf } from './status.ts';
 import { StoreWriter } from './store-writer.ts';
 import { Tallies } from './tallies.ts';
-import { refusalOfWriteTo } from './system-namespace.ts';
-import { DEADLINE_MS_MAX, WaitingCalls } from './waiting-calls.ts';
+import { DEADLINE_MS_MAX } from './waiting-calls.ts';
 import { sweptShard, type SweptNode } from './swept-shard.ts';
 import { WriteCall } from './write-call.ts';
+import { Writes } from './writes.ts';
 
 const TICK_MS = 50;
 /** What other regions have said of themselves is passed on so often: it is for those who do not hear them, and two thirds of a beat. */
@@ -112,7 +105,6 @@ const COLLECT_EVERY_MS = 1000;
 const CHECKPOINT_FIRST_MS = 3000;
 const CHECKPOINT_EVERY_MS = 30_000;
 const RESTART_RUNNER_MS = 100;
-const OVERLOAD_RETRY_MS = 50;
 const DRAIN_POLL_MS = 5;
 const CLASH_FORGOTTEN_MS = 60_000;
 /** That are told of. */
@@ -150,13 +142,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   readonly #feed: Feed;
   readonly #writer: StoreWriter;
   readonly #readings: Readings;
-  /** Of sessions that have seen what is not here yet. */
-  readonly #sessionWrites = new WaitingCalls('writes');
+  readonly #writes: Writes;
   readonly #linkStates = new Map<RegionId, LinkState>();
   readonly #agreed: AgreedTime;
   readonly #clockSamples = new Map<RegionId, ClockSample>();
   readonly #tallies: Tallies;
   readonly #journal: ConflictJournal;
+  readonly #restores: Restores;
   readonly #canaries: Canaries | undefined;
   readonly #sweep: DropSweep;
   readonly #readyListeners: ((ready: boolean) => void)[] = [];
@@ -251,6 +243,31 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       known: () => this.#checkReady(),
     });
     this.#collections = this.#changes.registry;
+    this.#writes = new Writes({
+      region: this.region,
+      limits: settings.limits,
+      maxSkewMs: settings.maxSkewMs,
+      clock: this.clock,
+      log: ports.log,
+      runners: this.#runners,
+      collections: this.#collections,
+      namespaces: this.#namespaces,
+      phase: () => this.#phase,
+      clockUnsynced: () => this.#clockUnsynced,
+      storeBacklog: () => this.#writer.backlog,
+      runnerOf: (placement, namespace, collection, key) => this.#runnerOf(placement, namespace, collection, key),
+      movedAway: (shard) => this.#movedAway(shard),
+      draining: () => this.#draining(),
+      notReady: () => this.#notReady(),
+      unknownCollection: (namespace, name) => this.#unknownCollection(namespace, name),
+      wantAcks: () => this.#links.wantAcks(),
+      written: (ops) => this.#tallies.written.written(ops),
+      refused: (ops) => {
+        this.#counters.refused += ops;
+      },
+      nowMs: () => this.#nowMs(),
+      monotonicMs: () => this.#monotonicMs(),
+    });
     this.#links = new Links(this, {
       peers: settings.peers,
       windowBytes: settings.limits.linkWindowBytes,
@@ -300,6 +317,15 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       { entriesMax: conflictsMax, bytesMax: conflictsBytesMax, keepMs: conflictsKeepMs },
       () => this.#journals(),
     );
+    this.#restores = new Restores({
+      region: this.region,
+      journal: this.#journal,
+      runners: this.#runners,
+      collection: (namespace, name) => this.collection(namespace, name),
+      write: (request, done) => this.#writes.write(request, done),
+      nowMs: () => this.#nowMs(),
+      monotonicMs: () => this.#monotonicMs(),
+    });
   }
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -359,7 +385,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   async drain(): Promise<void> {
     if (this.#phase === 'stopped') return;
     this.#phase = 'draining';
-    this.#sessionWrites.check(this.#monotonicMs());
+    this.#writes.check(this.#monotonicMs());
     this.#checkReady();
     this.#feed.fail(
       new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
@@ -412,7 +438,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     for (const timer of this.#timers) timer.cancel();
     this.#sweep.stop();
     this.#links.stop();
-    this.#sessionWrites.check(this.#monotonicMs());
+    this.#writes.check(this.#monotonicMs());
     const over = new CausewayError('UNAVAILABLE', `node ${this.node} of ${this.region} has stopped`);
     this.#feed.fail(over);
     this.#journal.fail(over);
@@ -518,7 +544,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const runner = this.#runners.get(shard);
     if (runner === undefined || this.#isStopped()) return;
     this.#leaving.set(shard, 'writes');
-    this.#sessionWrites.check(this.#monotonicMs());
+    this.#writes.check(this.#monotonicMs());
     await this.#until(RELEASE_MS_MAX, (each) => each !== runner || runner.answered);
     if (this.#runners.get(shard) !== runner) return;
     this.#leaving.set(shard, 'all');
@@ -527,6 +553,12 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   #isLeaving(shard: ShardId): boolean {
     return this.#leaving.has(shard);
+  }
+
+  /** Why what waits for the shard waits here in vain. */
+  #movedAway(shard: ShardId): CausewayError | undefined {
+    if (this.#isLeaving(shard)) return this.#moving(shard);
+    return this.#isElsewhere(shard) ? this.#elsewhere(shard) : undefined;
   }
 
   #moving(shard: ShardId): CausewayError {
@@ -653,7 +685,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   /** Something moved, or time passed. */
   #checkWaiting(): void {
     const monotonicMs = this.#monotonicMs();
-    this.#sessionWrites.check(monotonicMs);
+    this.#writes.check(monotonicMs);
     this.#readings.check(monotonicMs);
   }
 
@@ -747,7 +779,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
 
   /** Definitions lie with the data that they are about: no name of a namespace leaves its placement (I10). */
   #definer(namespace: string, name: string, forWrites = true): ShardRunner | CausewayError {
-    const refusal = forWrites ? this.#refusalOfWrite({ ops: [] }) : undefined;
+    const refusal = forWrites ? this.#writes.refusal(0) : undefined;
     if (refusal !== undefined) return refusal;
     const placement = this.#namespaces.get(namespace);
     if (placement === undefined) return this.#unknownCollection(namespace, name);
@@ -771,7 +803,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const placement = this.settings.placements.find(
       ({ regions }) => regions.includes(this.region) && regions.includes(other),
     );
-    if (placement === undefined || this.#refusalOfWrite({ ops: [] }) !== undefined) return false;
+    if (placement === undefined || this.#writes.refusal(0) !== undefined) return false;
     const runner = this.#runners.get(shardOf(CANARIES.namespace, CANARIES.name, key, placement.id, placement.shards));
     if (runner?.open !== true || this.#isLeaving(runner.shard)) return false;
     const intent = { kind: 'put', value } as const;
@@ -790,8 +822,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       nowMs: () => this.#nowMs(),
       monotonicMs: () => this.#monotonicMs(),
       hasRoom: () =>
-        this.#refusalOfWrite({ ops: [] }) === undefined &&
-        this.#writer.backlog < this.settings.limits.storeBacklogMax / 2,
+        this.#writes.refusal(0) === undefined && this.#writer.backlog < this.settings.limits.storeBacklogMax / 2,
     };
     return Array.from({ length: shards }, (_, i) => this.#runners.get(shardId(id!, i)))
       .filter((runner) => runner?.open === true && !this.#isLeaving(runner.shard))
@@ -799,227 +830,13 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
   }
 
   write(request: WriteRequest, done: (results: readonly WriteResult[]) => void): void {
-    const nowMs = this.#nowMs();
-    const call = new WriteCall(request, this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX), done);
-    const refusal = this.#refusalOfWrite(request) ?? this.#refusalOfSession(call, nowMs);
-    if (refusal !== undefined) {
-      this.#counters.refused += request.ops.length;
-      for (let i = 0; i < request.ops.length; i++) call.refuse(i, refusal);
-      call.allHandedOut();
-      return;
-    }
-    if (request.atomic === true && this.#refuseAtomic(request, call)) return;
-    if (request.session === undefined) {
-      if (isTooFarAhead(call.above, nowMs, this.settings.maxSkewMs)) call.above = 0;
-      this.clock.advanceTo(call.above);
-    }
-    if (request.durability.kind === 'regions') this.#links.wantAcks();
-    this.#tallies.written.written(request.ops);
-    const parts = new Map<ShardRunner, { indexes: number[]; ops: EngineOp[] }>();
-    for (let i = 0; i < request.ops.length; i++) {
-      const routed = this.#route(request.ops[i]!);
-      if (routed instanceof CausewayError) {
-        this.#counters.refused++;
-        call.refuse(i, routed);
-        continue;
-      }
-      let part = parts.get(routed.runner);
-      if (part === undefined) {
-        part = { indexes: [], ops: [] };
-        parts.set(routed.runner, part);
-      }
-      part.indexes.push(i);
-      part.ops.push(routed.op);
-    }
-    let waits = false;
-    for (const [runner, { indexes, ops }] of parts) {
-      call.addPart();
-      if (request.session === undefined) runner.write(call, indexes, ops);
-      else if (!this.#writeInSession(call, runner.shard, request.session, indexes, ops)) waits = true;
-    }
-    if (waits) request.waits?.();
-    call.allHandedOut();
-  }
-
-  /**
-   * I4: what a session has seen of a shard stands before what it writes there, so that nobody sees the answer without the question. Waits for
-   * it up to the call's deadline. False: it waits.
-   */
-  #writeInSession(
-    call: WriteCall,
-    shard: ShardId,
-    session: SessionToken,
-    indexes: readonly number[],
-    ops: readonly EngineOp[],
-  ): boolean {
-    const seen: SessionToken = new Map([[shard, session.get(shard) ?? new Map<OriginId, number>()]]);
-    let waits = true;
-    const refuse = (error: CausewayError): void => {
-      this.#counters.refused += indexes.length;
-      for (const index of indexes) call.refuse(index, error);
-      call.partDone();
-    };
-    const attempt = (): boolean => {
-      const error =
-        this.#phase === 'running' ? (this.#movedAway(shard) ?? lostOf(seen, this.#runners)) : this.#draining();
-      if (error !== undefined) {
-        waits = false;
-        refuse(error);
-        return true;
-      }
-      const nowMs = this.#nowMs();
-      const runner = this.#runners.get(shard);
-      // A shard may begin anew meanwhile. Between seal and take of a remote batch nothing may be written (I4).
-      if (runner?.open !== true || runner.taking) return false;
-      if (isTooFarAhead(call.above, nowMs, this.settings.maxSkewMs)) return false;
-      if (GUARDS.sessionWait && behindOf(seen, this.#runners).length > 0) return false;
-      waits = false;
-      this.clock.advanceTo(call.above);
-      runner.write(call, indexes, ops);
-      return true;
-    };
-    const expired = (): void => {
-      const behind = behindOf(seen, this.#runners);
-      if (behind.length > 0) refuse(sessionBehind(this.region, behind));
-      else refuse(this.#sessionAhead(call.above) ?? this.#notReady());
-    };
-    // Those of before go first: of one session they may be.
-    this.#sessionWrites.check(this.#monotonicMs());
-    const error = this.#sessionWrites.wait({ deadlineAtMs: call.deadlineAtMs, attempt, expired });
-    if (error !== undefined) {
-      waits = false;
-      refuse(error);
-    }
-    return !waits;
-  }
-
-  /** Why what waits for a session waits here in vain. */
-  #movedAway(shard: ShardId): CausewayError | undefined {
-    if (this.#isLeaving(shard)) return this.#moving(shard);
-    return this.#isElsewhere(shard) ? this.#elsewhere(shard) : undefined;
-  }
-
-  /** Nothing of it is handed out unless all of it can be, to one shard. */
-  #refuseAtomic({ ops }: WriteRequest, call: WriteCall): boolean {
-    const routed = ops.map((op) => this.#route(op));
-    let at = routed.findIndex((one) => one instanceof CausewayError);
-    const error = at < 0 ? refusalOfAtomic(ops, this.settings.limits) : (routed[at] as CausewayError);
-    if (error === undefined) return false;
-    at = Math.max(0, at);
-    this.#counters.refused += ops.length;
-    const others = withTheOthers(error, at);
-    ops.forEach((_, i) => call.refuse(i, i === at ? error : others));
-    call.allHandedOut();
-    return true;
-  }
-
-  #refusalOfWrite(request: Pick<WriteRequest, 'ops'>): CausewayError | undefined {
-    if (this.#phase === 'draining' || this.#phase === 'stopped') return this.#draining();
-    if (this.#phase === 'starting') return this.#notReady();
-    const logState = this.log.state();
-    if (logState.kind !== 'ready') {
-      return new CausewayError('READ_ONLY', `region ${this.region} takes no writes: ${logState.reason}`, {
-        hint: 'free space in the data directory, or write to another region',
-      });
-    }
-    if (this.#clockUnsynced !== undefined) {
-      return new CausewayError('CLOCK_UNSYNCED', this.#clockUnsynced.message, {
-        hint: 'write to another region; operators: check NTP here',
-      });
-    }
-    const { limits } = this.settings;
-    if (request.ops.length > limits.opsPerRequestMax) {
-      return new CausewayError(
-        'TOO_LARGE',
-        `a write holds at most ${limits.opsPerRequestMax} ops; got ${request.ops.length}`,
-        { hint: 'split it' },
-      );
-    }
-    let inFlight = 0;
-    for (const runner of this.#runners.values()) inFlight += runner.inFlightBytes;
-    if (inFlight > limits.inFlightBytesMax) {
-      return (
-        this.#refusalOfStore() ?? overloaded(`${inFlight} bytes wait for the log, above ${limits.inFlightBytesMax}`)
-      );
-    }
-    if (this.#writer.backlog > limits.storeBacklogMax) {
-      return (
-        this.#refusalOfStore() ?? overloaded(`the store is more than ${limits.storeBacklogMax} keys behind the log`)
-      );
-    }
-    return undefined;
-  }
-
-  /** What is behind a bound because of it is not load that is over in a moment. */
-  #refusalOfStore(): CausewayError | undefined {
-    const away = [...this.#runners.values()].find((runner) => runner.storeAway);
-    return away && storeAway(away.shard);
-  }
-
-  /** One that is so far ahead that waiting for the time to come would be in vain. */
-  #refusalOfSession(call: WriteCall, nowMs: number): CausewayError | undefined {
-    const { request, above, deadlineAtMs } = call;
-    if (request.session === undefined) return undefined;
-    const untilMs = nowMs + deadlineAtMs - this.#monotonicMs();
-    return isTooFarAhead(above, untilMs, this.settings.maxSkewMs) ? this.#sessionAhead(above) : undefined;
+    this.#writes.write(request, done);
   }
 
   #draining(): CausewayError {
     return new CausewayError('DRAINING', `node ${this.node} of ${this.region} is shutting down`, {
       hint: 'write to another node or region',
     });
-  }
-
-  /** I5: no token moves the clock beyond the skew guard. */
-  #sessionAhead(highest: number): CausewayError | undefined {
-    const { maxSkewMs } = this.settings;
-    const nowMs = this.#nowMs();
-    if (!isTooFarAhead(highest, nowMs, maxSkewMs)) return undefined;
-    const aheadMs = Math.round(msOfStamp(highest) - nowMs);
-    return new CausewayError(
-      'SESSION_AHEAD',
-      `the session has seen a write that is stamped ${aheadMs} ms ahead of the clock of ${this.region}, more than maxSkewMs (${maxSkewMs})`,
-      {
-        details: { aheadMs, maxSkewMs },
-        hint: `begin a new session, without what this one has seen; it can go on ${aheadMs - maxSkewMs} ms from now. Operators: some region's clock was far ahead, see the alarms of causeway status`,
-      },
-    );
-  }
-
-  #route(op: WriteOp): { runner: ShardRunner; op: EngineOp } | CausewayError {
-    const collection = this.#collections.get(op.namespace, op.collection);
-    const placement = this.#namespaces.get(op.namespace);
-    if (collection === undefined || placement === undefined)
-      return refusalOfWriteTo(op.namespace) ?? this.#unknownCollection(op.namespace, op.collection);
-    const keyBytes = Buffer.byteLength(op.key, 'utf8');
-    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
-      return new CausewayError(
-        keyBytes === 0 ? 'INVALID_ARGUMENT' : 'TOO_LARGE',
-        `a key has 1 to ${KEY_BYTES_MAX} bytes of UTF-8; got ${keyBytes}`,
-      );
-    }
-    if (op.idempotency !== undefined && op.issuedAtMs === undefined) {
-      return new CausewayError('INVALID_ARGUMENT', 'an op with an idempotency key must say when it was first tried', {
-        hint: 'set issued_at_ms to the time of the first try and keep it in retries: what is no longer remembered is judged by it',
-      });
-    }
-    const runner = this.#runnerOf(placement, op.namespace, op.collection, op.key);
-    if (runner instanceof CausewayError) return runner;
-    return {
-      runner,
-      op: {
-        collection,
-        key: op.key,
-        intent:
-          collection.defaultExpiryMs === 0
-            ? op.intent
-            : withDefaultExpiry(op.intent, this.#nowMs() + collection.defaultExpiryMs),
-        condition: op.condition,
-        idempotency: op.idempotency,
-        issuedAtMs: op.issuedAtMs,
-        trace: op.trace,
-      },
-    };
   }
 
   #runnerOf(
@@ -1427,55 +1244,7 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
       done(this.#elsewhere(request.shard));
       return;
     }
-    this.#journal.find(request.shard, request.loser, (found) => {
-      if (found instanceof CausewayError) {
-        done(found);
-        return;
-      }
-      const { fields } = request;
-      const conflicts = found.filter(({ field }) => fields.length === 0 || fields.includes(field ?? ''));
-      const [first] = conflicts;
-      const runner = this.#runners.get(request.shard);
-      if (first === undefined || runner === undefined) {
-        done(noSuchConflict(this.region, request));
-        return;
-      }
-      const { namespace, name, id } = first.collection;
-      if (this.collection(namespace, name)?.id !== id) {
-        done(collectionGone(first));
-        return;
-      }
-      const key = stateKey(first.collection, first.key);
-      const decide = (): void => {
-        // What is sequenced counts, durable or not; the write below is sequenced in this same turn, so nothing comes in between.
-        const state = runner.engine.latestOf(first.collection, first.key, runner.cache);
-        const overtaken = conflicts.filter((conflict) => !winnerStands(conflict, state));
-        if (overtaken.length > 0 && !request.force) done(winnerGone(overtaken));
-        else this.#restore(request, conflicts, done);
-      };
-      const deadlineAtMs = this.#monotonicMs() + Math.min(request.deadlineMs, DEADLINE_MS_MAX);
-      runner.decideOn([{ key, type: first.collection.type }], deadlineAtMs, decide, done);
-    });
-  }
-
-  #restore(
-    request: RestoreRequest,
-    conflicts: readonly Conflict[],
-    done: (restored: Restored | CausewayError) => void,
-  ): void {
-    const { collection, key } = conflicts[0]!;
-    let intent: Intent;
-    try {
-      intent = restoringIntent(conflicts, this.#nowMs());
-    } catch (error) {
-      done(error as CausewayError);
-      return;
-    }
-    const op = { namespace: collection.namespace, collection: collection.name, key, intent };
-    this.write({ ops: [op], durability: { kind: 'local' }, deadlineMs: request.deadlineMs }, ([result]) => {
-      if (result?.ok === true) done({ conflicts, version: result.version });
-      else done(result?.error ?? new CausewayError('INTERNAL', 'a write without a result'));
-    });
+    this.#restores.restore(request, done);
   }
 
   ready(): boolean {
@@ -1719,38 +1488,4 @@ export class RegionNode implements Region, ReplicationHost, NodeLifecycle {
     const level = state.kind === 'refused' && state.reason === 'not-ready' ? 'info' : 'error';
     if (state.kind === 'refused') this.#notice(level, `${peer} refuses us (${state.reason}): ${state.message}`);
   }
-}
-
-function overloaded(message: string): CausewayError {
-  return new CausewayError('OVERLOADED', message, {
-    retryAfterMs: OVERLOAD_RETRY_MS,
-    hint: 'slow down and send it again',
-  });
-}
-
-function noSuchConflict(region: RegionId, { shard, loser, fields }: RestoreRequest): CausewayError {
-  const where = fields.length === 0 ? '' : ` in ${fields.join(', ')}`;
-  return new CausewayError(
-    'KEY_NOT_FOUND',
-    `the conflict journal of ${region} has no loser ${loser.origin}:${loser.seq}${where} in shard ${shard}`,
-    { hint: 'ask the region that wrote the loser; entries are dropped when they are old or too many' },
-  );
-}
-
-function collectionGone({ collection, key }: Conflict): CausewayError {
-  const { namespace, name, id } = collection;
-  return new CausewayError(
-    'PRECONDITION_FAILED',
-    `${namespace}/${name}/${key} was lost in the collection with id ${id}, which is not what ${namespace}/${name} is now`,
-    { hint: `causeway collection show ${namespace}/${name} says what became of it` },
-  );
-}
-
-function winnerGone(overtaken: readonly Conflict[]): CausewayError {
-  const { collection, key } = overtaken[0]!;
-  const fields = overtaken.flatMap(({ field }) => field ?? []);
-  const what = `${collection.namespace}/${collection.name}/${key}${fields.length === 0 ? '' : ` (${fields.join(', ')})`}`;
-  return new CausewayError('PRECONDITION_FAILED', `${what} has been written since the conflict`, {
-    hint: 'look at what is there now; force restores the loser all the same',
-  });
 }

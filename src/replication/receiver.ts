@@ -61,6 +61,9 @@ const PATIENCE_MAX = 16;
 export const COMPRESS_RTT_MS = 5;
 /** Round trips that are measured before the wire is judged. */
 const COMPRESS_SAMPLES = 3;
+/** Up to so many round trips of a stream the shortest of the one before it counts too: a stream that begins far behind is full of batches, and its
+ *  pings wait behind them. Later it is known by its own, and the peer may have moved. */
+const SAME_WIRE_SAMPLES = 100;
 /** When wall clock and monotonic clock disagree by more over one round trip, our clock was set meanwhile; the sample is void. */
 const CLOCK_STEP_MS = 20;
 
@@ -160,8 +163,9 @@ export class Receiver {
   #pings: { readonly sentAtMs: number; readonly monotonicMs: number }[] = [];
   #pingAtMs = Number.NEGATIVE_INFINITY;
   #rttMs: number | undefined;
-  /** Of this stream. */
+  /** Of this stream, and of the one before it. */
   #rttMsMin = Number.POSITIVE_INFINITY;
+  #rttMsMinBefore = Number.POSITIVE_INFINITY;
   #rttSamples = 0;
   /** What the source was told last. */
   #compressing = false;
@@ -300,6 +304,7 @@ export class Receiver {
     this.#acksSoonUntilMs = Number.NEGATIVE_INFINITY;
     this.#pings = [];
     this.#rttMs = undefined;
+    if (this.#rttSamples > 0) this.#rttMsMinBefore = this.#rttMsShortest();
     this.#rttMsMin = Number.POSITIVE_INFINITY;
     this.#rttSamples = 0;
     this.#compressing = false;
@@ -533,7 +538,11 @@ export class Receiver {
   #wantsCompressed(): boolean {
     const { compression } = this.#settings;
     if (compression !== 'auto') return compression === 'always';
-    return this.#rttSamples >= COMPRESS_SAMPLES && this.#rttMsMin >= COMPRESS_RTT_MS;
+    return this.#rttSamples >= COMPRESS_SAMPLES && this.#rttMsShortest() >= COMPRESS_RTT_MS;
+  }
+
+  #rttMsShortest(): number {
+    return this.#rttSamples < SAME_WIRE_SAMPLES ? Math.min(this.#rttMsMin, this.#rttMsMinBefore) : this.#rttMsMin;
   }
 
   /** Tops the credit up when at most this part of the window is left of it. */

@@ -85,7 +85,10 @@ export function parseOptions(
         .choices(['auto', 'always', 'never'])
         .default('auto'),
     )
-    .option('--profile <directory>', 'write CPU profiles of all processes there')
+    .option(
+      '--profile <directory>',
+      'write CPU profiles of all processes there; rounds are then paced as on a busy node',
+    )
     .addHelpText('after', HELP)
     .allowExcessArguments(false)
     .exitOverride()

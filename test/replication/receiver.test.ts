@@ -561,6 +561,21 @@ describe('compression', () => {
     expect([40, 40, 40, 2].flatMap((ms) => roundTrip(d, ms))).toEqual([true, false]);
   });
 
+  test('is not asked for when a short wire comes back full of batches, until it has been long for long', () => {
+    const d = new Driver();
+    start(d);
+    roundTrip(d, 1);
+    for (let streams = 0; streams < 3; streams++) {
+      d.do({ kind: 'closed', reason: 'test' });
+      d.pass(60_000);
+      d.do({ kind: 'wake' }, message(agreed));
+      expect([300, 300, 300, 300].flatMap((ms) => roundTrip(d, ms))).toEqual([]);
+    }
+    const asked = Array.from({ length: 100 }, () => roundTrip(d, 40));
+    expect(asked.flat()).toEqual([true]);
+    expect(asked.findIndex((each) => each.length > 0)).toBe(95);
+  });
+
   test('is always asked for, or never, as the configuration says', () => {
     const always = new Driver('always');
     expect(start(always)).toEqual([true]);

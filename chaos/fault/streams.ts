@@ -1,6 +1,7 @@
-// What happens to a shard's stream behind its nodes' back: deleted, purged, or damaged in its file. It must be noticed and told; then the nodes end, and
-// whoever runs them starts them again, as docs/OPERATIONS.md has it; what the region has lost comes from its peers.
+// What happens to a shard's stream behind its nodes' back: deleted, purged, or damaged in its file. It must be noticed and told; then the nodes end, while the
+// other regions' lag to it grows, and whoever runs them starts them again, as docs/OPERATIONS.md has it; what the region has lost comes from its peers.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { busiestStream, deleteStream, purgeStream } from '../cluster/nats.ts';
 import { damageStream, type Damage } from '../cluster/block-file.ts';
 import type { Stage } from '../cluster/stage.ts';
@@ -9,6 +10,8 @@ import { allEnded, expectSaid, serves } from './watch.ts';
 
 const NOTICED_MS_MAX = 10_000;
 const STARTS_MS_MAX = 60_000;
+/** Until somebody starts them again: long enough for lag to be looked at (I14). */
+const ENDED_MS = 5000;
 /** What the node says when it ends for it, or cannot start. */
 const LOST =
   /stream \S+ (?:is gone|was deleted and made again|went back|has lost messages|is not whole)|message \d+ of stream/;
@@ -73,6 +76,9 @@ function lostStream(
 /** Nodes that ended are started again. Where they do not start, because what is left must be looked at first, the stream is deleted, as they ask for. */
 async function repair(stage: Stage, region: string, stream: string, witness: Witness): Promise<void> {
   if (!(await allEnded(stage, region))) throw new Error(`nodes of ${region} go on with a log that is not theirs`);
+  const speaks = witness.silent(region);
+  await sleep(ENDED_MS);
+  speaks();
   const startedMs = performance.now();
   if (!(await starts(stage, region))) {
     await deleteStream(stage.servers(region).nats, stream);

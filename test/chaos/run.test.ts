@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { OWN_SUBJECT, subjectOf } from '../../chaos/cluster/subject.ts';
 import { HISTORY_FILE, runScenario, type RunResult } from '../../chaos/run.ts';
 import { killOwnerInPublish, twoOwners } from '../../chaos/fault/nodes.ts';
+import { deletedStream } from '../../chaos/fault/streams.ts';
 import { scenarios } from '../../chaos/scenarios/index.ts';
 import type { Scenario } from '../../chaos/scenarios/play.ts';
 import { pageOf } from '../../chaos/report/page.ts';
@@ -39,12 +40,16 @@ const LOOKED_LEAST = {
 const folder = mkdtempSync(join(tmpdir(), 'causeway-chaos-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(name: string, subject = OWN_SUBJECT, to = name, script?: Scenario['script']): Promise<RunResult> {
+async function run(
+  name: string,
+  subject = OWN_SUBJECT,
+  to = name,
+  instead: Partial<Scenario> = {},
+): Promise<RunResult> {
   const seed = Date.now() % 2 ** 32;
   // First, so that it is there when the test is interrupted.
   console.log(`seed ${seed}; again: npm run chaos -- ${name} --seed ${seed}`);
-  const whole = scenarios.find((each) => each.name === name)!;
-  const scenario = script === undefined ? whole : { ...whole, script };
+  const scenario = { ...scenarios.find((each) => each.name === name)!, ...instead };
   return runScenario({ scenario, subject, minutes: SECONDS / 60, seed, folder: join(folder, to), say: () => {} });
 }
 
@@ -83,13 +88,15 @@ describe('a short run', () => {
     'owner-kill, on NATS and Redis: owners die in the middle of publishes, two own a shard, and nothing is lost or doubled',
     async () => {
       // Both at once, so that it stays short.
-      const { recording, verdicts } = await run('owner-kill', OWN_SUBJECT, 'owner-kill', async (play) => {
-        const { stage } = play;
-        const [a, b] = play.regions as [string, string];
-        await Promise.all([
-          play.between(0.2, 0.6, killOwnerInPublish(stage, a)),
-          play.between(0.2, 0.6, twoOwners(stage, b)),
-        ]);
+      const { recording, verdicts } = await run('owner-kill', OWN_SUBJECT, 'owner-kill', {
+        script: async (play) => {
+          const { stage } = play;
+          const [a, b] = play.regions as [string, string];
+          await Promise.all([
+            play.between(0.2, 0.6, killOwnerInPublish(stage, a)),
+            play.between(0.2, 0.6, twoOwners(stage, b)),
+          ]);
+        },
       });
       expect(findingsOf(verdicts)).toEqual([]);
       const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
@@ -99,6 +106,29 @@ describe('a short run', () => {
       // How soon is left to the longer runs; that somebody took over is not.
       expect(recording.effects.map(({ afterMs }) => afterMs)).not.toContain(undefined);
       expect(recording.effects).toHaveLength(2);
+    },
+    SLOW_MS,
+  );
+
+  test.skipIf(noServers !== undefined)(
+    'nats-loss: the log of a shard is deleted under load; it is told, lag to its region grows, and what it held comes from the peers',
+    async () => {
+      const { recording, verdicts } = await run('nats-loss', OWN_SUBJECT, 'nats-loss', {
+        servers: () => ({}),
+        script: (play) => play.between(0.4, 0.4, deletedStream(play.stage, play.regions[1]!)),
+      });
+      expect(findingsOf(verdicts)).toEqual([]);
+      const looked = Object.fromEntries(verdicts.map((verdict) => [verdict.check, verdict.looked]));
+      for (const check of ['acknowledged', 'values', 'feeds'] as const)
+        expect(looked[check], check).toBeGreaterThan(100);
+      // Of the five seconds in which its nodes are not there: never lag 0, never silent.
+      expect(looked['silence']).toBeGreaterThan(0);
+      expect(recording.faults.map(({ name }) => name)).toEqual(['stream-delete']);
+      expect(recording.effects.map(({ says }) => says)).toEqual([
+        'tells that its log is lost or damaged',
+        'has what its peers hold, and takes writes',
+      ]);
+      expect(recording.effects.map(({ afterMs }) => afterMs)).not.toContain(undefined);
     },
     SLOW_MS,
   );

@@ -389,6 +389,45 @@ interface Load {
   readonly judge: () => Promise<void>;
 }
 
+interface Fresh {
+  /** Answers so far, none of which was stale. */
+  readonly answered: () => number;
+  readonly end: () => Promise<void>;
+}
+
+/** Counts keys up at a region, and asks each time for what it has just been told is there. It may be refused; what it is answered must be as fresh. */
+function askForFreshness(cluster: Cluster, region: string): Fresh {
+  const client = connect({ endpoints: [...cluster.region(region).addresses], namespace: 'demo' });
+  const likes = client.counter('likes');
+  let going = true;
+  let answered = 0;
+  onTestFinished(() => {
+    going = false;
+    client.close();
+  });
+  const ask = async (key: string): Promise<void> => {
+    for (let least = 0n; going;) {
+      try {
+        least = (await likes.increment(key)).value ?? least + 1n;
+        const found = await likes.get(key, { consistency: 'causal' });
+        expect(found, `${key} as it was before it was counted up`).toBeGreaterThanOrEqual(least);
+        answered++;
+      } catch (error) {
+        if (!isCausewayError(error)) throw error;
+      }
+    }
+  };
+  const asking = Promise.all(Array.from({ length: 8 }, (_, i) => ask(`fresh ${i}`)));
+  asking.catch(() => undefined);
+  return {
+    answered: () => answered,
+    end: async () => {
+      going = false;
+      await asking;
+    },
+  };
+}
+
 function load(cluster: Cluster): Load {
   const seen: Acknowledged = { sure: new Map(), unknown: new Map(), names: new Map(), count: 0, silences: new Map() };
   const clients = cluster.regions.map(({ addresses }) => connect({ endpoints: [...addresses], namespace: 'demo' }));
@@ -457,9 +496,10 @@ describe.skipIf(missing !== undefined)('three regions of two nodes, as processes
     await judge();
   });
 
-  test('I11: Redis is flushed under load: noticed, rebuilt, and equal to the other regions', async () => {
+  test('I11: Redis is flushed under load: noticed, nothing stale is called fresh, rebuilt, and equal to the other regions', async () => {
     const cluster = await startProcesses();
     const { more, judge } = load(cluster);
+    const fresh = askForFreshness(cluster, 'eu');
     await more(300);
     const { redis } = cluster.servers.get('eu')!;
     const command = new Redis({ host: redis.host, port: redis.port });
@@ -473,6 +513,9 @@ describe.skipIf(missing !== undefined)('three regions of two nodes, as processes
     );
     console.log(`after FLUSHALL all shards had rows again ${Math.round(performance.now() - flushedMs)} ms later`);
     await more(500);
+    const answered = fresh.answered();
+    await vi.waitFor(() => expect(fresh.answered()).toBeGreaterThan(answered + 50), PATIENCE);
+    await fresh.end();
     await judge();
   });
 

@@ -1,4 +1,5 @@
-// What every Ownership of a region of several nodes does. `settled` is in terms of what all its nodes say; the log's fence holds in between.
+// What every Ownership does for a node that is alone, and what one of several nodes does besides. `settled` is in terms of what all its nodes say; the
+// log's fence holds in between. MemoryOwnership is under neither: who owns what there is what a test has said, twice at once if it likes.
 
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Ownership } from '../../src/ownership/ownership.ts';
@@ -40,29 +41,44 @@ export async function settled(nodes: readonly OwningNode[], spread = 1): Promise
   return ownersOf(nodes) as string[];
 }
 
-export function runOwnershipContract(name: string, makeHarness: () => OwnershipHarness): void {
+type Begin = () => OwnershipHarness;
+
+/** `begin`: a harness that is cleaned up after the test. */
+function contract(name: string, makeHarness: Begin, tests: (begin: Begin) => void): void {
   describe(`the ownership contract: ${name}`, () => {
     const cleanups: (() => Promise<void>)[] = [];
     afterEach(async () => {
       for (const cleanup of cleanups.splice(0)) await cleanup();
     });
-
-    function begin(): OwnershipHarness {
+    tests(() => {
       const harness = makeHarness();
       cleanups.push(() => harness.cleanup());
       return harness;
-    }
-
-    test('a node alone owns everything, and says so when it is so', async () => {
-      const { ownership } = await begin().start('a');
-      const told: [ShardId, boolean][] = [];
-      ownership.onChange((shard, owned) => {
-        expect(ownership.owns(shard)).toBe(owned);
-        told.push([shard, owned]);
-      });
-      await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => ownership.owns(shard))).toBe(true), PATIENCE);
-      expect(new Set(told.map(([shard]) => shard)).size).toBe(told.length);
     });
+  });
+}
+
+function alone(begin: Begin): void {
+  test('a node alone owns everything, and says so when it is so', async () => {
+    const { ownership } = await begin().start('a');
+    const told: [ShardId, boolean][] = [];
+    ownership.onChange((shard, owned) => {
+      expect(ownership.owns(shard)).toBe(owned);
+      told.push([shard, owned]);
+    });
+    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => ownership.owns(shard))).toBe(true), PATIENCE);
+    expect(new Set(told.map(([shard]) => shard)).size).toBe(told.length);
+  });
+}
+
+/** Of a region of one node. */
+export function runOwnershipContractAlone(name: string, makeHarness: Begin): void {
+  contract(name, makeHarness, alone);
+}
+
+export function runOwnershipContract(name: string, makeHarness: Begin): void {
+  contract(name, makeHarness, (begin) => {
+    alone(begin);
 
     test('a node that comes takes its share and moves nothing else; one that stops gives its share back', async () => {
       const harness = begin();

@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { processStart } from '../../demo/process-start.ts';
 import type { DemoResult } from '../../demo/run.ts';
+import { natsFound, redisFound } from '../support/servers.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const SLOW_MS = 180_000;
+const noServers = [natsFound, redisFound].find((found) => typeof found === 'string');
+if (noServers !== undefined) console.warn(`the demo on NATS and Redis is not tested: ${noServers}`);
 
 interface Running {
   readonly child: ChildProcess;
@@ -76,6 +79,24 @@ test(
     expect(result.lagMsP50).toBeGreaterThan(0);
     expect(result.lagMsP99).toBeGreaterThanOrEqual(result.lagMsP50);
     expect(result.lagSamples).toBeGreaterThan(100);
+    await until(() => alive(pidsIn(demo.err())).length === 0, 'the regions are gone');
+  },
+  SLOW_MS,
+);
+
+test.skipIf(noServers !== undefined)(
+  'once on NATS and Redis, two nodes a region, one region killed: the same answers',
+  async () => {
+    const demo = start(['--once', '--json', '--flights', '300', '--engine', 'distributed']);
+    expect(await demo.exit, demo.err()).toBe(0);
+    expect(JSON.parse(demo.out())).toMatchObject({
+      flights: 300,
+      regions: ['us-west', 'us-central', 'us-east'],
+      converged: true,
+      mismatches: 0,
+      killed: 'us-central',
+    });
+    expect(demo.err()).toMatch(/us-west +127\.0\.0\.1:\d+, 127\.0\.0\.1:\d+ /);
     await until(() => alive(pidsIn(demo.err())).length === 0, 'the regions are gone');
   },
   SLOW_MS,

@@ -21,6 +21,7 @@ export const SWITCHES: Readonly<Record<GuardName, string>> = {
   forkCheck: "a batch's link to the one before it is not looked at",
   watermarkSeq: 'a promise counts before its seq is reached',
   idempotencyTable: 'a retry is not recognised',
+  rereadHorizon: 'a retry of an op that was not read again is new',
   journalRows: "conflicts' rows are not written",
   durableOnly: 'writes are acknowledged before they are durable',
   durableReads: 'reads show what is not durable',

@@ -109,6 +109,7 @@ export function planOf(seed: number, random: SeededRandom): Plan {
     faults[name] = Math.round(random.logBetween(wanted.from, wanted.to) * 100) / 100;
   }
   const relay = random.fork('relay');
+  const reread = random.fork('reread');
   const healsByRelay = regions > 2 && !ASKS_ALL.some((name) => faults[name] !== undefined) && relay.chance(0.15);
   const heartbeatMs = random.pick([100, 200, 300, 500]);
   return {
@@ -145,6 +146,8 @@ export function planOf(seed: number, random: SeededRandom): Plan {
       stateCacheBytesMax: random.pick([0, 2000, 64 * 1024 * 1024]),
       inFlightBytesMax: random.pick([2000, 64 * 1024 * 1024]),
       ...idempotencyLimits(random),
+      // From numbers of its own: seeds of before are what they were.
+      rereadEntriesMax: reread.chance(0.3) ? reread.pick([1, 8, 40]) : DEFAULT_LIMITS.rereadEntriesMax,
     },
     faults,
   };

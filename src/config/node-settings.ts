@@ -43,6 +43,10 @@ export function toNodeSettings(config: Config): NodeSettings {
       config.engine === 'distributed' ? Math.min(config.storeFlushMs, SHARED_FLUSH_MS_MAX) : config.storeFlushMs,
     allowFreshStart: config.allowFreshStart,
     canaryMs: config.tracing.canaryMs,
-    limits: config.limits,
+    limits: {
+      ...config.limits,
+      // A file is read at once; servers are asked for each entry.
+      rereadEntriesMax: config.engine === 'distributed' ? config.limits.rereadEntriesMax : Infinity,
+    },
   };
 }

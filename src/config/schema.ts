@@ -281,6 +281,10 @@ const limits = z
       is: 'Ops remembered per shard, so that their retries are recognised. Beyond: oldest first; a retry of an older one is refused.',
       cost: 'Memory, about 150 bytes an op; at a restart that much of the log is read again.',
     }),
+    rereadEntriesMax: whole(256, 100_000_000, DEFAULT_LIMITS.rereadEntriesMax, {
+      is: 'With engine distributed: entries of the logs of all shards that are read again at a start, or behind the claim of what a dead node had, for the ops that retries are recognised by. Beyond: what is older is forgotten, and a retry of it is refused.',
+      cost: 'Time without writes when a node has died: about a second for each 15,000 entries of its shards.',
+    }),
     storeBacklogMax: whole(1000, 100_000_000, DEFAULT_LIMITS.storeBacklogMax, {
       is: 'Changed keys that the store does not have yet, all shards. Beyond: writes are refused as OVERLOADED. Batches of peers wait before that: half of what is left goes to them.',
       cost: 'Memory: those keys cannot leave it.',

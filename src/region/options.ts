@@ -69,6 +69,8 @@ export interface NodeLimits {
   readonly stateCacheBytesMax: number;
   /** Ops remembered per shard, so that their retries are recognised. Beyond: oldest first; what is older than that is refused. */
   readonly idempotencyEntriesMax: number;
+  /** Entries of all shards' logs that a start reads again, behind the store's cursor, for those ops. Beyond: what is older is forgotten. */
+  readonly rereadEntriesMax: number;
   /** States that the store does not have yet, all shards. Beyond: OVERLOADED; peers' batches wait before that (intake.ts). */
   readonly storeBacklogMax: number;
   /** Conflicts kept in the journal, all shards. Beyond: oldest first, counted. 0: none are kept. */
@@ -89,6 +91,7 @@ export const DEFAULT_LIMITS: NodeLimits = {
   parkedBytesMax: 8 * 1024 * 1024,
   stateCacheBytesMax: 256 * 1024 * 1024,
   idempotencyEntriesMax: 131_072,
+  rereadEntriesMax: 32_768,
   storeBacklogMax: 500_000,
   conflictsMax: 100_000,
   conflictsBytesMax: 64 * 1024 * 1024,

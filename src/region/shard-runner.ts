@@ -194,11 +194,7 @@ export class ShardRunner {
     );
     this.#late = ports.store.answersAtOnce ? undefined : new LateStore(ports.store);
     this.#reads = this.#late ?? ports.store;
-    this.cache = new StateCache(
-      shard,
-      this.#reads,
-      settings.limits.stateCacheBytesMax / settings.placements.reduce((n, p) => n + p.shards, 0),
-    );
+    this.cache = new StateCache(shard, this.#reads, shareOf(settings.limits.stateCacheBytesMax, settings));
     this.#keys = this.#late && new KeyQueue(this.cache, KEY_QUEUE_BYTES_MAX, () => this.wantTurn());
     this.journal = new ShardJournal(shard, this.#reads, this.engine);
     this.#parking = new Parking(settings.limits.parkedBytesMax);
@@ -352,10 +348,16 @@ export class ShardRunner {
         this.#reads.reset(this.shard, anew);
         return;
       }
-      this.engine.restore(meta, remembered);
       const behind = meta.offset + 1;
-      this.#replayFrom(remembered === undefined ? Math.max(1, Math.min(meta.idempotencyFrom, behind)) : behind, done);
+      const whole = remembered === undefined ? Math.max(1, Math.min(meta.idempotencyFrom, behind)) : behind;
+      const from = Math.max(whole, behind - this.#rereadMax());
+      this.engine.restore(meta, remembered, from > whole);
+      this.#replayFrom(from, done);
     });
+  }
+
+  #rereadMax(): number {
+    return Math.max(1, Math.floor(shareOf(this.#settings.limits.rereadEntriesMax, this.#settings)));
   }
 
   #replayFrom(offset: number, done: (error?: CausewayError) => void): void {
@@ -1212,6 +1214,11 @@ function storeSilent(shard: ShardId): CausewayError {
 
 function changesOf({ changes, registers }: Landed): boolean {
   return changes.length > 0 || registers.length > 0;
+}
+
+/** One shard's, of what all of them have. */
+function shareOf(all: number, { placements }: NodeSettings): number {
+  return all / placements.reduce((n, { shards }) => n + shards, 0);
 }
 
 function newPart(call: WriteCall): Part {

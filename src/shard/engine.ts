@@ -48,6 +48,7 @@ import type { ShardBeat, Watermark } from './beat.ts';
 import { decideDeps, decideHeader, type Decision, type DecisionContext } from './decide.ts';
 import { Digest } from './digest.ts';
 import { GUARDS } from './guards.ts';
+import { IdempotencyCut } from './idempotency-cut.ts';
 import { IdempotencyTable } from './idempotency.ts';
 import { latest, placesOf, type KeyStates, type Slot, type Speculation } from './key-slot.ts';
 import type { ShardMeta } from './meta.ts';
@@ -202,6 +203,8 @@ export class ShardEngine {
   readonly origins = new OriginTable();
   readonly reports: Reports;
   #idempotency: IdempotencyTable;
+  /** While what is remembered is being read from a cut on. */
+  #idempotencyCut: IdempotencyCut | undefined;
   #digest = new Digest();
   #keys = 0;
 
@@ -291,8 +294,11 @@ export class ShardEngine {
 
   // ── Recovery: the log's own entries, in order, before anything else ─────────────────────────────────────────────
 
-  /** Starts from what the store proved. Entries up to meta.offset are then only scanned for idempotency, those that `remembered` does not have yet. */
-  restore(meta: ShardMeta, remembered?: IdempotencyTable): void {
+  /**
+   * Starts from what the store proved. Entries up to meta.offset are then only scanned for idempotency, those that `remembered` does not have yet; `cut`: they
+   * begin later than at meta.idempotencyFrom, and the ops before are forgotten.
+   */
+  restore(meta: ShardMeta, remembered?: IdempotencyTable, cut = false): void {
     for (const origin of meta.origins) this.origins.restore(origin);
     this.#digest = Digest.restore(meta.digest);
     this.#keys = meta.keys;
@@ -303,11 +309,20 @@ export class ShardEngine {
     this.#offset = meta.offset;
     this.#idempotency =
       remembered ?? new IdempotencyTable(this.settings.idempotencyEntriesMax, meta.idempotencyHorizon);
+    this.#idempotencyCut = cut ? new IdempotencyCut(meta.origins) : undefined;
   }
 
   /** An entry at or below the store's cursor: its states are in the store, its keys must be known again. */
   rememberEntry(offset: number, kind: 'batch' | 'lease' | 'barrier', bytes: Uint8Array): void {
     this.#idempotency.rememberEntry(offset, kind, bytes);
+    if (this.#idempotencyCut === undefined) return;
+    if (kind === 'batch') {
+      const { origin, firstStamp } = readBatchHeader(bytes);
+      this.#idempotencyCut.see(origin, firstStamp);
+    }
+    if (offset < this.#offset) return;
+    if (GUARDS.rereadHorizon) this.#idempotency.forgetUpTo(this.#idempotencyCut.horizonStamp);
+    this.#idempotencyCut = undefined;
   }
 
   /** An entry above the store's cursor: applied as it was the first time. Throws MalformedBytes: the log is not what this version wrote. */

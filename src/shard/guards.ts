@@ -32,6 +32,8 @@ export const GUARDS = {
   watermarkSeq: true,
   /** A retry is answered with the first result. */
   idempotencyTable: true,
+  /** I2: what is not read again of the ops that were remembered is forgotten, not new. */
+  rereadHorizon: true,
   /** A conflict's row goes into the store together with the states that it is about. */
   journalRows: true,
   /** I1: no client is told of what is not durable. */

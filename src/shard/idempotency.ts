@@ -75,6 +75,11 @@ export class IdempotencyTable {
     return this.#horizonStamp;
   }
 
+  /** What was stamped up to there may have been remembered once, and is not any more. */
+  forgetUpTo(stamp: number): void {
+    this.#horizonStamp = Math.max(this.#horizonStamp, stamp);
+  }
+
   /** The log offset from which a restart must read to know all this again; undefined when the table is empty. */
   get firstOffset(): number | undefined {
     return this.size === 0 ? undefined : this.#number(this.#place(this.#head), OFFSET);

@@ -2,9 +2,10 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { stampOfMs } from '../../src/clock/hlc.ts';
+import { msOfStamp, stampOfMs } from '../../src/clock/hlc.ts';
 import { originId, type Version } from '../../src/record/ids.ts';
 import type { Idempotency } from '../../src/record/op.ts';
+import { IdempotencyCut } from '../../src/shard/idempotency-cut.ts';
 import { IdempotencyTable, OPEN_BATCH_MS_MAX } from '../../src/shard/idempotency.ts';
 import { EU, START_MS } from '../support/shard-kit.ts';
 
@@ -79,5 +80,49 @@ test('against a naive model: no op that names the moment of its first try is eve
         expect(table.size).toBeLessThanOrEqual(entriesMax);
       });
     }),
+  );
+});
+
+test('I2: of a log that is read again from anywhere on, no op is called new that stands before', () => {
+  const step = fc.record({
+    origin: fc.integer({ min: 0, max: 2 }),
+    ops: fc.integer({ min: 1, max: 3 }),
+    ms: fc.nat(40),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(step, { minLength: 1, maxLength: 30 }),
+      fc.array(fc.integer({ min: -500, max: 500 }), { minLength: 3, maxLength: 3 }),
+      fc.nat(),
+      (steps, clocksMs, anywhere) => {
+        // Clocks apart, so that stamps of one origin grow along the log, and those of two do not.
+        const last = clocksMs.map((ms) => START_MS + ms);
+        const log = steps.map(({ origin, ops, ms }, i) => {
+          last[origin] = last[origin]! + 1 + ms;
+          return { offset: i + 1, origin: originId(EU, origin + 1), firstStamp: stampOfMs(last[origin]), ops };
+        });
+        const stamps = new Map(log.map(({ origin, firstStamp, ops }) => [origin, firstStamp + ops - 1]));
+        const from = 1 + (anywhere % log.length);
+        const table = new IdempotencyTable(1000);
+        const cut = new IdempotencyCut([...stamps].map(([id, stamp]) => ({ id, stamp })));
+        const keyOf = (offset: number, i: number): Idempotency => callers(`${offset} ${i}`);
+        for (const { offset, origin, firstStamp, ops } of log.slice(from - 1)) {
+          cut.see(origin, firstStamp);
+          for (let i = 0; i < ops; i++)
+            table.record(keyOf(offset, i), { origin, seq: offset * 10 + i, stamp: firstStamp + i }, offset);
+        }
+        table.forgetUpTo(cut.horizonStamp);
+        for (const { offset, firstStamp, ops } of log) {
+          for (let i = 0; i < ops; i++) {
+            const issuedAtMs = Math.floor(msOfStamp(firstStamp + i)) + OPEN_BATCH_MS_MAX;
+            const { kind } = table.look(keyOf(offset, i), issuedAtMs);
+            expect(kind).toBe(offset < from ? 'forgotten' : 'duplicate');
+          }
+        }
+        // First tried when all of it was written: new.
+        const nowMs = Math.max(...last) + 2 * OPEN_BATCH_MS_MAX;
+        expect(table.look(callers('another'), nowMs).kind).toBe('new');
+      },
+    ),
   );
 });

@@ -57,6 +57,10 @@ const STEPS = {
       return Promise.resolve({ ok: problems.length === 0, output: problems.join('\n') });
     },
   },
+  manifests: {
+    says: 'deploy/kubernetes is what Kubernetes and kustomize take',
+    run: () => node([join(root, 'scripts/manifests.mjs')]),
+  },
 };
 
 /** @param {string[]} names */

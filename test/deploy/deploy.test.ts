@@ -47,12 +47,37 @@ const ALERTS = parse(read('deploy/prometheus/alerts.yaml')) as {
 };
 const alerts = ALERTS.groups.flatMap(({ rules }) => rules);
 
+/** What the autoscaler goes by: made of metrics, by the adapter. */
+const ADAPTED = (
+  parse(read('deploy/prometheus/adapter.yaml')) as {
+    rules: { seriesQuery: string; metricsQuery: string; name: { as: string } }[];
+  }
+).rules;
+
 test.each(['deploy/prometheus/alerts.yaml', 'README.md', 'CHANGELOG.md', ...markdown('docs')])(
   'every metric that %s names is exported',
   (path) => {
-    expect(namesIn(read(path)).filter((name) => !EXPORTED.has(name))).toEqual([]);
+    const known = new Set([...EXPORTED.keys(), ...ADAPTED.map(({ name }) => name.as)]);
+    expect(namesIn(read(path)).filter((name) => !known.has(name))).toEqual([]);
   },
 );
+
+test('what the adapter makes is made of counters that are exported', () => {
+  for (const { seriesQuery, metricsQuery } of ADAPTED) {
+    const [name = ''] = namesIn(seriesQuery);
+    expect(EXPORTED.get(name)?.type, seriesQuery).toBe('counter');
+    for (const [, pattern = ''] of metricsQuery.matchAll(/__name__=~"([^"]+)"/g)) {
+      const found = [...EXPORTED.keys()].filter((each) => new RegExp(`^(?:${pattern})$`).test(each));
+      expect(found, pattern).toEqual(['causeway_ops_accepted_total', 'causeway_ops_applied_total']);
+    }
+    expect(metricsQuery).toContain('<<.GroupBy>>');
+    expect(metricsQuery).toContain('<<.LabelMatchers>>');
+    // Else another name would have to be given in the labels that a scrape adds.
+    for (const label of seriesQuery.matchAll(/(\w+)!=""/g)) {
+      expect([...CONSTANT_LABELS, 'namespace', 'pod']).toContain(label[1]);
+    }
+  }
+});
 
 test('the look for names finds what it should', () => {
   expect(namesIn('`causeway_keys` and rate(causeway_rpc_duration_seconds_bucket[5m]), causeway_link_…')).toEqual([

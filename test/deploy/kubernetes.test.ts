@@ -1,15 +1,17 @@
-// deploy/kubernetes: what kustomize makes of each overlay is what Kubernetes' own schemas allow, fits together, and starts nodes whose configuration is valid.
+// deploy/kubernetes: what kustomize makes of each overlay is what the schemas in deploy/schemas allow, fits together, and starts nodes whose configuration is valid.
+// The files themselves are checked without kubectl by `npm run check -- manifests`; its test is test/scripts/manifests.test.ts.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Model } from '@kubernetes-models/base';
 import { StatefulSet } from 'kubernetes-models/apps/v1';
+import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import { ConfigMap, Service } from 'kubernetes-models/v1';
+import { Service, type ConfigMap } from 'kubernetes-models/v1';
 import { describe, expect, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
+import { manifestProblems } from '../../scripts/manifests.mjs';
 import { settingsHash } from '../../src/config/hash.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -17,10 +19,21 @@ import { packageRoot } from '../../src/config/version.ts';
 import { only, stages } from './dockerfile.ts';
 
 type Manifest = { readonly kind: string; readonly metadata: { readonly name: string; readonly namespace?: string } };
-type Make = new (data: never) => Model<object>;
 
-const KINDS: Readonly<Record<string, Make>> = { ConfigMap, NetworkPolicy, PodDisruptionBudget, Service, StatefulSet };
+/** As the schema has it, of which there are no types here. */
+interface ServiceMonitor extends Manifest {
+  readonly spec: {
+    readonly selector: { readonly matchLabels: Record<string, string> };
+    readonly endpoints: readonly {
+      readonly port: string;
+      readonly path: string;
+      readonly scheme: string;
+      readonly tlsConfig: { readonly ca: { readonly secret: { readonly name: string } }; readonly serverName: string };
+    }[];
+  };
+}
 
+const base = join(packageRoot(), 'deploy/kubernetes/base');
 const overlays = join(packageRoot(), 'deploy/kubernetes/overlays');
 const regions = readdirSync(overlays);
 /** Nothing is fetched for it: it comes with any kubectl. */
@@ -30,22 +43,11 @@ const missing =
     : 'kubectl is not installed, which renders deploy/kubernetes';
 if (missing !== undefined) console.warn(`the tests of what kustomize renders are skipped: ${missing}`);
 
-function rendered(region: string): Manifest[] {
-  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(overlays, region)], { encoding: 'utf8' });
+function rendered(directory: string): Manifest[] {
+  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', directory], { encoding: 'utf8' });
   expect(status, stderr).toBe(0);
   expect(stderr, 'warnings of kustomize').toBe('');
   return parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
-}
-
-function problemOf(manifest: Manifest): string | undefined {
-  const Kind = KINDS[manifest.kind];
-  if (Kind === undefined) return `nobody knows the kind ${manifest.kind}`;
-  try {
-    new Kind(manifest as never).validate();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }
 
 /** The one of its kind, and of its name. */
@@ -55,30 +57,36 @@ function get<T>(all: readonly Manifest[], Kind: new (data: never) => T, name?: s
   return found[0] as T;
 }
 
-test('the schemas find what is wrong', () => {
-  const metadata = { name: 'x' };
-  expect(problemOf({ kind: 'Service', metadata, spec: { ports: [{ port: 'http' }] } } as Manifest)).toMatch(/port/);
-  expect(problemOf({ kind: 'StatefulSet', metadata, spec: { replicas: 2 } } as Manifest)).toMatch(/selector|template/);
-  expect(problemOf({ kind: 'Servise', metadata } as Manifest)).toMatch(/Servise/);
-});
+test.skipIf(missing !== undefined)(
+  'without its component the base has no kind that a cluster lacks, and is scraped by annotations',
+  () => {
+    const all = rendered(base);
+    expect(all.flatMap(manifestProblems)).toEqual([]);
+    expect(all.map(({ kind }) => kind)).not.toContain('ServiceMonitor');
+    expect(get(all, StatefulSet).spec!.template.metadata!.annotations).toMatchObject({
+      'prometheus.io/scrape': 'true',
+    });
+  },
+);
 
 test.skipIf(missing !== undefined)('nodes of all regions let each other in', () => {
-  const configs = regions.flatMap((region) => nodeConfigs(rendered(region)));
+  const configs = regions.flatMap((region) => nodeConfigs(rendered(join(overlays, region))));
   expect(new Set(configs.map((config) => settingsHash(config))).size).toBe(1);
   expect(configs.map(({ region, node }) => `${region}/${node}`)).toEqual(
-    regions.flatMap((region) => [`${region}/causeway-0`, `${region}/causeway-1`]),
+    regions.flatMap((region) => [0, 1, 2, 3].map((i) => `${region}/causeway-${i}`)),
   );
 });
 
-/** Of each replica, as its environment and the files that are mounted make it. */
+/** Of each replica that there may be, as its environment and the files that are mounted make it. */
 function nodeConfigs(all: readonly Manifest[]): Config[] {
-  const { replicas, template } = get(all, StatefulSet).spec!;
+  const { template } = get(all, StatefulSet).spec!;
+  const { maxReplicas } = get(all, HorizontalPodAutoscaler).spec!;
   const [container] = template.spec!.containers;
   const files = Object.assign(
     {},
     ...all.filter(({ kind }) => kind === 'ConfigMap').map((map) => (map as ConfigMap).data),
   );
-  return Array.from({ length: replicas! }, (_, i) => {
+  return Array.from({ length: maxReplicas }, (_, i) => {
     const values: Record<string, string> = {};
     for (const { name, value, valueFrom } of container!.env!) {
       const path = valueFrom?.fieldRef?.fieldPath;
@@ -95,19 +103,19 @@ function nodeConfigs(all: readonly Manifest[]): Config[] {
 }
 
 describe.skipIf(missing !== undefined).each(regions)('%s', (region) => {
-  const all = missing === undefined ? rendered(region) : [];
+  const all = missing === undefined ? rendered(join(overlays, region)) : [];
   const set = (): StatefulSet => get(all, StatefulSet);
   const pod = () => set().spec!.template.spec!;
   const container = () => pod().containers[0]!;
 
   test('is what Kubernetes takes, in one namespace', () => {
-    expect(all.map(problemOf).filter((problem) => problem !== undefined)).toEqual([]);
+    expect(all.flatMap(manifestProblems)).toEqual([]);
     expect(new Set(all.map(({ metadata }) => metadata.namespace))).toEqual(new Set(['causeway']));
     expect(all.map(({ kind }) => kind).toSorted()).toEqual(
       [
-        ...['ConfigMap', 'ConfigMap', 'NetworkPolicy', 'PodDisruptionBudget'],
-        ...Array<string>(4).fill('Service'),
-        'StatefulSet',
+        ...['ConfigMap', 'ConfigMap', 'HorizontalPodAutoscaler', 'NetworkPolicy', 'PodDisruptionBudget'],
+        ...Array<string>(6).fill('Service'),
+        ...['ServiceMonitor', 'StatefulSet'],
       ].toSorted(),
     );
   });
@@ -125,7 +133,66 @@ describe.skipIf(missing !== undefined).each(regions)('%s', (region) => {
       clusterIP: 'None',
       publishNotReadyAddresses: true,
     });
-    for (const { peers } of configs[0]!.regions) expect(peers).toHaveLength(set().spec!.replicas!);
+    const peers = all.filter(
+      ({ kind, metadata: { name } }) => kind === 'Service' && name.startsWith('causeway-peers-'),
+    );
+    expect(peers).toHaveLength(configs.length);
+  });
+
+  test('the autoscaler makes no node that other regions do not dial, or that has no shard, and takes one at a time away', () => {
+    const { scaleTargetRef, minReplicas, maxReplicas, behavior } = get(all, HorizontalPodAutoscaler).spec!;
+    const { apiVersion, kind, metadata } = set();
+    expect(scaleTargetRef).toEqual({ apiVersion, kind, name: metadata!.name });
+    // A number there would be written over the autoscaler's with every apply.
+    expect(set().spec).not.toHaveProperty('replicas');
+    expect(minReplicas).toBe(2);
+    for (const config of nodeConfigs(all)) {
+      for (const { peers } of config.regions) expect(peers).toHaveLength(maxReplicas);
+      for (const { shards } of config.placements) expect(maxReplicas).toBeLessThanOrEqual(shards);
+    }
+    for (const direction of ['scaleUp', 'scaleDown'] as const) {
+      expect(behavior![direction]!.policies).toEqual([{ type: 'Pods', value: 1, periodSeconds: expect.any(Number) }]);
+      // Longer than a node that goes may take.
+      expect(behavior![direction]!.policies![0]!.periodSeconds).toBeGreaterThan(pod().terminationGracePeriodSeconds!);
+    }
+    expect(behavior!.scaleDown!.stabilizationWindowSeconds).toBeGreaterThanOrEqual(600);
+  });
+
+  test('the autoscaler asks for what the adapter serves, by pod', () => {
+    const { metrics } = get(all, HorizontalPodAutoscaler).spec!;
+    const { rules } = parse(readFileSync(join(packageRoot(), 'deploy/prometheus/adapter.yaml'), 'utf8')) as {
+      readonly rules: readonly { readonly name: { readonly as: string }; readonly resources: object }[];
+    };
+    expect(metrics!.map(({ type, pods }) => [type, pods?.target.type, pods?.metric.name])).toEqual(
+      rules.map(({ name }) => ['Pods', 'AverageValue', name.as]),
+    );
+    for (const { resources } of rules) {
+      expect(resources).toEqual({ overrides: { namespace: { resource: 'namespace' }, pod: { resource: 'pod' } } });
+    }
+  });
+
+  test('each node is scraped once, at a port that it has, by a name that its certificate has', () => {
+    const monitors = all.filter(({ kind }) => kind === 'ServiceMonitor') as ServiceMonitor[];
+    const [{ spec }] = monitors as [ServiceMonitor];
+    const services = all.filter(({ kind }) => kind === 'Service') as unknown as Service[];
+    const selected = services.filter(({ metadata }) =>
+      Object.entries(spec.selector.matchLabels).every(([label, value]) => metadata!.labels![label] === value),
+    );
+    expect(spec.endpoints).toHaveLength(1);
+    const [{ port, path, scheme, tlsConfig }] = spec.endpoints as [ServiceMonitor['spec']['endpoints'][number]];
+    const scraped = selected.filter(({ spec: { ports } = {} }) => ports!.some(({ name }) => name === port));
+    // Of two Services with the port each pod would be two targets. The alerts go by the job, which is the Service's name.
+    expect(scraped.map(({ metadata }) => metadata!.name)).toEqual(['causeway']);
+    const target = scraped[0]!.spec!.ports!.find(({ name }) => name === port)!.targetPort;
+    expect(container().ports!.map(({ name }) => name)).toContain(target);
+    expect([path, scheme]).toEqual(['/metrics', 'https']);
+    expect(set().spec!.template.metadata!.annotations).toBeUndefined();
+    expect(tlsConfig.serverName).toBe(`causeway-0.${set().spec!.serviceName}.causeway.svc`);
+    expect(pod().volumes!.map(({ secret }) => secret?.secretName)).toContain(tlsConfig.ca.secret.name);
+    const lets = get(all, NetworkPolicy).spec!.ingress!.find(({ ports }) =>
+      ports!.some((each) => each.port === target),
+    );
+    expect(lets!.from).toContainEqual({ namespaceSelector: { matchLabels: { 'causeway.dev/monitoring': 'true' } } });
   });
 
   test('selectors find the pods, and ports have names that the pods have', () => {

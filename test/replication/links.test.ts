@@ -243,6 +243,23 @@ describe('links', () => {
     expect(Math.max(...waits)).toBeGreaterThan(2500);
   });
 
+  test('a peer with an address at which nobody is, is up by its others, and gives what it would without it', () => {
+    const w = world({ idleAddresses: ['nobody'] });
+    w.start();
+    w.region('eu').host.write(wide, 3);
+    w.time.until('converged', () => w.region('us').host.vector(wide).size === 1 && w.converged());
+    w.time.advance(60_000);
+    w.checkLogs();
+    const { host, links } = w.region('eu');
+    const dialled = links!.states().dialled.filter(({ peer }) => peer === us);
+    expect(dialled.map(({ address, state }) => [address, state.kind === 'up'])).toEqual([
+      ['us', true],
+      ['nobody', false],
+    ]);
+    const told = host.states.filter(({ peer }) => peer === us).map(({ state }) => state.kind);
+    expect(told.slice(told.indexOf('up'))).toEqual(['up']);
+  });
+
   test('shards that change hands: a source that owns one no more serves it no more, and again when it is back', () => {
     const w = world();
     w.start();

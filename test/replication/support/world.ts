@@ -45,6 +45,8 @@ export interface WorldOptions {
   readonly logDelayMs?: () => number;
   /** Whether the host drops a batch that it could take. */
   readonly dropsBatch?: () => boolean;
+  /** More addresses of each peer, at which nobody is. */
+  readonly idleAddresses?: readonly string[];
 }
 
 export class World {
@@ -143,7 +145,7 @@ export class FakeRegion {
     this.links = new Links(this.host, {
       peers: [...this.world.regions.keys()]
         .filter((region) => region !== this.name)
-        .map((region) => ({ region, addresses: [addressOf(region)] })),
+        .map((region) => ({ region, addresses: [addressOf(region), ...(options.idleAddresses ?? [])] })),
       windowBytes: options.windowBytes ?? 64 * 1024,
       heartbeatMs: options.heartbeatMs ?? 100,
       compression: 'auto',

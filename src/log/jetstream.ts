@@ -62,7 +62,7 @@ const CATCH_UP_FETCHES = 64;
 const FOLLOW_MESSAGES = 500;
 /** Messages that are fetched at once for a read. */
 const READ_AHEAD = 16;
-const READ_MS_MAX = 3000;
+const READ_MS_MAX = 1000;
 const PUBLISH_MS_MAX = 3000;
 /** For JetStream to answer and the streams to be there: a cluster that has just started chooses its leaders first. */
 const OPEN_MS_MAX = 30_000;

@@ -1,5 +1,6 @@
 // What concurrency must mean, one case each: the examples that people try first.
 
+import { DEFAULT_LIMITS } from '../../../src/region/options.ts';
 import { journalOf } from '../../check/conflicts.ts';
 import {
   add,
@@ -7,6 +8,7 @@ import {
   begin,
   boot,
   counterOf,
+  crash,
   cut,
   DELETE,
   elementsOf,
@@ -18,6 +20,7 @@ import {
   read,
   ready,
   remove,
+  restart,
   textOf,
   write,
 } from './steps.ts';
@@ -208,6 +211,42 @@ export const conflictScenarios: readonly Scenario[] = [
       });
       await sim.until('the second answer', 5000, () => call.result !== undefined);
       expect(call.result!.ok, () => 'the retry was refused');
+      await inStep(sim);
+      const value = counterOf(read(sim, 'eu', 'counter-pn', 'k0'));
+      expect(value === 7n, () => `the counter stands at ${value}, not 7`);
+      await sim.settle();
+    },
+  },
+  {
+    name: 'retry-of-what-is-not-read-again',
+    says: 'a start reads only the last entry again of what was remembered: a retry of an op from before that is refused, not applied a second time',
+    plan: quiet({ diskMs: 20, limits: { ...DEFAULT_LIMITS, rereadEntriesMax: 1 } }),
+    script: async (sim) => {
+      await boot(sim);
+      const { clock } = sim.cluster.region('ap');
+      const options = { idempotency: { kind: 'key', key: 'order-1' }, issuedAtMs: clock.nowMs() } as const;
+      const call = begin(sim, 'ap', 'counter-pn', 'k0', increment(7), options);
+      await sim.run(2);
+      crash(sim, 'ap', 'all');
+      call.op.open = 0;
+      call.op.unknown = true;
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      for (let i = 0; i < 3; i++) await write(sim, 'ap', 'counter-pn', 'k1', increment(1));
+      // The store has all of it.
+      await sim.run(3000);
+      crash(sim, 'ap', 'all');
+      restart(sim, 'ap');
+      await ready(sim, 'ap');
+      attempt(sim, 'ap', call.op, options, (result) => {
+        call.result = result;
+      });
+      await sim.until('the second answer', 5000, () => call.result !== undefined);
+      const { result } = call;
+      expect(
+        result!.ok === false && result!.error.code === 'IDEMPOTENCY_WINDOW_PASSED',
+        () => 'the retry was not refused as too late',
+      );
       await inStep(sim);
       const value = counterOf(read(sim, 'eu', 'counter-pn', 'k0'));
       expect(value === 7n, () => `the counter stands at ${value}, not 7`);

@@ -19,6 +19,8 @@ import type { SimNode, SimRegion } from '../cluster.ts';
 import type { Simulation } from '../simulate.ts';
 
 export interface WriteOptions {
+  /** When it was tried first; undefined: now. */
+  readonly issuedAtMs?: number;
   readonly condition?: Condition;
   readonly idempotency?: Idempotency;
   readonly durability?: Durability;
@@ -139,7 +141,7 @@ export function attempt(
         intent: op.intent,
         condition: op.condition,
         idempotency: op.idempotency,
-        issuedAtMs: at.clock.nowMs(),
+        issuedAtMs: options.issuedAtMs ?? at.clock.nowMs(),
         trace: traceOfClientOp(op.id),
       },
     ],

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { containerEngine, docker, images } from './container-engine.mjs';
+import { containerEngine, docker, images } from '../deploy/containers/engine.mjs';
 
 const EXIT_UNAVAILABLE = 4;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -40,7 +40,7 @@ try {
  * @returns {Promise<number>}
  */
 function suite({ nats, redis }) {
-  const { host, path } = /** @type {import('./container-engine.mjs').Engine} */ (engine);
+  const { host, path } = /** @type {import('../deploy/containers/engine.mjs').Engine} */ (engine);
   const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'vitest.containers.config.ts'];
   const child = spawn(process.execPath, [...args, ...process.argv.slice(2)], {
     cwd: root,

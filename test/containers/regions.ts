@@ -76,6 +76,7 @@ export class ContainerCluster {
   readonly regions: ContainerRegion[] = [];
   readonly #containers: StartedTestContainer[] = [];
   readonly #networks: StartedNetwork[] = [];
+  readonly #volumes: string[] = [];
   #between: StartedNetwork | undefined;
 
   async start(names: readonly string[]): Promise<void> {
@@ -105,14 +106,19 @@ export class ContainerCluster {
 
   async #region(name: string, regions: string, placements: string): Promise<ContainerRegion> {
     const network = await this.#network();
+    // What a server that is killed finds again when it is started.
+    const data = await docker('volume', 'create');
+    this.#volumes.push(data);
     const [nats, redis] = (await all([
       this.#start(
         new Hardened(given('CAUSEWAY_TEST_NATS_IMAGE'))
           .withNetwork(network)
           .withNetworkAliases('nats')
           .withEnvironment({ SERVER_NAME: `${name}-nats` })
-          .withBindMounts([{ source: join(SETTINGS, 'nats-alone.conf'), target: '/etc/nats/alone.conf', mode: 'ro' }])
-          .withTmpFs({ '/data': 'rw' })
+          .withBindMounts([
+            { source: join(SETTINGS, 'nats-alone.conf'), target: '/etc/nats/alone.conf', mode: 'ro' },
+            { source: data, target: '/data', mode: 'rw' },
+          ])
           .withCommand(['--config', '/etc/nats/alone.conf'])
           .withWaitStrategy(Wait.forLogMessage('Server is ready')),
       ),
@@ -183,5 +189,6 @@ export class ContainerCluster {
       if (left !== '') await docker('rm', '--force', '--volumes', ...left.split('\n'));
       await network.stop();
     }
+    if (this.#volumes.length > 0) await docker('volume', 'rm', '--force', ...this.#volumes);
   }
 }

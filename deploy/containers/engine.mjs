@@ -17,8 +17,8 @@ import {
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
-import { unpacked } from './debian-packages.mjs';
-import { natsServer, redisServer } from './servers.mjs';
+import { unpacked } from '../../scripts/debian-packages.mjs';
+import { natsServer, redisServer } from '../../scripts/servers.mjs';
 
 const PACKAGES = [
   ...['docker.io', 'containerd', 'runc', 'libdevmapper1.02.1'],

@@ -7,15 +7,13 @@
 // The incarnation is random, and stands in the stream's metadata and in every message.
 
 import { CausewayError } from '../errors/errors.ts';
-import type { ApiAnswer, Requests } from '../nats/requests.ts';
+import { PASSING_API_ERRORS, type ApiAnswer, type Requests } from '../nats/requests.ts';
 import { shardParts, type RegionId, type ShardId } from '../record/ids.ts';
 
 const INCARNATION = 'causeway-incarnation';
 const NO_SUCH_STREAM = 10_059;
 const NAME_IN_USE = 10_058;
 const NO_ROOM = 10_047;
-/** A cluster that has just started does not know all its servers yet, and one that is busy may fail to make the stream's files: both pass. */
-const PASSES: ReadonlySet<number> = new Set([10_005, 10_049]);
 const ASK_MS_MAX = 3000;
 
 /** As JetStream's API has it. */
@@ -120,7 +118,7 @@ export class Streams {
       );
       created = made.kind === 'ok';
       // Another node of the region may have been faster; what it has made is compared like any other.
-      if (made.kind === 'error' && PASSES.has(made.code)) return { notNow: cannotMake(name, made) };
+      if (made.kind === 'error' && PASSING_API_ERRORS.has(made.code)) return { notNow: cannotMake(name, made) };
       if (made.kind === 'error' && made.code !== NAME_IN_USE && made.status !== 503) throw cannotMake(name, made);
       if (made.kind === 'error' && made.code === NO_ROOM) throw cannotMake(name, made);
       answer = await this.info(name);

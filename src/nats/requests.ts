@@ -45,6 +45,10 @@ interface Waiting {
 
 const NO_RESPONDERS = 503;
 
+/** What JetStream answers a request to make a stream, by its number, that passes: a cluster that has just started, or has lost a server, does not know servers
+ *  enough for the replicas (10005), and one that is busy may fail to make the files (10049). */
+export const PASSING_API_ERRORS: ReadonlySet<number> = new Set([10_005, 10_049]);
+
 export class Requests {
   readonly #connection: NatsConnection;
   readonly #timers: Timers;

@@ -15,9 +15,10 @@
 //
 // I12 Bounds: four keys for each shard, one for all places, and one for each name that a node ever had: it goes when the node stops in order, and stays when it crashes.
 
-import { ErrorCode, type KV, type KvEntry } from 'nats';
+import { ErrorCode, NatsError, type KV, type KvEntry } from 'nats';
 import { CausewayError, invariant } from '../errors/errors.ts';
 import { connectNats, type NatsConnection, type NatsOptions } from '../nats/connection.ts';
+import { PASSING_API_ERRORS } from '../nats/requests.ts';
 import type { RegionId, ShardId } from '../record/ids.ts';
 import type { System, TimerHandle } from '../system/system.ts';
 import { Balancer, type BalancingTimes } from './balancer.ts';
@@ -35,8 +36,6 @@ const LEAVE_LOOK_MS = 10;
 /** For the bucket to be there: a cluster that has just started chooses its leaders first. */
 const OPEN_MS_MAX = 30_000;
 const AGAIN_MS = 200;
-/** No leader, or none that answers yet. */
-const PASSES: ReadonlySet<string> = new Set([ErrorCode.NoResponders, ErrorCode.Timeout]);
 /** Of no claim. */
 const NO_REVISION = 0;
 const NODE_ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -173,7 +172,7 @@ export class NatsKvOwnership implements Ownership {
         await this.#beat(kv);
         return kv;
       } catch (error) {
-        if (!PASSES.has((error as { readonly code?: string }).code ?? '') || this.#nowMs() > untilMs) throw error;
+        if (!passes(error) || this.#nowMs() > untilMs) throw error;
         await new Promise<void>((resolve) => void this.#system.timers.after(AGAIN_MS, resolve));
       }
     }
@@ -514,4 +513,12 @@ export class NatsKvOwnership implements Ownership {
     for (const shard of this.#owned) this.#set(shard, false);
     await connection.close();
   }
+}
+
+/** No leader, none that answers yet, or servers that do not all know each other. */
+function passes(error: unknown): boolean {
+  if (!(error instanceof NatsError)) return false;
+  const { code, api_error: answered } = error;
+  if (answered !== undefined && PASSING_API_ERRORS.has(answered.err_code ?? 0)) return true;
+  return code === ErrorCode.NoResponders.valueOf() || code === ErrorCode.Timeout.valueOf();
 }

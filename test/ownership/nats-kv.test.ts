@@ -22,6 +22,8 @@ if (typeof natsFound === 'string') console.warn(`the tests of ownership over NAT
 const PATIENCE = { timeout: 30_000, interval: 20 };
 let clusters = 0;
 
+type Nats = Awaited<ReturnType<typeof startNats>>;
+
 interface KvNode extends OwningNode {
   readonly ownership: NatsKvOwnership;
   readonly heal: () => void;
@@ -268,26 +270,46 @@ describe.skipIf(typeof natsFound === 'string')('on NATS', () => {
     for (const [i, shard] of OWNED_SHARDS.entries()) if (swapped.includes(shard)) expect(owners[i]).toBe(after[i]);
   });
 
-  test('a node that starts before its NATS cluster has a leader waits for one', async () => {
-    const [first, ...others] = await startNatsCluster(3, { syncInterval: '2m' });
+  // On a machine with other work three servers may need more than half a minute until they know each other.
+  const FORMING = { replicas: 3, openMsMax: 120_000 };
+
+  async function clusterOfThree(): Promise<readonly Nats[]> {
+    const servers = await startNatsCluster(3, { syncInterval: '2m' });
     onTestFinished(async () => {
-      await Promise.all([first!, ...others].map((each) => each.stop()));
+      await Promise.all(servers.map((each) => each.stop()));
     });
+    return servers;
+  }
+
+  /** A node starts while they are missing, waits, and begins when they are there again. */
+  async function waitsFor(missing: readonly Nats[], { url }: Nats): Promise<void> {
+    let begun = false;
+    const starting = begin()
+      .start('early', { nats: { servers: [url], name: 'early' }, ...FORMING })
+      .finally(() => (begun = true));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(begun).toBe(false);
+    await Promise.all(missing.map((server) => server.restart()));
+    const { ownership } = await starting;
+    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => ownership.owns(shard))).toBe(true), PATIENCE);
+  }
+
+  test('a node that starts before its NATS cluster has a leader waits for one', async () => {
+    const [first, ...others] = await clusterOfThree();
     // Of three one: it answers, and can make no bucket.
     await Promise.all(others.map((other) => other.kill()));
-    const made = begin();
-    const nats = { servers: [first!.url], name: 'early' };
-    let joined = false;
-    const joining = made.start('early', { nats, replicas: 3 }).then((node) => {
-      joined = true;
-      return node;
-    });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(joined).toBe(false);
-    await Promise.all(others.map((other) => other.restart()));
-    const { ownership } = await joining;
-    await vi.waitFor(() => expect(OWNED_SHARDS.every((shard) => ownership.owns(shard))).toBe(true), PATIENCE);
-  });
+    await waitsFor(others, first!);
+  }, 180_000);
+
+  test('a node that starts when its NATS cluster has not servers enough for the replicas waits for them', async () => {
+    const [first, second, third] = await clusterOfThree();
+    // Its bucket could be made: they know each other.
+    await begin().start('earlier', { nats: { servers: [first!.url], name: 'earlier' }, ...FORMING });
+    // In order: the other two know at once that it is gone, and JetStream answers that there are no suitable peers for placement.
+    process.kill(third!.pid, 'SIGTERM');
+    await vi.waitFor(() => expect(() => process.kill(third!.pid, 0)).toThrow('ESRCH'), PATIENCE);
+    await waitsFor([third!], second!);
+  }, 180_000);
 
   test('a node that was cut off comes back and takes its share again', async () => {
     const { start } = begin();

@@ -367,10 +367,24 @@ export class History {
   }
 
   readonly #relayed = new Map<RegionLog, Set<OriginId>>();
+  readonly #forgotten = new Map<RegionLog, Map<OriginId, Set<number>>>();
 
   /** A region that lost its log gets its own old origins' ops from peers: those were prepared on another past of this region. */
   #isRelayed(log: RegionLog, origin: OriginId): boolean {
     return this.#relayed.get(log)?.has(origin) === true;
+  }
+
+  #forget(log: RegionLog, { origin, seq }: Dot): void {
+    let origins = this.#forgotten.get(log);
+    if (origins === undefined) this.#forgotten.set(log, (origins = new Map()));
+    let seqs = origins.get(origin);
+    if (seqs === undefined) origins.set(origin, (seqs = new Set()));
+    seqs.add(seq);
+  }
+
+  /** The region has had the op, and lost it with a disk. It may have it again by now. */
+  hasForgotten(region: RegionId, shard: ShardId, { origin, seq }: Dot): boolean {
+    return this.#forgotten.get(this.log(region, shard))?.get(origin)?.has(seq) === true;
   }
 
   /** The region's log holds `entries` now, from offset 1 on: its disk was lost, or an old copy was put back. What it has in common with the
@@ -384,7 +398,9 @@ export class History {
     const most = Math.min(entries.length, log.tail);
     while (common < most && Buffer.compare(log.entries[common]!.bytes, entries[common]!) === 0) common++;
     if (common === log.tail) return;
-    const kept = log.entries.splice(0).slice(0, common);
+    const lost = log.entries.splice(common);
+    for (const { batch } of lost) for (const { version } of batch?.ops ?? []) this.#forget(log, version);
+    const kept = log.entries.splice(0);
     log.vector.clear();
     log.stamps.clear();
     log.byKey.clear();

@@ -140,6 +140,8 @@ export interface SpecVerdict {
   readonly field: string | undefined;
   readonly loser: Version;
   readonly winner: Version;
+  /** The loser shows nothing, now or some day: once every region has it, it is collected, and its region does not know of it any more. */
+  readonly loserIsCollected: boolean;
 }
 
 /**
@@ -152,43 +154,53 @@ export function expectedConflicts(
   isLocal: (version: Version) => boolean,
 ): SpecVerdict[] {
   const verdicts: SpecVerdict[] = [];
-  const judge = (loser: Version, winner: SpecOp, field?: string): void => {
-    if (isLocal(loser) && !winner.seen(loser)) verdicts.push({ field, loser, winner: winner.version });
+  const judge = (lost: SpecOp, winner: SpecOp, field?: string): void => {
+    const { version: loser, intent } = lost;
+    if (!isLocal(loser) || winner.seen(loser)) return;
+    verdicts.push({ field, loser, winner: winner.version, loserIsCollected: isCollected(intent, field) });
   };
   if (type === 'register-lww') {
-    let current: Version | undefined;
+    let current: SpecOp | undefined;
     for (const op of ops) {
-      if (current !== undefined && compareVersions(op.version, current) <= 0) continue;
+      if (current !== undefined && compareVersions(op.version, current.version) <= 0) continue;
       if (current !== undefined) judge(current, op);
-      current = op.version;
+      current = op;
     }
   } else if (type === 'map-lww') {
-    let floor: Version | undefined;
-    const fields = new Map<string, { version: Version; isPut: boolean }>();
+    let floor: SpecOp | undefined;
+    const fields = new Map<string, { by: SpecOp; isPut: boolean }>();
     for (const op of ops) {
-      if (floor !== undefined && compareVersions(op.version, floor) <= 0) continue;
+      if (floor !== undefined && compareVersions(op.version, floor.version) <= 0) continue;
       if (op.intent.kind === 'delete') {
-        for (const [field, { version, isPut }] of fields) {
-          if (compareVersions(version, op.version) > 0) continue;
+        for (const [field, { by, isPut }] of fields) {
+          if (compareVersions(by.version, op.version) > 0) continue;
           // What was removed before is not lost to the delete.
-          if (isPut) judge(version, op, field);
+          if (isPut) judge(by, op, field);
           fields.delete(field);
         }
-        floor = op.version;
+        floor = op;
       } else if (op.intent.kind === 'map-update') {
         const writes = [
           ...op.intent.put.map(({ field }) => [field, true] as const),
           ...op.intent.remove.map((field) => [field, false] as const),
         ];
         for (const [field, isPut] of writes) {
-          const before = fields.get(field);
+          const before = fields.get(field)?.by;
           if (before !== undefined && compareVersions(op.version, before.version) <= 0) continue;
-          const loser = before?.version ?? floor;
+          const loser = before ?? floor;
           if (loser !== undefined) judge(loser, op, field);
-          fields.set(field, { version: op.version, isPut });
+          fields.set(field, { by: op, isPut });
         }
       }
     }
   }
   return verdicts;
+}
+
+function isCollected(intent: Intent, field: string | undefined): boolean {
+  if (intent.kind === 'map-update') {
+    const put = intent.put.find((each) => each.field === field);
+    return put === undefined || put.expiresAtMs !== undefined;
+  }
+  return intent.kind === 'delete' || (intent.kind === 'put' && intent.expiresAtMs !== undefined);
 }

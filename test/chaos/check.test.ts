@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { CausewayError } from '../../src/errors/errors.ts';
 import { originId, regionId, type RegionId, type Version } from '../../src/record/ids.ts';
+import type { MergeTypeName } from '../../src/record/op.ts';
 import { msOfStamp, stampOfMs } from '../../src/clock/hlc.ts';
 import type { Conflict, ConflictSink, RegionStatus, ScanRequest, ScanResult } from '../../src/region/region.ts';
 import { ConflictCheck } from '../../chaos/check/conflicts.ts';
@@ -451,10 +452,33 @@ describe('reference', () => {
     const blind = op(v('us', 1, 20), put('b'));
     const aware = op(v('us', 1, 20), put('b'), [mine.version]);
     expect(expectedConflicts('register-lww', [mine, blind], isEu)).toEqual([
-      { field: undefined, loser: mine.version, winner: blind.version },
+      { field: undefined, loser: mine.version, winner: blind.version, loserIsCollected: false },
     ]);
     expect(expectedConflicts('register-lww', [mine, aware], isEu)).toEqual([]);
     expect(expectedConflicts('register-lww', [blind, op(v('eu', 1, 30), put('a'), [blind.version])], isEu)).toEqual([]);
+  });
+
+  test('what a conflict says of a loser that is collected once all have it', () => {
+    const collected = (type: MergeTypeName, lost: Intent, won: Intent): unknown =>
+      expectedConflicts(type, [op(v('eu', 1, 10), lost), op(v('us', 1, 20), won)], () => true).map(
+        (verdict) => verdict.loserIsCollected,
+      );
+    const update = (change: Partial<Extract<Intent, { kind: 'map-update' }>>): Intent => ({
+      kind: 'map-update',
+      put: [],
+      remove: [],
+      ...change,
+    });
+    const value = Buffer.from('x');
+    const again = update({ put: [{ field: 'f', value }] });
+    expect(collected('register-lww', put('a'), put('b'))).toEqual([false]);
+    expect(collected('register-lww', { kind: 'delete' }, put('b'))).toEqual([true]);
+    expect(collected('register-lww', { kind: 'put', value, expiresAtMs: 1 }, put('b'))).toEqual([true]);
+    expect(collected('map-lww', again, again)).toEqual([false]);
+    expect(collected('map-lww', update({ put: [{ field: 'f', value, expiresAtMs: 1 }] }), again)).toEqual([true]);
+    expect(collected('map-lww', update({ remove: ['f'] }), again)).toEqual([true]);
+    expect(collected('map-lww', { kind: 'delete' }, again)).toEqual([true]);
+    expect(collected('map-lww', again, { kind: 'delete' })).toEqual([false]);
   });
 });
 

@@ -101,6 +101,44 @@ export const conflictScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'restored-region-overwrites-what-it-forgot',
+    says: 'a region that was restored from a backup overwrites a value and a deletion that it once had: the value is a conflict, the deletion was collected',
+    plan: quiet(),
+    script: async (sim) => {
+      await boot(sim);
+      const { cluster } = sim;
+      const region = cluster.region('eu');
+      await write(sim, 'sa', 'register-lww', 'k0', put('first'));
+      await inStep(sim);
+      cluster.takeBackup(region);
+      await write(sim, 'ap', 'register-lww', 'k0', DELETE);
+      const lost = await write(sim, 'ap', 'register-lww', 'k1', put('first'));
+      await inStep(sim);
+      // Everybody says so, and the deletion is collected.
+      await sim.run(5000);
+      crash(sim, 'eu', 'none', true);
+      cluster.restoreBackup(region);
+      isolate(sim, 'eu');
+      restart(sim, 'eu');
+      await ready(sim, 'eu');
+      await write(sim, 'eu', 'register-lww', 'k0', put('second'));
+      await write(sim, 'eu', 'register-lww', 'k1', put('second'));
+      isolate(sim, 'eu', false);
+      await inStep(sim);
+      for (const key of ['k0', 'k1']) {
+        for (const at of ['ap', 'eu', 'sa']) {
+          expect(textOf(read(sim, at, 'register-lww', key)) === 'second', () => `${at} does not have the last ${key}`);
+        }
+      }
+      const journal = journalOf(sim.cluster.region('ap').nodes[0]!)!;
+      expect(
+        journal.length === 1 && journal[0]!.loser.seq === lost.seq,
+        () => `ap's journal has ${journal.map(({ key }) => key).join() || 'nothing'}, not k1 alone`,
+      );
+      await sim.settle();
+    },
+  },
+  {
     name: 'conflict-cursor-ahead-of-a-new-owner',
     says: 'a stream of conflicts moves to a new owner that has read the log before its last entry: nothing is lost, nothing told twice',
     plan: quiet({ nodesPerRegion: 2 }),

@@ -587,6 +587,19 @@ describe('conflicts', () => {
     expect(b.verdict('conflicts')).toMatchObject({ looked: 1, facts: { missed: 0, invented: 0 } });
   });
 
+  test('a deletion may be missing when who overwrote it has lost its disk, and a value may not', () => {
+    const b = new Bench();
+    const gone = b.write('registers', 'k', { kind: 'delete' }, { in: [EU] });
+    b.put('k', 'winner', { region: US });
+    b.log(US, versionOf(b, gone), gone);
+    expect(b.findings('conflicts')).toMatch(/the journal does not/);
+    b.fault({ wipes: [US] });
+    expect(b.findings('conflicts')).toBe('');
+    const { b: ofValue } = lost();
+    ofValue.fault({ wipes: [US] });
+    expect(ofValue.findings('conflicts')).toMatch(/the journal does not/);
+  });
+
   test('twice, with another winner, and in a region that lost nothing', () => {
     const { b, loser, winner } = lost();
     b.conflicts.get(EU)!.push(entry(loser, winner), entry(loser, winner));
